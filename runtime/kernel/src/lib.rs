@@ -1,0 +1,37 @@
+//! The kernel: what everything else speaks.
+//!
+//! Ids, principals, messages, errors, the ports (traits) that the outer layers implement, and every decision
+//! that can be made without I/O: breaker, health, retry, and the journal's fold, replay and effect rules.
+//! Nothing in here does I/O or reads a clock: time is an argument.
+
+mod agent;
+mod breaker;
+mod error;
+mod health;
+mod id;
+mod journal;
+mod model;
+mod payload;
+mod principal;
+mod retry;
+mod store;
+mod supervisor;
+mod time;
+mod tree;
+mod usage;
+
+pub use agent::*;
+pub use breaker::*;
+pub use error::*;
+pub use health::*;
+pub use id::*;
+pub use journal::*;
+pub use model::*;
+pub use payload::*;
+pub use principal::*;
+pub use retry::*;
+pub use store::*;
+pub use supervisor::*;
+pub use time::*;
+pub use tree::*;
+pub use usage::*;

@@ -1,0 +1,290 @@
+//! The port to durable state: the journal, its rows, snapshots and large payloads.
+//!
+//! One contract suite checks every implementation. The rules are DESIGN's ("The journal"); in short: a slot is
+//! written only where absent and only without a gap; an answer `Stored` means durable; an unanswered append is
+//! sent again, the very same; no key is deleted while its session exists.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    BlobId, JournalKey, MessageRow, Position, Projection, SessionId, SessionRow, Slot, Subject, TaskId,
+    TaskRow, TaskStatus, TenantId, Timestamp,
+};
+
+/// What went wrong in the store. `is_definite` tells whether nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No answer came: the operation may or may not have taken effect. Send the same again.
+    #[error("store: {operation} was not answered")]
+    Unanswered {
+        /// What was asked.
+        operation: &'static str,
+        /// Why no answer came.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Too much is queued; nothing was written.
+    #[error("store: {operation} was refused, its queue is full")]
+    Busy {
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// The disk is full; nothing was written.
+    #[error("store: {operation} failed, the disk is full: free some space, what was accepted stays")]
+    Full {
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// The store can't be written; nothing was written.
+    #[error("store: {operation} failed, {path} can't be written: check its permissions")]
+    ReadOnly {
+        /// What was asked.
+        operation: &'static str,
+        /// The file.
+        path: String,
+    },
+    /// Another process has the store.
+    #[error("store: {path} is in use by another process{}", .holder.as_deref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    InUse {
+        /// The file.
+        path: String,
+        /// Who, as far as known.
+        holder: Option<String>,
+    },
+    /// The store was written by a newer version.
+    #[error("store: {path} has schema {found}, this binary knows up to {known}: use a newer greenroom")]
+    Newer {
+        /// The file.
+        path: String,
+        /// The schema found.
+        found: u32,
+        /// The newest schema known.
+        known: u32,
+    },
+    /// A slot was written past the journal's end: a defect of the caller.
+    #[error("store: slot {seq} of {journal} would leave a gap, the journal ends at {end}")]
+    Gap {
+        /// Which journal.
+        journal: SessionId,
+        /// The slot asked for.
+        seq: u64,
+        /// Where the journal ends.
+        end: u64,
+    },
+    /// What was read makes no sense.
+    #[error("store: {operation} read something that can't be understood: {what}")]
+    Corrupt {
+        /// What was asked.
+        operation: &'static str,
+        /// What was found.
+        what: String,
+        /// Why it can't be understood.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl StoreError {
+    /// Whether nothing was written, for certain.
+    pub const fn is_definite(&self) -> bool {
+        !matches!(self, Self::Unanswered { .. })
+    }
+
+    /// Whether the same operation may succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unanswered { .. } | Self::Busy { .. } | Self::Full { .. } | Self::ReadOnly { .. }
+        )
+    }
+}
+
+impl From<&StoreError> for crate::Failure {
+    fn from(error: &StoreError) -> Self {
+        use crate::{ErrorCode, Failure};
+        match error {
+            StoreError::Busy { .. } => Failure::new(ErrorCode::ResourceExhausted, error.to_string())
+                .retry_after(std::time::Duration::from_millis(200)),
+            StoreError::Unanswered { .. } | StoreError::Full { .. } | StoreError::ReadOnly { .. } => {
+                Failure::unavailable(error.to_string())
+            }
+            StoreError::InUse { .. } | StoreError::Newer { .. } => {
+                Failure::new(ErrorCode::Unavailable, error.to_string())
+            }
+            StoreError::Gap { .. } | StoreError::Corrupt { .. } => Failure::internal(error.to_string()),
+        }
+    }
+}
+
+/// One append: a slot, and the rows that change with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    /// Which journal.
+    pub key: JournalKey,
+    /// The slot to write, at exactly one past the journal's last.
+    pub slot: Slot,
+    /// The rows that change in the same transaction.
+    pub rows: Projection,
+}
+
+/// The answer to an append.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Appended {
+    /// Durable now.
+    Stored,
+    /// The slot is taken, by this. Its nonce tells whether it is one's own.
+    Collided(Box<Slot>),
+}
+
+/// A folded journal up to a slot: bounds what a wake must fold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Every slot below this one is folded in.
+    pub next: u64,
+    /// The state, as JSON text.
+    pub state: Arc<str>,
+}
+
+/// Which sessions to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionQuery {
+    /// Only this subject's; none lists all of the tenant.
+    pub subject: Option<Subject>,
+    /// Only those created at or after.
+    pub created_after: Option<Timestamp>,
+    /// Only those created before.
+    pub created_before: Option<Timestamp>,
+    /// Only those whose title contains this, without regard to ASCII case.
+    pub title: Option<String>,
+}
+
+/// Which tasks to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskQuery {
+    /// Only this subject's; none lists all of the tenant.
+    pub subject: Option<Subject>,
+    /// Only those of this journal.
+    pub journal: Option<SessionId>,
+    /// Only those in this status.
+    pub status: Option<TaskStatus>,
+    /// Only children of this task.
+    pub parent: Option<TaskId>,
+}
+
+/// One page of rows, and where the next begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Pass it as `after` for the next page; none when this is the last.
+    pub next: Option<String>,
+}
+
+/// Where to begin and how much to read. `after` comes from an earlier page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Behind which row, as an earlier page said.
+    pub after: Option<String>,
+    /// At most this many rows.
+    pub limit: u32,
+}
+
+/// Which messages to read, by place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageRange {
+    /// Oldest first, behind this place (none: from the start).
+    After(Option<Position>),
+    /// The last ones before this place (none: before the end), still returned oldest first.
+    Before(Option<Position>),
+}
+
+/// What the store did since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreStats {
+    /// Appends that were stored.
+    pub appends: u64,
+    /// Durable commits (one sync each).
+    pub commits: u64,
+}
+
+/// The journal and its rows, durable.
+///
+/// Cancel-safety: a dropped `append` or `put_*` future may still take effect.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Writes a slot where absent, with its rows, durably. Appending the same slot (same nonce) again collides
+    /// with itself.
+    async fn append(&self, append: Append) -> Result<Appended, StoreError>;
+
+    /// The slots from `from` on, at most `limit`, in order, ending before a gap. Strongly consistent.
+    async fn read(&self, key: &JournalKey, from: u64, limit: u32) -> Result<Vec<Slot>, StoreError>;
+
+    /// The newest snapshot, if there is one.
+    async fn snapshot(&self, key: &JournalKey) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Keeps a snapshot. An older one than the kept is ignored.
+    async fn put_snapshot(&self, key: &JournalKey, snapshot: Snapshot) -> Result<(), StoreError>;
+
+    /// Keeps a large payload, durably before it returns.
+    async fn put_blob(&self, key: &JournalKey, id: &BlobId, content: &str) -> Result<(), StoreError>;
+
+    /// A large payload; none when it was never kept or is hollowed.
+    async fn blob(&self, key: &JournalKey, id: &BlobId) -> Result<Option<Arc<str>>, StoreError>;
+
+    /// Removes a deleted session's content: entries become hollow, messages, task rows, snapshots and blobs go.
+    /// The slots' keys stay, and so does the `Deleted` entry.
+    async fn hollow(&self, key: &JournalKey) -> Result<(), StoreError>;
+
+    /// Removes hollow journals deleted before `deleted_before`, and journals of kind TASK whose tasks all ended
+    /// before `ended_before`; at most `limit`. Returns how many went.
+    async fn sweep(
+        &self,
+        deleted_before: Timestamp,
+        ended_before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError>;
+
+    /// A session's row.
+    async fn session(&self, tenant: &TenantId, id: &SessionId) -> Result<Option<SessionRow>, StoreError>;
+
+    /// Sessions that are not deleted, newest first (by creation, then id).
+    async fn sessions(
+        &self,
+        tenant: &TenantId,
+        query: &SessionQuery,
+        page: &PageRequest,
+    ) -> Result<Page<SessionRow>, StoreError>;
+
+    /// A session's messages; at most `limit`.
+    async fn messages(
+        &self,
+        key: &JournalKey,
+        range: MessageRange,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StoreError>;
+
+    /// A task's row.
+    async fn task(&self, tenant: &TenantId, id: &TaskId) -> Result<Option<TaskRow>, StoreError>;
+
+    /// Tasks, newest first (by creation, then id).
+    async fn tasks(
+        &self,
+        tenant: &TenantId,
+        query: &TaskQuery,
+        page: &PageRequest,
+    ) -> Result<Page<TaskRow>, StoreError>;
+
+    /// Journals of all tenants with a task that needs an owner or whose `due` is at or before `now`, behind
+    /// `after` in key order, at most `limit`. A hint: repeated for ever, never trusted alone.
+    async fn open_journals(
+        &self,
+        now: Timestamp,
+        after: Option<&JournalKey>,
+        limit: u32,
+    ) -> Result<Vec<JournalKey>, StoreError>;
+
+    /// What was done so far.
+    fn stats(&self) -> StoreStats;
+}

@@ -1,0 +1,79 @@
+//! What a model call used: token classes kept apart, because they are priced apart.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens by disjoint class, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fresh input tokens.
+    pub input_tokens: u64,
+    /// Input tokens read from a cache.
+    #[serde(default)]
+    pub cached_input_tokens: u64,
+    /// Input tokens written to a cache.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
+    /// Visible output tokens.
+    pub output_tokens: u64,
+    /// Reasoning tokens.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
+    /// US dollars; none when no price is known.
+    #[serde(default)]
+    pub cost_usd: Option<f64>,
+    /// The upstream gave no figures and these are ours.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// All tokens of all classes.
+    pub fn total_tokens(&self) -> u64 {
+        self.input_tokens
+            + self.cached_input_tokens
+            + self.cache_write_tokens
+            + self.output_tokens
+            + self.reasoning_tokens
+    }
+
+    /// The sum of two calls. A sum has a price only where both parts that used anything have one.
+    #[must_use]
+    pub fn plus(self, other: Usage) -> Usage {
+        let cost_usd = match (self.cost_usd, other.cost_usd) {
+            (Some(a), Some(b)) => Some(a + b),
+            (Some(a), None) if other.total_tokens() == 0 => Some(a),
+            (None, Some(b)) if self.total_tokens() == 0 => Some(b),
+            _ => None,
+        };
+        Usage {
+            input_tokens: self.input_tokens + other.input_tokens,
+            cached_input_tokens: self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens: self.cache_write_tokens + other.cache_write_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+            cost_usd,
+            estimated: self.estimated || other.estimated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_has_a_price_only_where_every_part_has_one() {
+        let priced = Usage {
+            input_tokens: 1,
+            cost_usd: Some(0.5),
+            ..Usage::default()
+        };
+        let unpriced = Usage {
+            input_tokens: 1,
+            ..Usage::default()
+        };
+        assert_eq!(priced.plus(priced).cost_usd, Some(1.0));
+        assert_eq!(priced.plus(unpriced).cost_usd, None);
+        assert_eq!(Usage::default().plus(priced).cost_usd, Some(0.5));
+    }
+}

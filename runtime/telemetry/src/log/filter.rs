@@ -1,0 +1,49 @@
+//! Which events become lines. Spans are let through down to `info` whatever the filter says: their fields are the
+//! ids of the lines inside them, and a process that logs only warnings still wants those.
+
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Filter};
+
+use crate::TelemetryError;
+
+#[derive(Debug)]
+pub(crate) struct LogFilter {
+    events: Targets,
+    most_verbose: LevelFilter,
+}
+
+impl LogFilter {
+    pub(crate) fn parse(filter: &str) -> Result<Self, TelemetryError> {
+        let events: Targets = filter
+            .parse()
+            .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+        let most_verbose = events
+            .iter()
+            .map(|(_, level)| level)
+            .chain(events.default_level())
+            .fold(LevelFilter::INFO, std::cmp::max);
+        Ok(Self { events, most_verbose })
+    }
+
+    fn admits(&self, metadata: &Metadata<'_>) -> bool {
+        (metadata.is_span() && *metadata.level() <= Level::INFO)
+            || self.events.would_enable(metadata.target(), metadata.level())
+    }
+}
+
+impl<S> Filter<S> for LogFilter {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.admits(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.admits(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.most_verbose)
+    }
+}
