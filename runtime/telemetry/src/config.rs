@@ -45,7 +45,11 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Auto, content: false }
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Auto,
+            content: false,
+        }
     }
 }
 
@@ -72,7 +76,10 @@ pub struct TraceConfig {
 
 impl Default for TraceConfig {
     fn default() -> Self {
-        Self { otlp: None, sample_ratio: 1.0 }
+        Self {
+            otlp: None,
+            sample_ratio: 1.0,
+        }
     }
 }
 
@@ -106,7 +113,9 @@ impl OtlpProtocol {
         match name.trim() {
             "http/protobuf" => Ok(Self::HttpProtobuf),
             "grpc" => Ok(Self::Grpc),
-            other => Err(TelemetryError::Protocol { protocol: other.to_owned() }),
+            other => Err(TelemetryError::Protocol {
+                protocol: other.to_owned(),
+            }),
         }
     }
 }
@@ -115,7 +124,11 @@ impl OtlpConfig {
     /// A collector at `endpoint` with the specification's default timeout of 10 s.
     #[must_use]
     pub fn new(endpoint: impl Into<String>, protocol: OtlpProtocol) -> Self {
-        Self { endpoint: endpoint.into(), protocol, timeout: Duration::from_secs(10) }
+        Self {
+            endpoint: endpoint.into(),
+            protocol,
+            timeout: Duration::from_secs(10),
+        }
     }
 
     /// Reads the standard variables through `lookup`: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER` (only `none`
@@ -126,13 +139,19 @@ impl OtlpConfig {
     /// [`TelemetryError::Protocol`] for an unknown protocol's name.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, TelemetryError> {
         let signal_or_common = |name: &str| {
-            [format!("OTEL_EXPORTER_OTLP_TRACES_{name}"), format!("OTEL_EXPORTER_OTLP_{name}")]
-                .iter()
-                .find_map(|variable| lookup(variable).filter(|value| !value.trim().is_empty()))
+            [
+                format!("OTEL_EXPORTER_OTLP_TRACES_{name}"),
+                format!("OTEL_EXPORTER_OTLP_{name}"),
+            ]
+            .iter()
+            .find_map(|variable| lookup(variable).filter(|value| !value.trim().is_empty()))
         };
-        let disabled = lookup("OTEL_SDK_DISABLED").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        let disabled = lookup("OTEL_SDK_DISABLED")
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
             || lookup("OTEL_TRACES_EXPORTER").is_some_and(|value| value.trim() == "none");
-        let Some(endpoint) = signal_or_common("ENDPOINT").filter(|_| !disabled) else { return Ok(None) };
+        let Some(endpoint) = signal_or_common("ENDPOINT").filter(|_| !disabled) else {
+            return Ok(None);
+        };
         let protocol = match signal_or_common("PROTOCOL") {
             Some(name) => OtlpProtocol::parse(&name)?,
             None => OtlpProtocol::default(),
@@ -150,15 +169,26 @@ mod tests {
     use super::*;
 
     fn vars(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
-        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
     }
 
     #[test]
     fn export_is_off_without_an_endpoint() {
         assert_eq!(TelemetryConfig::default().trace.otlp, None);
         assert_eq!(OtlpConfig::from_vars(vars(&[])).unwrap(), None);
-        assert_eq!(OtlpConfig::from_vars(vars(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")])).unwrap(), None);
-        assert_eq!(OtlpConfig::from_vars(vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")])).unwrap(), None);
+        assert_eq!(
+            OtlpConfig::from_vars(vars(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")])).unwrap(),
+            None
+        );
+        assert_eq!(
+            OtlpConfig::from_vars(vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")])).unwrap(),
+            None
+        );
     }
 
     #[test]

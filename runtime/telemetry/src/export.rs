@@ -20,19 +20,31 @@ use crate::{OtlpConfig, OtlpProtocol, TelemetryConfig, TelemetryError};
 /// The tracer provider: exporting when a collector is configured, else one that only makes and carries ids.
 pub(crate) fn tracer_provider(config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {
     let mut attributes = vec![KeyValue::new("service.version", config.service_version.clone())];
-    attributes.extend(config.service_instance.clone().map(|id| KeyValue::new("service.instance.id", id)));
+    attributes.extend(
+        config
+            .service_instance
+            .clone()
+            .map(|id| KeyValue::new("service.instance.id", id)),
+    );
     let resource = Resource::builder_empty()
         .with_service_name(config.service_name.clone())
         .with_attributes(attributes)
         .build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     let provider = match &config.trace.otlp {
-        None => builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff))).build(),
+        None => builder
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
+            .build(),
         Some(otlp) => {
             let root = Sampler::TraceIdRatioBased(config.trace.sample_ratio);
             builder
                 .with_sampler(Sampler::ParentBased(Box::new(root)))
-                .with_batch_exporter(OnRuntime::new(otlp, Redaction { content: config.log.content })?)
+                .with_batch_exporter(OnRuntime::new(
+                    otlp,
+                    Redaction {
+                        content: config.log.content,
+                    },
+                )?)
                 .build()
         }
     };
@@ -57,7 +69,9 @@ impl OnRuntime {
                 .with_timeout(config.timeout)
                 .build(),
             OtlpProtocol::Grpc if config.endpoint.starts_with("https:") => {
-                return Err(TelemetryError::GrpcTls { endpoint: config.endpoint.clone() });
+                return Err(TelemetryError::GrpcTls {
+                    endpoint: config.endpoint.clone(),
+                });
             }
             OtlpProtocol::Grpc => OtlpExporter::builder()
                 .with_tonic()
@@ -65,9 +79,15 @@ impl OnRuntime {
                 .with_timeout(config.timeout)
                 .build(),
         };
-        let exporter = built
-            .map_err(|source| TelemetryError::Exporter { endpoint: config.endpoint.clone(), source })?;
-        Ok(Self { inner: Arc::new(exporter), runtime, redaction })
+        let exporter = built.map_err(|source| TelemetryError::Exporter {
+            endpoint: config.endpoint.clone(),
+            source,
+        })?;
+        Ok(Self {
+            inner: Arc::new(exporter),
+            runtime,
+            redaction,
+        })
     }
 }
 
@@ -81,7 +101,9 @@ impl SpanExporter for OnRuntime {
         }
         let inner = Arc::clone(&self.inner);
         let export = self.runtime.spawn(async move { inner.export(batch).await });
-        export.await.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?
+        export
+            .await
+            .map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -102,7 +124,11 @@ impl SpanExporter for OnRuntime {
 
 fn traces_url(endpoint: &str) -> String {
     let base = endpoint.trim_end_matches('/');
-    if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
+    if base.ends_with("/v1/traces") {
+        base.to_owned()
+    } else {
+        format!("{base}/v1/traces")
+    }
 }
 
 #[cfg(test)]

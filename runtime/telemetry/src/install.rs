@@ -13,11 +13,19 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use crate::log::{LogFilter, LogLayer, LogWriter, Redaction};
+use crate::log::{LogFilter, LogLayer, LogWriter, Redaction, Shape};
 use crate::{LogFormat, TelemetryConfig, TelemetryError, export};
 
 /// Crates whose own spans would be exported by a connection that exists to export spans.
-const UNTRACED: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "reqwest", "tonic", "tower"];
+const UNTRACED: [&str; 7] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "reqwest",
+    "tonic",
+    "tower",
+];
 
 /// Sets up logging to stderr, tracing and propagation for this process, once.
 ///
@@ -37,10 +45,11 @@ pub(crate) fn build(
     config: &TelemetryConfig,
     output: Box<dyn std::io::Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync + use<>, TelemetryGuard), TelemetryError> {
-    let json = match config.log.format {
-        LogFormat::Json => true,
-        LogFormat::Human => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    let terminal = std::io::stderr().is_terminal();
+    let shape = match config.log.format {
+        LogFormat::Auto if !terminal => Shape::Json,
+        LogFormat::Json => Shape::Json,
+        LogFormat::Auto | LogFormat::Human => Shape::Human { colour: terminal },
     };
     let filter = LogFilter::parse(&config.log.filter)?;
     let provider = export::tracer_provider(config)?;
@@ -55,8 +64,10 @@ pub(crate) fn build(
                 .with_default(LevelFilter::INFO)
                 .with_targets(UNTRACED.map(|target| (target, LevelFilter::OFF))),
         );
-    let redaction = Redaction { content: config.log.content };
-    let logs = LogLayer::new(writer.clone(), json, redaction).with_filter(filter);
+    let redaction = Redaction {
+        content: config.log.content,
+    };
+    let logs = LogLayer::new(writer.clone(), shape, redaction).with_filter(filter);
     let subscriber = Registry::default().with(traces).with(logs);
     Ok((subscriber, TelemetryGuard { provider, writer }))
 }
@@ -80,15 +91,19 @@ impl TelemetryGuard {
             }
             writer.flush(within / 2);
         });
-        drop(tokio::time::timeout(within, flush).await);
+        let _ = tokio::time::timeout(within, flush).await;
     }
 }
 
 /// A panic is a log line like any other, with the ids of the spans it happened in.
 fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let message = info.payload_as_str().unwrap_or("panicked with a value that is not text");
-        let place = info.location().map(|location| format!("{}:{}", location.file(), location.line()));
+        let message = info
+            .payload_as_str()
+            .unwrap_or("panicked with a value that is not text");
+        let place = info
+            .location()
+            .map(|location| format!("{}:{}", location.file(), location.line()));
         let thread = std::thread::current();
         tracing::error!(
             target: "panic",

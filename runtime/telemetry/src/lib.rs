@@ -20,5 +20,5 @@ pub use config::{LogConfig, LogFormat, OtlpConfig, OtlpProtocol, TelemetryConfig
 pub use error::TelemetryError;
 pub use install::{TelemetryGuard, install};
 pub use log::CORRELATION_FIELDS;
-pub use metrics::{BreakerOwner, BreakerPosition, InFlight, Metrics, Work};
+pub use metrics::{BreakerOwner, InFlight, Metrics, Work};
 pub use propagation::{continue_from, extract, inject};

@@ -9,7 +9,7 @@ mod timestamp;
 mod writer;
 
 pub(crate) use filter::LogFilter;
-pub(crate) use layer::LogLayer;
+pub(crate) use layer::{LogLayer, Shape};
 pub use line::CORRELATION_FIELDS;
 pub(crate) use redact::Redaction;
 pub(crate) use writer::LogWriter;

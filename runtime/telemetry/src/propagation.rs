@@ -27,6 +27,6 @@ pub fn inject(span: &Span, carrier: &mut dyn Injector) {
 pub fn continue_from(span: &Span, carrier: &dyn Extractor) {
     let context = extract(carrier);
     if opentelemetry::trace::TraceContextExt::has_active_span(&context) {
-        drop(span.set_parent(context));
+        let _ = span.set_parent(context);
     }
 }

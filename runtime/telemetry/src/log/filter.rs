@@ -17,9 +17,10 @@ pub(crate) struct LogFilter {
 
 impl LogFilter {
     pub(crate) fn parse(filter: &str) -> Result<Self, TelemetryError> {
-        let events: Targets = filter
-            .parse()
-            .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+        let events: Targets = filter.parse().map_err(|source| TelemetryError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })?;
         let most_verbose = events
             .iter()
             .map(|(_, level)| level)
@@ -40,7 +41,11 @@ impl<S> Filter<S> for LogFilter {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.admits(metadata) { Interest::always() } else { Interest::never() }
+        if self.admits(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -15,27 +15,49 @@ use super::redact::Redaction;
 use super::timestamp::write_rfc3339;
 use super::writer::LogWriter;
 
+/// The shape of a line, decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Json,
+    Human { colour: bool },
+}
+
 pub(crate) struct LogLayer {
     writer: LogWriter,
-    json: bool,
+    shape: Shape,
     redaction: Redaction,
     dispatch: OnceLock<WeakDispatch>,
 }
 
 impl LogLayer {
-    pub(crate) fn new(writer: LogWriter, json: bool, redaction: Redaction) -> Self {
-        Self { writer, json, redaction, dispatch: OnceLock::new() }
+    pub(crate) fn new(writer: LogWriter, shape: Shape, redaction: Redaction) -> Self {
+        Self {
+            writer,
+            shape,
+            redaction,
+            dispatch: OnceLock::new(),
+        }
     }
 
     fn emit(&self, line: &Line) {
         let mut time = String::with_capacity(24);
         write_rfc3339(now(), &mut time);
-        let text = if self.json { line.json(&time) } else { line.human(&time, true) };
-        if line.level == Level::ERROR { self.writer.write_urgent(text) } else { self.writer.write(text) }
+        let text = match self.shape {
+            Shape::Json => line.json(&time),
+            Shape::Human { colour } => line.human(&time, colour),
+        };
+        if line.level == Level::ERROR {
+            self.writer.write_urgent(text)
+        } else {
+            self.writer.write(text)
+        }
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a line's time stamp is the wall clock's; nothing decides by it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a line's time stamp is the wall clock's; nothing decides by it"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -45,11 +67,16 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        drop(self.dispatch.set(dispatch.downgrade()));
+        let _ = self.dispatch.set(dispatch.downgrade());
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if !attributes.metadata().fields().iter().any(|field| Correlation::knows(field.name())) {
+        if !attributes
+            .metadata()
+            .fields()
+            .iter()
+            .any(|field| Correlation::knows(field.name()))
+        {
             return;
         }
         if let Some(span) = context.span(id) {
@@ -77,13 +104,17 @@ where
                 line.correlation.fill_from(correlation);
             }
             if line.trace.is_none() {
-                line.trace = dispatch.as_ref().and_then(|dispatch| trace_ids(&span.id(), dispatch));
+                line.trace = dispatch
+                    .as_ref()
+                    .and_then(|dispatch| trace_ids(&span.id(), dispatch));
             }
         }
         let dropped = self.writer.take_dropped();
         if dropped > 0 {
             let mut notice = Line::new(Level::WARN, module_path!(), self.redaction);
-            notice.say(format!("{dropped} log lines were dropped: standard error is too slow"));
+            notice.say(format!(
+                "{dropped} log lines were dropped: standard error is too slow"
+            ));
             self.emit(&notice);
         }
         self.emit(&line);
@@ -93,5 +124,6 @@ where
 fn trace_ids(id: &Id, dispatch: &Dispatch) -> Option<(String, String)> {
     let context = tracing_opentelemetry::get_otel_context(id, dispatch)?;
     let span = context.span().span_context().clone();
-    span.is_valid().then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+    span.is_valid()
+        .then(|| (span.trace_id().to_string(), span.span_id().to_string()))
 }

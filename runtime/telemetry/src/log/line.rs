@@ -10,8 +10,16 @@ use super::redact::Redaction;
 
 /// Span and event fields that identify the work a line belongs to. They stand at the top level of a JSON line; a
 /// line takes each from the event itself, else from the nearest span that has it.
-pub const CORRELATION_FIELDS: [&str; 8] =
-    ["request_id", "tenant", "session", "task", "attempt", "step", "agent", "provider"];
+pub const CORRELATION_FIELDS: [&str; 8] = [
+    "request_id",
+    "tenant",
+    "session",
+    "task",
+    "attempt",
+    "step",
+    "agent",
+    "provider",
+];
 
 /// The values of [`CORRELATION_FIELDS`], as far as known.
 #[derive(Debug, Default)]
@@ -40,7 +48,10 @@ impl Correlation {
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        CORRELATION_FIELDS.into_iter().zip(&self.0).filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        CORRELATION_FIELDS
+            .into_iter()
+            .zip(&self.0)
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 }
 
@@ -78,7 +89,15 @@ enum Value {
 impl Line {
     pub(crate) fn new(level: Level, target: &'static str, redaction: Redaction) -> Self {
         let correlation = Correlation::default();
-        Self { level, target, correlation, trace: None, message: String::new(), fields: Vec::new(), redaction }
+        Self {
+            level,
+            target,
+            correlation,
+            trace: None,
+            message: String::new(),
+            fields: Vec::new(),
+            redaction,
+        }
     }
 
     /// Sets the message of a line that no event stands behind.
@@ -148,11 +167,11 @@ impl Line {
         escape(&self.message, &mut out);
         for (name, value) in &self.fields {
             let (Value::Plain(text) | Value::Text(text)) = value;
-            drop(write!(out, " {name}="));
+            let _ = write!(out, " {name}=");
             escape(text, &mut out);
         }
         for (name, value) in self.correlation.pairs().filter(|(name, _)| *name != "tenant") {
-            drop(write!(out, " {name}="));
+            let _ = write!(out, " {name}=");
             escape(value, &mut out);
         }
         out.push('\n');
@@ -182,14 +201,18 @@ impl Visit for Line {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() { self.push_plain(field, value.to_string()) } else { self.push(field, &value.to_string()) }
+        if value.is_finite() {
+            self.push_plain(field, value.to_string())
+        } else {
+            self.push(field, &value.to_string())
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let mut text = value.to_string();
         let mut source = value.source();
         while let Some(cause) = source {
-            drop(write!(text, ": {cause}"));
+            let _ = write!(text, ": {cause}");
             source = cause.source();
         }
         self.push(field, &text);
@@ -210,6 +233,10 @@ fn quote(text: &str, out: &mut String) {
 
 fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+        if character.is_control() {
+            out.extend(character.escape_default())
+        } else {
+            out.push(character)
+        }
     }
 }

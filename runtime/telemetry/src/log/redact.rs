@@ -8,10 +8,29 @@ use std::borrow::Cow;
 use opentelemetry::{KeyValue, Value};
 
 const MASK: &str = "[redacted]";
-const SECRET_NAMES: [&str; 9] =
-    ["authorization", "api_key", "apikey", "cookie", "password", "secret", "signature", "token", "credential"];
+const SECRET_NAMES: [&str; 9] = [
+    "authorization",
+    "api_key",
+    "apikey",
+    "cookie",
+    "password",
+    "secret",
+    "signature",
+    "token",
+    "credential",
+];
 const CONTENT_NAMES: [&str; 12] = [
-    "content", "prompt", "completion", "delta", "text", "input", "output", "body", "arguments", "result", "query",
+    "content",
+    "prompt",
+    "completion",
+    "delta",
+    "text",
+    "input",
+    "output",
+    "body",
+    "arguments",
+    "result",
+    "query",
     "variables",
 ];
 const SECRET_STARTS: [&str; 6] = ["sk-", "gr_", "AKIA", "ASIA", "eyJ", "xoxb-"];
@@ -36,20 +55,24 @@ impl Redaction {
                     && matches!(last.as_bytes()[last.len() - word.len() - 1], b'_' | b'-')
         };
         SECRET_NAMES.into_iter().any(is)
-            || !self.content && CONTENT_NAMES.into_iter().any(|word| last.eq_ignore_ascii_case(word))
+            || !self.content
+                && CONTENT_NAMES
+                    .into_iter()
+                    .any(|word| last.eq_ignore_ascii_case(word))
     }
 
     /// `text` with everything that looks like a credential masked.
     pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-        let suspicious = SECRET_STARTS.into_iter().any(|start| text.contains(start)) || text.contains("earer ");
+        let suspicious =
+            SECRET_STARTS.into_iter().any(|start| text.contains(start)) || text.contains("earer ");
         if !suspicious {
             return Cow::Borrowed(text);
         }
         let mut cleaned = String::with_capacity(text.len());
         let mut after_bearer = false;
         for piece in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=~".contains(c))) {
-            let word = piece
-                .trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=~".contains(c)));
+            let word =
+                piece.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=~".contains(c)));
             let secret = !word.is_empty()
                 && (after_bearer
                     || word.len() >= SECRET_LENGTH && SECRET_STARTS.into_iter().any(|s| find_start(word, s)));
@@ -66,7 +89,11 @@ impl Redaction {
 
     /// The value to show for a field: masked whole, cleaned, or as it is.
     pub(crate) fn field<'a>(self, name: &str, text: &'a str) -> Cow<'a, str> {
-        if self.hides(name) { Cow::Borrowed(MASK) } else { Self::clean(text) }
+        if self.hides(name) {
+            Cow::Borrowed(MASK)
+        } else {
+            Self::clean(text)
+        }
     }
 
     /// The same for a span's attributes.
@@ -86,7 +113,9 @@ impl Redaction {
 /// Whether `word` holds `start` at its beginning or after a `=` or `/` (`key=sk-…`).
 fn find_start(word: &str, start: &str) -> bool {
     word.starts_with(start)
-        || word.match_indices(start).any(|(at, _)| matches!(word.as_bytes()[at - 1], b'=' | b'/'))
+        || word
+            .match_indices(start)
+            .any(|(at, _)| matches!(word.as_bytes()[at - 1], b'=' | b'/'))
 }
 
 #[cfg(test)]
@@ -97,7 +126,13 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_by_name_even_when_content_is_asked_for() {
-        for name in ["authorization", "http.request.header.Authorization", "api_key", "refresh_token", "x-api-key-secret"] {
+        for name in [
+            "authorization",
+            "http.request.header.Authorization",
+            "api_key",
+            "refresh_token",
+            "x-api-key-secret",
+        ] {
             assert!(Redaction { content: true }.hides(name), "{name}");
         }
         for name in ["input_tokens", "tokenizer", "keys", "secretary"] {
@@ -114,10 +149,22 @@ mod tests {
     #[test]
     fn credentials_inside_text_are_masked_and_the_rest_is_kept() {
         let key = "sk-abcdefghijklmnop1234";
-        assert_eq!(Redaction::clean(&format!("call with {key}, failed")), "call with [redacted], failed");
-        assert_eq!(Redaction::clean("Authorization: Bearer abc.def"), "Authorization: Bearer [redacted]");
-        assert_eq!(Redaction::clean(&format!("url=http://h/?key={key}")), "url=http://h/?[redacted]");
-        assert_eq!(Redaction::clean("a task-based sk-y high 🎭 gr_een"), "a task-based sk-y high 🎭 gr_een");
+        assert_eq!(
+            Redaction::clean(&format!("call with {key}, failed")),
+            "call with [redacted], failed"
+        );
+        assert_eq!(
+            Redaction::clean("Authorization: Bearer abc.def"),
+            "Authorization: Bearer [redacted]"
+        );
+        assert_eq!(
+            Redaction::clean(&format!("url=http://h/?key={key}")),
+            "url=http://h/?[redacted]"
+        );
+        assert_eq!(
+            Redaction::clean("a task-based sk-y high 🎭 gr_een"),
+            "a task-based sk-y high 🎭 gr_een"
+        );
     }
 
     #[test]
@@ -129,7 +176,11 @@ mod tests {
         ];
         CLOSED.attributes(&mut attributes);
         assert_eq!(attributes[0].value.as_str(), MASK);
-        assert!(!attributes[1].value.as_str().contains("gr_"), "{:?}", attributes[1]);
+        assert!(
+            !attributes[1].value.as_str().contains("gr_"),
+            "{:?}",
+            attributes[1]
+        );
         assert_eq!(attributes[2].value, Value::from(3));
     }
 }

@@ -27,8 +27,13 @@ enum Command {
 impl LogWriter {
     pub(crate) fn start(output: Box<dyn Write + Send>) -> std::io::Result<Self> {
         let (queue, commands) = sync_channel(QUEUED_LINES);
-        std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || run(&commands, output))?;
-        Ok(Self { queue, dropped: Arc::default() })
+        std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || run(&commands, output))?;
+        Ok(Self {
+            queue,
+            dropped: Arc::default(),
+        })
     }
 
     /// Queues a line, or counts it as dropped.
@@ -46,7 +51,11 @@ impl LogWriter {
 
     /// Lines dropped since the last call.
     pub(crate) fn take_dropped(&self) -> u64 {
-        if self.dropped.load(Ordering::Relaxed) == 0 { 0 } else { self.dropped.swap(0, Ordering::Relaxed) }
+        if self.dropped.load(Ordering::Relaxed) == 0 {
+            0
+        } else {
+            self.dropped.swap(0, Ordering::Relaxed)
+        }
     }
 
     /// Waits until everything queued before is written, `within` at the longest.
@@ -62,7 +71,7 @@ impl LogWriter {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        drop(wait.recv_timeout(deadline.saturating_duration_since(Instant::now())));
+        let _ = wait.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -70,10 +79,12 @@ fn run(commands: &Receiver<Command>, mut output: Box<dyn Write + Send>) {
     while let Ok(command) = commands.recv() {
         // Nobody is left to be told that standard error is gone.
         match command {
-            Command::Line(line) => drop(output.write_all(line.as_bytes())),
+            Command::Line(line) => {
+                let _ = output.write_all(line.as_bytes());
+            }
             Command::Flush(done) => {
-                drop(output.flush());
-                drop(done.try_send(()));
+                let _ = output.flush();
+                let _ = done.try_send(());
             }
         }
     }
@@ -89,7 +100,7 @@ mod tests {
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            drop(self.0.recv());
+            let _ = self.0.recv();
             Ok(bytes.len())
         }
 

@@ -1,0 +1,331 @@
+//! Metrics of one process, for the operator port's `/metrics`.
+//!
+//! One typed method a fact, so that names, labels and units are decided once. Labels that come from configuration
+//! or from callers pass through [`labels::Bounded`]: past a fixed number of distinct values the rest is counted as
+//! `other`, and no input can grow the page without end. Recording takes a read lock and atomics, and allocates only
+//! when a label is first seen.
+
+mod buckets;
+mod labels;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_kernel::BreakerState;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use labels::{
+    Agent, AgentCode, Bounded, BreakerLabels, Build, ProviderLabel, Request, RequestStatus, Restart,
+    StepLabels, TryLabels, WorkLabel,
+};
+
+/// A histogram a label set, with a constructor that fixes the buckets.
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Work that is counted while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// HTTP requests being answered.
+    HttpRequests,
+    /// GraphQL subscriptions attached.
+    Subscriptions,
+    /// Tasks running.
+    Tasks,
+    /// Attempts open on agents.
+    AgentCalls,
+    /// Tries open at providers.
+    ProviderCalls,
+}
+
+/// Whose breaker it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BreakerOwner {
+    /// A provider of models.
+    Provider,
+    /// An agent instance, counted under its agent's name.
+    Agent,
+}
+
+/// The handle by which every component records; clones record into the same page.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    agents: Bounded,
+    providers: Bounded,
+    operations: Bounded,
+    kinds: Bounded,
+    tasks_accepted: Family<Agent, Counter>,
+    tasks_completed: Family<Agent, Counter>,
+    tasks_failed: Family<AgentCode, Counter>,
+    steps: Family<StepLabels, Counter>,
+    provider_tries: Family<TryLabels, Counter>,
+    provider_try_seconds: Histograms<ProviderLabel>,
+    first_token_seconds: Histograms<ProviderLabel>,
+    journal_append_seconds: Histogram,
+    journal_group_appends: Histogram,
+    journal_sync_seconds: Histogram,
+    http_requests: Family<RequestStatus, Counter>,
+    http_request_seconds: Histograms<Request>,
+    in_flight: Family<WorkLabel, Gauge>,
+    breaker_state: Family<BreakerLabels, Gauge>,
+    actor_restarts: Family<Restart, Counter>,
+    registry: Registry,
+}
+
+impl Metrics {
+    /// The content type of [`render`](Self::render)'s text.
+    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// An empty page that states this build's version.
+    #[must_use]
+    pub fn new(version: &str) -> Self {
+        let mut registry = Registry::with_prefix("greenroom");
+        let r = &mut registry;
+        let build: Family<Build, Gauge> = Family::default();
+        build
+            .get_or_create(&Build {
+                version: version.to_owned(),
+            })
+            .set(1);
+        r.register("build_info", "The version that runs", build);
+        let inner = Inner {
+            agents: Bounded::default(),
+            providers: Bounded::default(),
+            operations: Bounded::default(),
+            kinds: Bounded::default(),
+            tasks_accepted: register(r, "tasks_accepted", "Tasks accepted, by agent", Family::default()),
+            tasks_completed: register(
+                r,
+                "tasks_completed",
+                "Tasks completed, by agent",
+                Family::default(),
+            ),
+            tasks_failed: register(
+                r,
+                "tasks_failed",
+                "Tasks failed or cancelled, by agent and code",
+                Family::default(),
+            ),
+            steps: register(
+                r,
+                "steps",
+                "Steps finished, by kind and status",
+                Family::default(),
+            ),
+            provider_tries: register(
+                r,
+                "provider_tries",
+                "Tries at providers, by outcome class",
+                Family::default(),
+            ),
+            provider_try_seconds: register(
+                r,
+                "provider_try_seconds",
+                "How long a try took, to its last byte",
+                Family::new_with_constructor(buckets::call as fn() -> Histogram),
+            ),
+            first_token_seconds: register(
+                r,
+                "provider_first_token_seconds",
+                "From dispatch to the first content",
+                Family::new_with_constructor(buckets::call as fn() -> Histogram),
+            ),
+            journal_append_seconds: register(
+                r,
+                "journal_append_seconds",
+                "From handing an append to the writer to its being durable",
+                buckets::disk(),
+            ),
+            journal_group_appends: register(
+                r,
+                "journal_group_appends",
+                "Appends made durable by one sync",
+                buckets::group(),
+            ),
+            journal_sync_seconds: register(
+                r,
+                "journal_sync_seconds",
+                "How long one sync took",
+                buckets::disk(),
+            ),
+            http_requests: register(
+                r,
+                "http_requests",
+                "HTTP requests, by operation and status",
+                Family::default(),
+            ),
+            http_request_seconds: register(
+                r,
+                "http_request_seconds",
+                "How long a request took, by operation",
+                Family::new_with_constructor(buckets::call as fn() -> Histogram),
+            ),
+            in_flight: register(r, "in_flight", "Work going on now", Family::default()),
+            breaker_state: register(
+                r,
+                "breaker_state",
+                "Breaker position: 0 closed, 1 half-open, 2 open",
+                Family::default(),
+            ),
+            actor_restarts: register(
+                r,
+                "actor_restarts",
+                "Actors restarted, by kind",
+                Family::default(),
+            ),
+            registry,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// A task was accepted: it is durable.
+    pub fn task_accepted(&self, agent: &str) {
+        let agent = self.inner.agents.label(agent);
+        self.inner.tasks_accepted.get_or_create(&Agent { agent }).inc();
+    }
+
+    /// A task completed.
+    pub fn task_completed(&self, agent: &str) {
+        let agent = self.inner.agents.label(agent);
+        self.inner.tasks_completed.get_or_create(&Agent { agent }).inc();
+    }
+
+    /// A task ended without its result; `code` is the contract's error code.
+    pub fn task_failed(&self, agent: &str, code: &'static str) {
+        let agent = self.inner.agents.label(agent);
+        self.inner
+            .tasks_failed
+            .get_or_create(&AgentCode { agent, code })
+            .inc();
+    }
+
+    /// A step reached `status`.
+    pub fn step_finished(&self, kind: &'static str, status: &'static str) {
+        self.inner.steps.get_or_create(&StepLabels { kind, status }).inc();
+    }
+
+    /// A try at a provider ended after `took`; `class` is `ok` or the fault's class.
+    pub fn provider_try(&self, provider: &str, class: &'static str, took: Duration) {
+        let provider = self.inner.providers.label(provider);
+        self.inner
+            .provider_tries
+            .get_or_create(&TryLabels {
+                provider: provider.clone(),
+                class,
+            })
+            .inc();
+        self.inner
+            .provider_try_seconds
+            .get_or_create(&ProviderLabel { provider })
+            .observe(took.as_secs_f64());
+    }
+
+    /// The first content of a try came `after` its dispatch.
+    pub fn first_token(&self, provider: &str, after: Duration) {
+        let provider = self.inner.providers.label(provider);
+        self.inner
+            .first_token_seconds
+            .get_or_create(&ProviderLabel { provider })
+            .observe(after.as_secs_f64());
+    }
+
+    /// An append became durable after `took`.
+    pub fn journal_append(&self, took: Duration) {
+        self.inner.journal_append_seconds.observe(took.as_secs_f64());
+    }
+
+    /// One sync, that took `took`, made `appends` durable.
+    pub fn journal_sync(&self, appends: usize, took: Duration) {
+        self.inner
+            .journal_group_appends
+            .observe(u32::try_from(appends).map_or(f64::INFINITY, f64::from));
+        self.inner.journal_sync_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A request was answered. `operation` is a route or a root field's name, never text of the caller's.
+    pub fn http_request(&self, operation: &str, status: u16, took: Duration) {
+        let operation = self.inner.operations.label(operation);
+        let labels = RequestStatus {
+            operation: operation.clone(),
+            status,
+        };
+        self.inner.http_requests.get_or_create(&labels).inc();
+        self.inner
+            .http_request_seconds
+            .get_or_create(&Request { operation })
+            .observe(took.as_secs_f64());
+    }
+
+    /// Counts one piece of work as going on until the returned guard is dropped.
+    pub fn begin(&self, work: Work) -> InFlight {
+        let gauge = self.inner.in_flight.get_or_create_owned(&WorkLabel { work });
+        gauge.inc();
+        InFlight(gauge)
+    }
+
+    /// A breaker moved.
+    pub fn breaker(&self, owner: BreakerOwner, name: &str, state: BreakerState) {
+        let bound = match owner {
+            BreakerOwner::Provider => &self.inner.providers,
+            BreakerOwner::Agent => &self.inner.agents,
+        };
+        let labels = BreakerLabels {
+            owner,
+            name: bound.label(name),
+        };
+        self.inner.breaker_state.get_or_create(&labels).set(match state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        });
+    }
+
+    /// An actor of this kind was restarted.
+    pub fn actor_restarted(&self, kind: &str) {
+        let kind = self.inner.kinds.label(kind);
+        self.inner.actor_restarts.get_or_create(&Restart { kind }).inc();
+    }
+
+    /// The page, in OpenMetrics text, which Prometheus reads as it reads its own format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut page = String::with_capacity(16 * 1024);
+        // Writing into a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut page, &self.inner.registry);
+        page
+    }
+}
+
+/// Work going on; dropping it ends the count.
+#[derive(Debug)]
+#[must_use = "the work counts as going on until this is dropped"]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn register<M: prometheus_client::registry::Metric + Clone>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    metric: M,
+) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests;

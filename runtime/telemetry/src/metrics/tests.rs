@@ -1,0 +1,104 @@
+use super::*;
+
+#[track_caller]
+fn has(page: &str, line: &str) {
+    assert!(
+        page.lines().any(|found| found == line),
+        "no line `{line}` in:\n{page}"
+    );
+}
+
+#[test]
+fn every_fact_appears_on_the_page_under_its_name_and_labels() {
+    let metrics = Metrics::new("1.2.3");
+    metrics.task_accepted("echo");
+    metrics.task_accepted("echo");
+    metrics.task_completed("echo");
+    metrics.task_failed("echo", "AGENT_FAILED");
+    metrics.step_finished("MODEL", "DONE");
+    metrics.provider_try("local", "ok", Duration::from_millis(20));
+    metrics.first_token("local", Duration::from_millis(3));
+    metrics.journal_append(Duration::from_micros(400));
+    metrics.journal_sync(3, Duration::from_micros(300));
+    metrics.http_request("sendChat", 200, Duration::from_millis(7));
+    metrics.breaker(BreakerOwner::Provider, "local", BreakerState::Open);
+    metrics.actor_restarted("agent");
+    let page = metrics.render();
+    has(&page, r#"greenroom_build_info{version="1.2.3"} 1"#);
+    has(&page, r#"greenroom_tasks_accepted_total{agent="echo"} 2"#);
+    has(&page, r#"greenroom_tasks_completed_total{agent="echo"} 1"#);
+    has(
+        &page,
+        r#"greenroom_tasks_failed_total{agent="echo",code="AGENT_FAILED"} 1"#,
+    );
+    has(&page, r#"greenroom_steps_total{kind="MODEL",status="DONE"} 1"#);
+    has(
+        &page,
+        r#"greenroom_provider_tries_total{provider="local",class="ok"} 1"#,
+    );
+    has(
+        &page,
+        r#"greenroom_provider_try_seconds_bucket{le="0.025",provider="local"} 1"#,
+    );
+    has(
+        &page,
+        r#"greenroom_provider_first_token_seconds_count{provider="local"} 1"#,
+    );
+    has(
+        &page,
+        r#"greenroom_journal_append_seconds_bucket{le="0.00025"} 0"#,
+    );
+    has(&page, r#"greenroom_journal_append_seconds_bucket{le="0.0005"} 1"#);
+    has(&page, r#"greenroom_journal_group_appends_bucket{le="4.0"} 1"#);
+    has(&page, "greenroom_journal_sync_seconds_count 1");
+    has(
+        &page,
+        r#"greenroom_http_requests_total{operation="sendChat",status="200"} 1"#,
+    );
+    has(
+        &page,
+        r#"greenroom_breaker_state{owner="provider",name="local"} 2"#,
+    );
+    has(&page, r#"greenroom_actor_restarts_total{kind="agent"} 1"#);
+    has(&page, "# TYPE greenroom_tasks_accepted counter");
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn work_is_in_flight_until_its_guard_is_dropped() {
+    let metrics = Metrics::new("1");
+    let first = metrics.begin(Work::Tasks);
+    let second = metrics.clone().begin(Work::Tasks);
+    has(&metrics.render(), r#"greenroom_in_flight{work="tasks"} 2"#);
+    drop(first);
+    has(&metrics.render(), r#"greenroom_in_flight{work="tasks"} 1"#);
+    drop(second);
+    has(&metrics.render(), r#"greenroom_in_flight{work="tasks"} 0"#);
+}
+
+#[test]
+fn a_label_keeps_a_bounded_number_of_values_and_loses_no_count() {
+    let metrics = Metrics::new("1");
+    for number in 0..labels::MOST_VALUES + 50 {
+        metrics.task_accepted(&format!("agent-{number}"));
+    }
+    metrics.task_accepted("agent-0");
+    let page = metrics.render();
+    has(&page, r#"greenroom_tasks_accepted_total{agent="other"} 50"#);
+    has(&page, r#"greenroom_tasks_accepted_total{agent="agent-0"} 2"#);
+    let series = page
+        .lines()
+        .filter(|line| line.starts_with("greenroom_tasks_accepted_total"))
+        .count();
+    assert_eq!(series, labels::MOST_VALUES + 1);
+}
+
+#[test]
+fn a_hostile_label_cannot_break_the_page_or_swell_it() {
+    let metrics = Metrics::new("1");
+    metrics.task_accepted("a\"} 1\nevil 2");
+    metrics.task_accepted(&"é".repeat(5000));
+    let page = metrics.render();
+    assert!(!page.lines().any(|line| line.starts_with("evil")), "{page}");
+    assert!(page.lines().all(|line| line.len() < 200), "{page}");
+}
