@@ -1,1 +1,8 @@
-//! (see ARCHITECTURE.md)
+//! The tests that no single crate can hold: what must be true of the whole.
+//!
+//! There is one integration binary, `tests/tests/all/main.rs`, with a module a subject: each binary more would link
+//! the whole tree once more. Shared harness code is this library's. Nobody imports this crate.
+//!
+//! A test that needs a part nobody here wrote, or minutes, is `#[ignore = "the reason"]`: `cargo xtask test` installs
+//! the parts, names their folder in `GREENROOM_TEST_PARTS` (and the model in `GREENROOM_MODEL_PATH`) and runs ignored
+//! tests too. Such a test fails when its part is missing; it never passes by skipping itself.

