@@ -73,6 +73,12 @@ pub enum StoreError {
         /// Where the journal ends.
         end: u64,
     },
+    /// The place a page was to begin behind did not come from an earlier page.
+    #[error("store: {operation} was asked to go on behind an unknown place: pass what an earlier page said")]
+    BadPage {
+        /// What was asked.
+        operation: &'static str,
+    },
     /// What was read makes no sense.
     #[error("store: {operation} read something that can't be understood: {what}")]
     Corrupt {
@@ -113,6 +119,7 @@ impl From<&StoreError> for crate::Failure {
             StoreError::InUse { .. } | StoreError::Newer { .. } => {
                 Failure::new(ErrorCode::Unavailable, error.to_string())
             }
+            StoreError::BadPage { .. } => Failure::bad_input(error.to_string()),
             StoreError::Gap { .. } | StoreError::Corrupt { .. } => Failure::internal(error.to_string()),
         }
     }
