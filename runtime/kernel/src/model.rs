@@ -122,6 +122,9 @@ pub enum ModelEvent {
     Content(String),
     /// A whole tool call.
     ToolCall(ToolCall),
+    /// The model works on something that is not shown: reasoning, a part of a tool call. Not content: it only
+    /// says that the try has not stalled.
+    Progress,
     /// The answer is complete.
     End {
         /// Why it ended.

@@ -1,1 +1,18 @@
-//! (see ARCHITECTURE.md)
+//! The OpenAI Chat Completions wire, for any base URL that speaks it: OpenAI itself, Ollama, vLLM, llama.cpp,
+//! LM Studio and their kin.
+//!
+//! One try is one streamed HTTP call. Breaker, retries, deadlines and failover sit above, in `greenroom-models`;
+//! what is here turns bytes into events and failures into fault classes, and nothing else.
+
+mod assemble;
+mod backend;
+mod config;
+mod fault;
+mod request;
+mod response;
+mod retry_after;
+mod sse;
+mod stream;
+
+pub use backend::OpenAiBackend;
+pub use config::{ApiKey, ConfigError, MaxTokensField, OpenAiConfig};

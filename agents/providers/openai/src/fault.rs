@@ -1,0 +1,317 @@
+//! What went wrong, in the kernel's classes: by status, by the provider's own codes, by where the bytes stopped.
+
+mod classify;
+mod detail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_kernel::{FaultClass, ProviderFault};
+use serde_json::Value;
+
+use crate::config::ApiKey;
+use classify::{Verdict, by_status, by_words};
+use detail::{Detail, Redactor};
+
+/// Makes the faults of one provider: names it, and keeps its key out of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Faults {
+    provider: Arc<str>,
+    endpoint: Arc<str>,
+    redactor: Redactor,
+}
+
+impl Faults {
+    pub(crate) fn new(provider: &str, endpoint: &str, key: Option<ApiKey>) -> Self {
+        Self {
+            provider: provider.into(),
+            endpoint: endpoint.into(),
+            redactor: Redactor::new(key),
+        }
+    }
+
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    fn fault(&self, class: FaultClass, message: impl Into<String>) -> ProviderFault {
+        ProviderFault {
+            provider: self.provider.to_string(),
+            class,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// An answer with an error status. `model` is the one asked for, where one was.
+    pub(crate) fn status(
+        &self,
+        status: u16,
+        body: &[u8],
+        model: Option<&str>,
+        retry_after: Option<Duration>,
+    ) -> ProviderFault {
+        let detail = Detail::of_body(body);
+        let verdict = by_words(&detail, Some(status)).unwrap_or_else(|| by_status(status));
+        ProviderFault {
+            retry_after,
+            ..self.judged(verdict, Some(status), &detail, model)
+        }
+    }
+
+    /// An error object in a body or a stream whose status was fine.
+    pub(crate) fn error_object(&self, error: &Value, model: &str) -> ProviderFault {
+        let detail = Detail::of_error(error);
+        let verdict = by_words(&detail, detail.status)
+            .or_else(|| detail.status.filter(|s| *s >= 400).map(by_status))
+            .unwrap_or(Verdict::Plain(FaultClass::Transient));
+        self.judged(verdict, detail.status, &detail, Some(model))
+    }
+
+    /// A whole body came where a stream was asked for.
+    pub(crate) fn no_stream(&self, status: u16, body: &[u8], kind: &str, model: &str) -> ProviderFault {
+        let error = serde_json::from_slice::<Value>(body).ok();
+        match error.as_ref().and_then(|v| v.get("error")) {
+            Some(error) if !error.is_null() => self.error_object(error, model),
+            _ => self.fault(
+                FaultClass::HardDown,
+                format!(
+                    "{} answered HTTP {status} with {kind} instead of an event stream; check that base_url is one of the OpenAI wire",
+                    self.endpoint
+                ),
+            ),
+        }
+    }
+
+    fn judged(
+        &self,
+        verdict: Verdict,
+        status: Option<u16>,
+        detail: &Detail,
+        model: Option<&str>,
+    ) -> ProviderFault {
+        let said = self.redactor.redact(&detail.message);
+        let status = status.map(|s| format!("HTTP {s}"));
+        let said = match (status, said.is_empty()) {
+            (Some(status), false) => format!("{status}: {said}"),
+            (Some(status), true) => status,
+            (None, false) => said,
+            (None, true) => "an error without a message".to_owned(),
+        };
+        match verdict {
+            Verdict::Plain(class) => self.fault(class, said),
+            Verdict::Credentials => self.fault(
+                FaultClass::HardDown,
+                format!("the credentials were refused ({said}); check this provider's api_key (OPENAI_API_KEY) and its rights"),
+            ),
+            Verdict::Quota => self.fault(
+                FaultClass::HardDown,
+                format!("the account has no quota left ({said}); check its plan and billing"),
+            ),
+            Verdict::NotFound => self.fault(
+                FaultClass::HardDown,
+                match model {
+                    Some(model) => format!(
+                        "model `{model}` is not served at {} ({said}); check the model's name and base_url, or pull the model",
+                        self.endpoint
+                    ),
+                    None => format!("nothing is at {} ({said}); check base_url", self.endpoint),
+                },
+            ),
+            Verdict::Redirect => self.fault(
+                FaultClass::HardDown,
+                format!("{} redirects elsewhere ({said}); set base_url to where the provider really is", self.endpoint),
+            ),
+        }
+    }
+
+    /// The request did not get through, or its answer broke off.
+    pub(crate) fn transport(&self, error: reqwest::Error) -> ProviderFault {
+        let what = if error.is_connect() {
+            format!("can't connect to {}; is it running and reachable?", self.endpoint)
+        } else if error.is_timeout() {
+            format!("{} did not answer in time", self.endpoint)
+        } else {
+            format!("the connection to {} broke", self.endpoint)
+        };
+        let error = error.without_url();
+        let mut causes = String::new();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(e) = cause {
+            if !causes.is_empty() {
+                causes.push_str(": ");
+            }
+            causes.push_str(&e.to_string());
+            cause = e.source();
+        }
+        self.fault(
+            FaultClass::Transient,
+            format!("{what} ({})", self.redactor.redact(&causes)),
+        )
+    }
+
+    pub(crate) fn malformed(&self, why: &dyn std::fmt::Display) -> ProviderFault {
+        self.fault(
+            FaultClass::Transient,
+            format!("{} sent a chunk that can't be read: {why}", self.endpoint),
+        )
+    }
+
+    pub(crate) fn truncated(&self) -> ProviderFault {
+        self.fault(
+            FaultClass::Transient,
+            "the stream ended before the answer did".to_owned(),
+        )
+    }
+
+    pub(crate) fn cancelled(&self) -> ProviderFault {
+        self.fault(FaultClass::Cancelled, "the caller left")
+    }
+
+    pub(crate) fn unsendable(&self, why: &dyn std::fmt::Display) -> ProviderFault {
+        self.fault(
+            FaultClass::BadRequest,
+            format!("the request can't be written: {why}"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults() -> Faults {
+        Faults::new("acme", "http://h/v1", Some(ApiKey::new("gsk-123456")))
+    }
+
+    fn class(status: u16, body: &str) -> FaultClass {
+        faults().status(status, body.as_bytes(), Some("m"), None).class
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        use FaultClass::{BadRequest, HardDown, Overloaded, Throttled, Transient};
+        for (status, expected) in [
+            (307, HardDown),
+            (400, BadRequest),
+            (401, HardDown),
+            (402, HardDown),
+            (403, HardDown),
+            (404, HardDown),
+            (405, HardDown),
+            (408, Transient),
+            (409, Transient),
+            (413, BadRequest),
+            (422, BadRequest),
+            (425, Transient),
+            (429, Throttled),
+            (500, Transient),
+            (502, Transient),
+            (503, Overloaded),
+            (504, Transient),
+            (520, Transient),
+            (529, Overloaded),
+        ] {
+            assert_eq!(class(status, "{}"), expected, "{status}");
+            assert_eq!(class(status, "<html>no json</html>"), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_providers_own_words_are_more_precise_than_the_status() {
+        use FaultClass::{BadRequest, ContentFilter, ContextLength, HardDown, Overloaded};
+        let coded = |status, code: &str| {
+            class(
+                status,
+                &json!({"error": {"code": code, "message": "x"}}).to_string(),
+            )
+        };
+        assert_eq!(coded(400, "context_length_exceeded"), ContextLength);
+        assert_eq!(coded(400, "content_filter"), ContentFilter);
+        assert_eq!(coded(400, "content_policy_violation"), ContentFilter);
+        assert_eq!(coded(429, "insufficient_quota"), HardDown);
+        assert_eq!(coded(400, "model_not_found"), HardDown);
+        assert_eq!(coded(400, "unknown_parameter"), BadRequest);
+        let typed = |status, kind: &str| {
+            class(
+                status,
+                &json!({"error": {"type": kind, "message": "x"}}).to_string(),
+            )
+        };
+        assert_eq!(typed(400, "exceed_context_size_error"), ContextLength);
+        assert_eq!(typed(500, "overloaded_error"), Overloaded);
+        let said = json!({"object": "error", "code": 400,
+            "message": "This model's maximum context length is 2048 tokens. However, you requested 9000 tokens"});
+        assert_eq!(class(400, &said.to_string()), ContextLength);
+        // A server that fails while it talks of context is not a request too long.
+        assert_eq!(class(500, &said.to_string()), FaultClass::Transient);
+    }
+
+    #[test]
+    fn errors_inside_a_good_answer_are_classified_by_code_and_number() {
+        use FaultClass::{ContentFilter, HardDown, Throttled, Transient};
+        let of = |error: Value| faults().error_object(&error, "m").class;
+        assert_eq!(of(json!("it broke")), Transient);
+        assert_eq!(
+            of(json!({"message": "x", "type": "server_error", "code": null})),
+            Transient
+        );
+        assert_eq!(of(json!({"message": "x", "code": 429})), Throttled);
+        assert_eq!(of(json!({"message": "x", "code": "429"})), Throttled);
+        assert_eq!(
+            of(json!({"message": "x", "code": "rate_limit_exceeded"})),
+            Throttled
+        );
+        assert_eq!(of(json!({"message": "x", "code": "invalid_api_key"})), HardDown);
+        assert_eq!(
+            of(json!({"message": "x", "code": "content_filter"})),
+            ContentFilter
+        );
+        assert_eq!(of(json!(17)), Transient);
+    }
+
+    #[test]
+    fn faults_name_the_provider_the_model_and_the_remedy_but_never_the_key() {
+        let missing = faults().status(
+            404,
+            br#"{"error":{"message":"no such model"}}"#,
+            Some("gpt-x"),
+            None,
+        );
+        assert!(
+            missing.message.contains("`gpt-x`") && missing.message.contains("http://h/v1"),
+            "{missing}"
+        );
+        assert!(missing.to_string().contains("acme"));
+        let refused = faults().status(
+            401,
+            br#"{"error":{"message":"Incorrect API key: gsk-123456 or sk-proj-abc*****xyz"}}"#,
+            None,
+            None,
+        );
+        assert!(refused.message.contains("OPENAI_API_KEY"), "{refused}");
+        assert!(
+            !refused.message.contains("123456") && !refused.message.contains("proj"),
+            "{refused}"
+        );
+        assert!(!format!("{:?}", faults()).contains("123456"));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let body = json!({"error": {"message": "é".repeat(2000)}}).to_string();
+        let fault = faults().status(500, body.as_bytes(), None, None);
+        assert!(fault.message.chars().count() < 500);
+    }
+
+    #[test]
+    fn a_whole_body_in_place_of_a_stream_names_the_base_url() {
+        let page = faults().no_stream(200, b"<html>", "text/html", "m");
+        assert_eq!(page.class, FaultClass::HardDown);
+        assert!(page.message.contains("http://h/v1"));
+        let error = faults().no_stream(200, br#"{"error":{"code":429}}"#, "application/json", "m");
+        assert_eq!(error.class, FaultClass::Throttled);
+    }
+}

@@ -1,0 +1,125 @@
+//! One answer, from the first byte of its body to its end or its fault.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures::StreamExt;
+use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault};
+use reqwest::Response;
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::{Assembler, Broken};
+use crate::fault::Faults;
+use crate::sse::SseParser;
+
+/// How long a finished answer waits for its figures and `[DONE]`.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a body that is done waits for its last bytes, so that its connection can be used again.
+const DRAIN: Duration = Duration::from_millis(20);
+
+struct Answer {
+    /// None once nothing more is read: dropping it closes the upstream call.
+    response: Option<Response>,
+    parser: SseParser,
+    assembler: Assembler,
+    faults: Faults,
+    cancel: CancellationToken,
+    out: VecDeque<ModelEvent>,
+    fault: Option<ProviderFault>,
+}
+
+/// The events of `response`. Dropping the stream, or firing `cancel`, closes the upstream call.
+pub(crate) fn events(
+    response: Response,
+    faults: Faults,
+    model: &str,
+    cancel: CancellationToken,
+) -> ModelStream {
+    let answer = Answer {
+        response: Some(response),
+        parser: SseParser::default(),
+        assembler: Assembler::new(faults.clone(), model),
+        faults,
+        cancel,
+        out: VecDeque::new(),
+        fault: None,
+    };
+    futures::stream::unfold(answer, |mut answer| async move {
+        let event = answer.next().await?;
+        Some((event, answer))
+    })
+    .boxed()
+}
+
+impl Answer {
+    async fn next(&mut self) -> Option<Result<ModelEvent, ProviderFault>> {
+        loop {
+            if let Some(event) = self.out.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(fault) = self.fault.take() {
+                self.response = None;
+                return Some(Err(fault));
+            }
+            let response = self.response.as_mut()?;
+            if self.assembler.is_done() {
+                // Whether the connection could be kept or not, the answer is here.
+                let _ = tokio::time::timeout(DRAIN, response.chunk()).await;
+                self.end();
+                continue;
+            }
+            let linger = async {
+                if self.assembler.is_finished() {
+                    tokio::time::sleep(LINGER).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let read = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => {
+                    self.fault = Some(self.faults.cancelled());
+                    continue;
+                }
+                read = response.chunk() => read,
+                () = linger => Ok(None),
+            };
+            self.took(read);
+        }
+    }
+
+    fn took(&mut self, read: reqwest::Result<Option<bytes::Bytes>>) {
+        let (assembler, out) = (&mut self.assembler, &mut self.out);
+        let mut take = |data: &[u8]| assembler.take(data, out);
+        let outcome = match read {
+            Ok(Some(bytes)) => self.parser.feed(&bytes, &mut take),
+            Ok(None) => {
+                let outcome = self.parser.finish(&mut take);
+                if outcome.is_ok() {
+                    self.end();
+                }
+                outcome
+            }
+            // A finished answer is not undone by a connection that breaks while its figures are awaited.
+            Err(_) if self.assembler.is_finished() => {
+                self.end();
+                Ok(())
+            }
+            Err(error) => Err(Broken::Fault(self.faults.transport(error))),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Broken::Fault(fault)) => self.fault = Some(fault),
+            Err(Broken::TooLong(error)) => self.fault = Some(self.faults.malformed(&error)),
+        }
+    }
+
+    fn end(&mut self) {
+        self.response = None;
+        if let Err(fault) = self.assembler.end(&mut self.out) {
+            self.out.clear();
+            self.fault = Some(fault);
+        }
+    }
+}
