@@ -1,0 +1,334 @@
+//! The fold: a journal's entries as state.
+//!
+//! What a fold keeps is bounded by what is open: tasks that ended leave only their idempotency key, and the
+//! conversation is kept as a tail. Folding is total: entries that come too late (for a task that ended) change
+//! nothing, because the first terminal entry wins.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::task::OpenTask;
+use crate::{
+    Accepted, Entry, IdempotencyKey, InputHash, JournalKind, Message, MessageRow, Payload, Position,
+    Projection, Role, SessionId, SessionRow, Slot, Subject, TaskId, TaskRow, Timestamp, Writer,
+};
+
+/// How many messages of the conversation a fold keeps for agents.
+pub const HISTORY_MESSAGES: usize = 512;
+/// How many bytes of inline text those may have together.
+pub const HISTORY_BYTES: usize = 512 * 1024;
+/// How long an idempotency key is remembered at least.
+pub const KEY_RETENTION: Duration = Duration::from_secs(48 * 3_600);
+
+/// The state of one journal up to a slot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// Its id.
+    pub id: SessionId,
+    /// Which kind; none before its first entry.
+    pub kind: Option<JournalKind>,
+    /// Whose; none before its first entry.
+    pub subject: Option<Subject>,
+    /// A title for people.
+    pub title: Option<String>,
+    /// The client's own data.
+    pub metadata: Option<Value>,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// The slot that comes next: every one below is folded in.
+    pub next: u64,
+    /// The last entry.
+    pub last: Position,
+    /// Who wrote the last epoch.
+    pub epoch: Option<Writer>,
+    /// Whether that owner let go.
+    pub released: bool,
+    /// The number the next task gets.
+    pub next_ordinal: u32,
+    /// Tasks that have not ended, by number.
+    pub open: BTreeMap<u32, OpenTask>,
+    keys: BTreeMap<IdempotencyKey, KeyUse>,
+    history: VecDeque<Said>,
+    history_bytes: usize,
+}
+
+/// What an idempotency key was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// The task it made.
+    pub ordinal: u32,
+    /// What was asked.
+    pub input_hash: InputHash,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One message of the conversation's tail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// The turn it belongs to.
+    pub task: u32,
+    /// Who said it.
+    pub role: Role,
+    /// What.
+    pub content: Payload,
+}
+
+/// A slot that does not follow what was folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("slot {found} of journal {journal} does not follow: {expected} was expected")]
+pub struct OutOfOrder {
+    /// Which journal.
+    pub journal: SessionId,
+    /// The slot that comes next.
+    pub expected: u64,
+    /// The slot that was given.
+    pub found: u64,
+}
+
+impl Journal {
+    /// A journal nothing was written to yet.
+    pub fn empty(id: SessionId) -> Self {
+        Self {
+            id,
+            kind: None,
+            subject: None,
+            title: None,
+            metadata: None,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            deleted: false,
+            next: 0,
+            last: Position::default(),
+            epoch: None,
+            released: false,
+            next_ordinal: 0,
+            open: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            history: VecDeque::new(),
+            history_bytes: 0,
+        }
+    }
+
+    /// Folds one slot in.
+    pub fn apply(&mut self, slot: &Slot) -> Result<(), OutOfOrder> {
+        if slot.seq != self.next {
+            return Err(OutOfOrder {
+                journal: self.id.clone(),
+                expected: self.next,
+                found: slot.seq,
+            });
+        }
+        for (index, entry) in (0..).zip(&slot.entries) {
+            self.apply_entry(
+                Position { seq: slot.seq, index },
+                slot.at,
+                &slot.writer,
+                entry,
+                None,
+            );
+        }
+        self.next = slot.seq + 1;
+        Ok(())
+    }
+
+    /// Folds one entry in and, where asked, derives the rows it changes.
+    pub(super) fn apply_entry(
+        &mut self,
+        position: Position,
+        at: Timestamp,
+        writer: &Writer,
+        entry: &Entry,
+        rows: Option<&mut Projection>,
+    ) {
+        self.last = position;
+        self.updated_at = at;
+        let touched = match entry {
+            Entry::Opened(opened) => {
+                self.kind = Some(opened.kind);
+                self.subject = Some(opened.subject.clone());
+                self.title.clone_from(&opened.title);
+                self.metadata.clone_from(&opened.metadata);
+                self.created_at = at;
+                self.own(writer);
+                None
+            }
+            Entry::Epoch => {
+                self.own(writer);
+                None
+            }
+            Entry::Released => {
+                self.released = true;
+                None
+            }
+            Entry::Retitled { title } => {
+                self.title.clone_from(title);
+                None
+            }
+            Entry::Deleted => {
+                self.deleted = true;
+                self.open.clear();
+                self.keys.clear();
+                self.history.clear();
+                self.history_bytes = 0;
+                None
+            }
+            Entry::Accepted(accepted) => {
+                self.accept(position, at, accepted);
+                Some(accepted.ordinal)
+            }
+            Entry::Message(message) => {
+                self.say(message);
+                if let Some(task) = self.open.get_mut(&message.task) {
+                    task.messages = task.messages.max(message.number + 1);
+                }
+                None
+            }
+            Entry::AttemptStarted { task, .. }
+            | Entry::StepStarted { task, .. }
+            | Entry::StepDone { task, .. }
+            | Entry::StepUnknown { task, .. }
+            | Entry::Waiting { task, .. }
+            | Entry::Resolved { task, .. }
+            | Entry::Ended { task, .. } => {
+                if let Some(open) = self.open.get_mut(task) {
+                    open.apply(position, at, entry);
+                }
+                Some(*task)
+            }
+        };
+        if let Some(rows) = rows {
+            self.project(position, at, entry, touched, rows);
+        }
+        if let Entry::Ended { task, .. } = entry {
+            self.open.remove(task);
+        }
+    }
+
+    fn own(&mut self, writer: &Writer) {
+        self.epoch = Some(writer.clone());
+        self.released = false;
+    }
+
+    fn accept(&mut self, position: Position, at: Timestamp, accepted: &Accepted) {
+        let key_use = KeyUse {
+            ordinal: accepted.ordinal,
+            input_hash: accepted.input_hash,
+            at,
+        };
+        self.keys.insert(accepted.key.clone(), key_use);
+        self.next_ordinal = self.next_ordinal.max(accepted.ordinal + 1);
+        self.open
+            .insert(accepted.ordinal, OpenTask::new(accepted.clone(), position, at));
+    }
+
+    fn say(&mut self, message: &Message) {
+        self.history_bytes += message.content.as_inline().map_or(0, str::len);
+        self.history.push_back(Said {
+            task: message.task,
+            role: message.role,
+            content: message.content.clone(),
+        });
+        while self.history.len() > HISTORY_MESSAGES
+            || (self.history_bytes > HISTORY_BYTES && self.history.len() > 1)
+        {
+            let Some(gone) = self.history.pop_front() else {
+                break;
+            };
+            self.history_bytes -= gone.content.as_inline().map_or(0, str::len);
+        }
+    }
+
+    fn project(
+        &self,
+        position: Position,
+        at: Timestamp,
+        entry: &Entry,
+        touched: Option<u32>,
+        rows: &mut Projection,
+    ) {
+        if self.kind == Some(JournalKind::Session) {
+            rows.session = self.session_row();
+        }
+        if let Entry::Message(message) = entry {
+            let message = message.clone();
+            rows.messages.push(MessageRow {
+                session: self.id.clone(),
+                position,
+                at,
+                message,
+            });
+        }
+        if let Some(row) = touched.and_then(|ordinal| self.task_row(ordinal)) {
+            rows.tasks.retain(|other| other.id != row.id);
+            rows.tasks.push(row);
+        }
+    }
+
+    /// The session as lists show it; none for the journal of a task alone.
+    pub fn session_row(&self) -> Option<SessionRow> {
+        (self.kind == Some(JournalKind::Session)).then_some(())?;
+        Some(SessionRow {
+            id: self.id.clone(),
+            subject: self.subject.clone()?,
+            title: self.title.clone(),
+            metadata: self.metadata.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            last: self.last,
+            deleted: self.deleted,
+        })
+    }
+
+    /// An open task as lists show it.
+    pub fn task_row(&self, ordinal: u32) -> Option<TaskRow> {
+        let task = self.open.get(&ordinal)?;
+        Some(task.row(self.task_id(ordinal), self.kind?))
+    }
+
+    /// The id of this journal's task of that number.
+    pub fn task_id(&self, ordinal: u32) -> TaskId {
+        TaskId {
+            journal: self.id.clone(),
+            ordinal,
+        }
+    }
+
+    /// What a key was used for, if it was.
+    pub fn key_use(&self, key: &IdempotencyKey) -> Option<KeyUse> {
+        self.keys.get(key).copied()
+    }
+
+    /// The tail of the conversation before a turn, oldest first.
+    pub fn history_before(&self, task: u32) -> impl Iterator<Item = &Said> {
+        self.history.iter().filter(move |said| said.task != task)
+    }
+
+    /// The task whose turn it is: the oldest open one that is not resting with an unknown outcome. A waiting
+    /// task keeps its turn.
+    pub fn head(&self) -> Option<u32> {
+        self.open
+            .iter()
+            .find(|(_, task)| !task.is_unknown())
+            .map(|(ordinal, _)| *ordinal)
+    }
+
+    /// Forgets keys of ended tasks that are older than their retention.
+    pub fn forget_old_keys(&mut self, now: Timestamp) {
+        let open = &self.open;
+        self.keys
+            .retain(|_, key| key.at.after(KEY_RETENTION) > now || open.contains_key(&key.ordinal));
+    }
+
+    /// When this journal next needs attention though nothing happens.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.open.values().filter_map(OpenTask::due).min()
+    }
+}
