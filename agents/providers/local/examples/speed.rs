@@ -22,6 +22,8 @@ impl Listener for Timed {
         self.first.get_or_insert_with(Instant::now);
         self.text.push_str(&text);
     }
+
+    fn progress(&mut self) {}
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,9 +33,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let start = Instant::now();
     let mut engine = Engine::load(&path, &mut |_| {})?;
-    println!("load: {:.2} s, context window {}", start.elapsed().as_secs_f64(), engine.context_window());
+    println!(
+        "load: {:.2} s, context window {}",
+        start.elapsed().as_secs_f64(),
+        engine.context_window()
+    );
 
-    let history = "The quick brown fox jumps over the lazy dog, then rests under an old oak tree. ".repeat(40);
+    let history =
+        "The quick brown fox jumps over the lazy dog, then rests under an old oak tree. ".repeat(40);
     let prompts = [
         "What is the capital of France?".to_owned(),
         "Write a long story about a theatre in Lisbon and its ghost.".to_owned(),
@@ -46,7 +53,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             temperature: Some(0.0),
             ..ModelRequest::default()
         };
-        let mut listener = Timed { first: None, text: String::new() };
+        let mut listener = Timed {
+            first: None,
+            text: String::new(),
+        };
         let start = Instant::now();
         let answered = engine.answer(&request, &mut listener)?;
         let end = Instant::now();

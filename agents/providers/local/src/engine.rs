@@ -6,6 +6,7 @@ mod cache;
 mod chat;
 mod error;
 mod llama;
+mod matrix;
 mod sampling;
 mod text;
 mod tokens;
@@ -30,7 +31,7 @@ use tokens::Vocabulary;
 pub const DEFAULT_ANSWER_TOKENS: u32 = 1_024;
 
 /// Prompt tokens read between two looks at whether the caller is still there.
-const PROMPT_CHUNK: usize = 64;
+pub const PROMPT_CHUNK: usize = 128;
 
 /// A loaded model.
 #[derive(Debug)]
@@ -62,6 +63,9 @@ pub trait Listener {
 
     /// More visible text, never empty.
     fn text(&mut self, text: String);
+
+    /// A part of the prompt was read, not the last; called at most once for every [`PROMPT_CHUNK`] tokens.
+    fn progress(&mut self);
 }
 
 impl Engine {
@@ -70,9 +74,18 @@ impl Engine {
     /// # Errors
     /// When the file cannot be read, or its architecture, tokenizer or chat format is not supported.
     pub fn load(path: &Path, on_progress: &mut dyn FnMut(f32)) -> Result<Self, EngineError> {
-        let format = |source| EngineError::Format { path: path.to_owned(), source };
-        let unsupported = |what| EngineError::Unsupported { path: path.to_owned(), what };
-        let file = File::open(path).map_err(|source| EngineError::Open { path: path.to_owned(), source })?;
+        let format = |source| EngineError::Format {
+            path: path.to_owned(),
+            source,
+        };
+        let unsupported = |what| EngineError::Unsupported {
+            path: path.to_owned(),
+            what,
+        };
+        let file = File::open(path).map_err(|source| EngineError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut file = BufReader::with_capacity(1 << 20, file);
         let content = Content::read(&mut file).map_err(format)?;
         if let Some(what) = weights::obstacle(&content) {
@@ -81,7 +94,12 @@ impl Engine {
         let vocabulary = Vocabulary::read(&content).map_err(unsupported)?;
         let chat = ChatFormat::find(&vocabulary).map_err(unsupported)?;
         let model = weights::read(&content, &mut file, on_progress).map_err(format)?;
-        let mut engine = Self { model, vocabulary, format: chat, read: Vec::new() };
+        let mut engine = Self {
+            model,
+            vocabulary,
+            format: chat,
+            read: Vec::new(),
+        };
         engine.warm_up().map_err(format)?;
         Ok(engine)
     }
@@ -104,16 +122,29 @@ impl Engine {
     ///
     /// # Errors
     /// When the request is at fault (empty, too long, sampling out of range), the caller left, or computing failed.
-    pub fn answer(&mut self, request: &ModelRequest, listener: &mut dyn Listener) -> Result<Answered, EngineError> {
+    pub fn answer(
+        &mut self,
+        request: &ModelRequest,
+        listener: &mut dyn Listener,
+    ) -> Result<Answered, EngineError> {
         let mut sampler = Sampler::new(request.temperature, request.top_p, request.seed)?;
         let prompt = self.format.prompt(&request.messages, &self.vocabulary)?;
         let window = self.context_window();
         if prompt.len() >= window {
-            return Err(EngineError::ContextLength { prompt: prompt.len(), window });
+            return Err(EngineError::ContextLength {
+                prompt: prompt.len(),
+                window,
+            });
         }
-        let wanted = usize::try_from(request.max_tokens.unwrap_or(DEFAULT_ANSWER_TOKENS)).unwrap_or(usize::MAX);
+        let wanted =
+            usize::try_from(request.max_tokens.unwrap_or(DEFAULT_ANSWER_TOKENS)).unwrap_or(usize::MAX);
         let limit = wanted.min(window - prompt.len());
-        let remembered = self.recall(&prompt);
+        let remembered = if repeatable(request) {
+            0
+        } else {
+            self.shared_with(&prompt)
+        };
+        self.cut_to(remembered);
         let mut answered = Answered {
             finish: FinishReason::Length,
             input_tokens: (prompt.len() - remembered) as u64,
@@ -126,7 +157,10 @@ impl Engine {
             if listener.is_gone() {
                 return Err(EngineError::Cancelled);
             }
-            let Some(token) = sampler.sample(&scores).filter(|token| !self.vocabulary.ends(*token)) else {
+            let Some(token) = sampler
+                .sample(&scores)
+                .filter(|token| !self.vocabulary.ends(*token))
+            else {
                 answered.finish = FinishReason::Stop;
                 break;
             };
@@ -152,24 +186,28 @@ impl Engine {
 
     /// Forgets the conversation before, as after a failure whose extent is unknown.
     pub fn forget(&mut self) {
-        self.model.truncate(0);
-        self.read.clear();
+        self.cut_to(0);
     }
 
-    /// Keeps what the cache and `prompt` have in common, all but the prompt's last token, whose scores are needed.
-    fn recall(&mut self, prompt: &[u32]) -> usize {
+    /// How much of `prompt` the cache holds, all but the prompt's last token, whose scores are needed.
+    fn shared_with(&self, prompt: &[u32]) -> usize {
         let common = self.read.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let kept = common.min(prompt.len().saturating_sub(1));
-        self.model.truncate(kept);
-        self.read.truncate(kept);
-        kept
+        common.min(prompt.len().saturating_sub(1))
     }
 
-    fn read_prompt(&mut self, tokens: &[u32], listener: &dyn Listener) -> Result<Vec<f32>, EngineError> {
+    fn cut_to(&mut self, length: usize) {
+        self.model.truncate(length);
+        self.read.truncate(length);
+    }
+
+    fn read_prompt(&mut self, tokens: &[u32], listener: &mut dyn Listener) -> Result<Vec<f32>, EngineError> {
         let mut scores = Vec::new();
-        for chunk in tokens.chunks(PROMPT_CHUNK) {
+        for (number, chunk) in tokens.chunks(PROMPT_CHUNK).enumerate() {
             if listener.is_gone() {
                 return Err(EngineError::Cancelled);
+            }
+            if number > 0 {
+                listener.progress();
             }
             scores = self.feed(chunk)?;
         }
@@ -189,4 +227,10 @@ impl Engine {
         self.model.truncate(0);
         Ok(())
     }
+}
+
+/// Whether the caller expects the same answer every time. Then nothing is reused: tokens read alone and tokens read
+/// together are rounded differently, so the answer would depend on the call before.
+fn repeatable(request: &ModelRequest) -> bool {
+    request.seed.is_some() || request.temperature == Some(0.0)
 }

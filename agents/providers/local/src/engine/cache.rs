@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 /// Positions allocated at first; doubled as the conversation grows.
 const FIRST_CAPACITY: usize = 512;
 
-/// Keys and values of one layer, `(1, capacity, heads, head size)` each.
+/// Keys and values of one layer, `(heads, capacity, head size)` each.
 #[derive(Debug)]
 pub(crate) struct LayerCache {
     keys: Tensor,
@@ -16,7 +16,7 @@ pub(crate) struct LayerCache {
 impl LayerCache {
     /// An empty cache that may grow to `limit` positions.
     pub(crate) fn new(limit: usize, heads: usize, head_size: usize) -> Result<Self> {
-        let shape = (1, FIRST_CAPACITY.min(limit), heads, head_size);
+        let shape = (heads, FIRST_CAPACITY.min(limit), head_size);
         Ok(Self {
             keys: Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
             values: Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
@@ -24,9 +24,14 @@ impl LayerCache {
         })
     }
 
-    /// Writes `keys` and `values`, `(1, new, heads, head size)`, from `position` on, and returns views of all
+    /// Writes `keys` and `values`, `(heads, new, head size)`, from `position` on, and returns views of all
     /// positions up to the last one written. What stood there before is overwritten.
-    pub(crate) fn write(&mut self, position: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn write(
+        &mut self,
+        position: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let end = position + keys.dim(1)?;
         if end > self.keys.dim(1)? {
             self.keys = grown(&self.keys, position, end, self.limit)?;
@@ -43,11 +48,11 @@ fn grown(old: &Tensor, kept: usize, needed: usize, limit: usize) -> Result<Tenso
     if needed > limit {
         candle_core::bail!("the key/value cache is full: {needed} positions of {limit}");
     }
-    let (batch, capacity, heads, head_size) = old.dims4()?;
+    let (heads, capacity, head_size) = old.dims3()?;
     let capacity = (capacity * 2).max(needed).min(limit);
-    let new = Tensor::zeros((batch, capacity, heads, head_size), old.dtype(), old.device())?;
+    let new = Tensor::zeros((heads, capacity, head_size), old.dtype(), old.device())?;
     if kept > 0 {
-        new.slice_set(&old.narrow(1, 0, kept)?, 1, 0)?;
+        new.slice_set(&old.narrow(1, 0, kept)?.contiguous()?, 1, 0)?;
     }
     Ok(new)
 }
@@ -56,26 +61,31 @@ fn grown(old: &Tensor, kept: usize, needed: usize, limit: usize) -> Result<Tenso
 mod tests {
     use super::*;
 
+    /// Two heads: the second holds the negatives of the first.
     fn rows(from: usize, count: usize) -> Tensor {
-        let data: Vec<f32> = (from..from + count).map(|n| n as f32).collect();
-        Tensor::from_vec(data, (1, count, 1, 1), &Device::Cpu).unwrap()
+        let first = (from..from + count).map(|n| n as f32);
+        let data: Vec<f32> = first.clone().chain(first.map(|n| -n)).collect();
+        Tensor::from_vec(data, (2, count, 1), &Device::Cpu).unwrap()
+    }
+
+    fn flat(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
     }
 
     #[test]
     fn growing_keeps_what_was_written_and_cutting_back_overwrites_it() {
-        let mut cache = LayerCache::new(2_000, 1, 1).unwrap();
+        let mut cache = LayerCache::new(2_000, 2, 1).unwrap();
         cache.write(0, &rows(0, 500), &rows(0, 500)).unwrap();
         let (keys, values) = cache.write(500, &rows(500, 600), &rows(500, 600)).unwrap();
-        let expected: Vec<f32> = (0..1_100).map(|n| n as f32).collect();
-        assert_eq!(keys.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
-        assert_eq!(values.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
+        assert_eq!(flat(&keys), flat(&rows(0, 1_100)));
+        assert_eq!(flat(&values), flat(&rows(0, 1_100)));
         let (keys, _) = cache.write(2, &rows(90, 1), &rows(90, 1)).unwrap();
-        assert_eq!(keys.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.0, 1.0, 90.0]);
+        assert_eq!(flat(&keys), [0.0, 1.0, 90.0, -0.0, -1.0, -90.0]);
     }
 
     #[test]
     fn growing_past_the_limit_is_an_error() {
-        let mut cache = LayerCache::new(3, 1, 1).unwrap();
+        let mut cache = LayerCache::new(3, 2, 1).unwrap();
         assert!(cache.write(0, &rows(0, 4), &rows(0, 4)).is_err());
     }
 }

@@ -22,13 +22,22 @@ impl ChatFormat {
     /// Finds the control tokens; `Err` says which one the vocabulary lacks.
     pub(crate) fn find(vocabulary: &Vocabulary) -> Result<Self, String> {
         let token = |name: &str| {
-            vocabulary.control(name).ok_or_else(|| format!("it has no {name} token, only ChatML models can chat here"))
+            vocabulary
+                .control(name)
+                .ok_or_else(|| format!("it has no {name} token, only ChatML models can chat here"))
         };
-        Ok(Self { start: token(START)?, end: token(END)? })
+        Ok(Self {
+            start: token(START)?,
+            end: token(END)?,
+        })
     }
 
     /// The prompt: every message, then the beginning of the assistant's answer.
-    pub(crate) fn prompt(&self, messages: &[ModelMessage], vocabulary: &Vocabulary) -> Result<Vec<u32>, EngineError> {
+    pub(crate) fn prompt(
+        &self,
+        messages: &[ModelMessage],
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<u32>, EngineError> {
         let mut ids = Vec::new();
         for segment in segments(messages)? {
             match segment {
@@ -53,7 +62,9 @@ enum Segment {
 fn segments(messages: &[ModelMessage]) -> Result<Vec<Segment>, EngineError> {
     let first = messages.first().ok_or(EngineError::EmptyConversation)?;
     let default = (first.role != ModelRole::System).then_some(("system", DEFAULT_INSTRUCTIONS));
-    let spoken = messages.iter().map(|message| (role_name(message.role), message.content.as_str()));
+    let spoken = messages
+        .iter()
+        .map(|message| (role_name(message.role), message.content.as_str()));
     let mut segments = Vec::with_capacity(4 * messages.len() + 6);
     for (role, content) in default.into_iter().chain(spoken) {
         segments.push(Segment::Start);
@@ -80,7 +91,10 @@ mod tests {
     use super::*;
 
     fn laid_out(messages: &[(ModelRole, &str)]) -> String {
-        let messages: Vec<_> = messages.iter().map(|(role, text)| ModelMessage::text(*role, *text)).collect();
+        let messages: Vec<_> = messages
+            .iter()
+            .map(|(role, text)| ModelMessage::text(*role, *text))
+            .collect();
         let show = |segment| match segment {
             Segment::Start => START.to_owned(),
             Segment::End => END.to_owned(),

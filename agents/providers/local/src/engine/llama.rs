@@ -1,12 +1,11 @@
 //! The llama transformer on quantised weights, for one sequence on the CPU.
 
-use candle_core::quantized::QMatMul;
-use candle_core::{D, Device, Module, Result, Tensor};
-use candle_nn::attention::{AttnMask, flash_attn};
-use candle_nn::ops::{rms_norm, silu};
+use candle_core::{D, Device, Result, Tensor};
+use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use candle_nn::rotary_emb::rope_i;
 
 use super::cache::LayerCache;
+use super::matrix::Matrix;
 
 /// The model's dimensions.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,22 +23,22 @@ pub(crate) struct Dimensions {
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) attention_norm: Tensor,
-    pub(crate) query: QMatMul,
-    pub(crate) key: QMatMul,
-    pub(crate) value: QMatMul,
-    pub(crate) output: QMatMul,
+    pub(crate) query: Matrix,
+    pub(crate) key: Matrix,
+    pub(crate) value: Matrix,
+    pub(crate) output: Matrix,
     pub(crate) feed_forward_norm: Tensor,
-    pub(crate) gate: QMatMul,
-    pub(crate) up: QMatMul,
-    pub(crate) down: QMatMul,
+    pub(crate) gate: Matrix,
+    pub(crate) up: Matrix,
+    pub(crate) down: Matrix,
 }
 
 /// The weights outside the blocks.
 #[derive(Debug)]
 pub(crate) struct Ends {
-    pub(crate) embedding: QMatMul,
+    pub(crate) embedding: Matrix,
     pub(crate) norm: Tensor,
-    pub(crate) output: QMatMul,
+    pub(crate) output: Matrix,
     /// Divisors of the rotary frequencies, for models trained with stretched ones.
     pub(crate) rope_factors: Option<Tensor>,
 }
@@ -61,9 +60,23 @@ impl Llama {
     pub(crate) fn new(dimensions: Dimensions, blocks: Vec<Block>, ends: Ends) -> Result<Self> {
         let (cos, sin) = rotary_tables(&dimensions, ends.rope_factors.as_ref())?;
         let caches = (0..blocks.len())
-            .map(|_| LayerCache::new(dimensions.context_window, dimensions.kv_heads, dimensions.head_size))
+            .map(|_| {
+                LayerCache::new(
+                    dimensions.context_window,
+                    dimensions.kv_heads,
+                    dimensions.head_size,
+                )
+            })
             .collect::<Result<_>>()?;
-        Ok(Self { dimensions, blocks, ends, cos, sin, caches, length: 0 })
+        Ok(Self {
+            dimensions,
+            blocks,
+            ends,
+            cos,
+            sin,
+            caches,
+            length: 0,
+        })
     }
 
     /// Tokens input and output may have together.
@@ -81,65 +94,111 @@ impl Llama {
     pub(crate) fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
         let count = tokens.len();
         let epsilon = self.dimensions.norm_epsilon;
-        let cos = self.cos.narrow(0, self.length, count)?;
-        let sin = self.sin.narrow(0, self.length, count)?;
-        let mut x = self.ends.embedding.embedding(&Tensor::new(tokens, &Device::Cpu)?)?;
+        let step = Step {
+            position: self.length,
+            cos: self.cos.narrow(0, self.length, count)?,
+            sin: self.sin.narrow(0, self.length, count)?,
+            mask: causal_mask(self.length, count)?,
+        };
+        let mut x = self.ends.embedding.rows(tokens)?;
         for (block, cache) in self.blocks.iter().zip(&mut self.caches) {
             let normed = rms_norm(&x, &block.attention_norm, epsilon)?;
-            let attended = attend(&self.dimensions, block, cache, self.length, &normed, (&cos, &sin))?;
-            x = (x + attended)?;
+            x = (x + attend(&self.dimensions, block, cache, &step, &normed)?)?;
             let normed = rms_norm(&x, &block.feed_forward_norm, epsilon)?;
-            let gated = (silu(&block.gate.forward(&normed)?)? * block.up.forward(&normed)?)?;
-            x = (x + block.down.forward(&gated)?)?;
+            let gated = (silu(&block.gate.times(&normed)?)? * block.up.times(&normed)?)?;
+            x = (x + block.down.times(&gated)?)?;
         }
-        let last = rms_norm(&x.narrow(0, count - 1, 1)?.contiguous()?, &self.ends.norm, epsilon)?;
-        let scores = self.ends.output.forward(&last)?.squeeze(0)?.to_vec1::<f32>()?;
+        let last = rms_norm(
+            &x.narrow(0, count - 1, 1)?.contiguous()?,
+            &self.ends.norm,
+            epsilon,
+        )?;
+        let scores = self.ends.output.times(&last)?.squeeze(0)?.to_vec1::<f32>()?;
         self.length += count;
         Ok(scores)
     }
 }
 
+/// What all blocks share in reading some tokens.
+struct Step {
+    position: usize,
+    cos: Tensor,
+    sin: Tensor,
+    mask: Option<Tensor>,
+}
+
 /// Self-attention of `x`, `(new, width)`, over everything the cache holds.
+///
+/// Query heads that share a key head are stacked as rows of one matrix, so that one product serves them all.
 fn attend(
     dimensions: &Dimensions,
     block: &Block,
     cache: &mut LayerCache,
-    position: usize,
+    step: &Step,
     x: &Tensor,
-    rotation: (&Tensor, &Tensor),
 ) -> Result<Tensor> {
-    let Dimensions { heads, kv_heads, head_size, .. } = *dimensions;
+    let Dimensions {
+        heads,
+        kv_heads,
+        head_size,
+        ..
+    } = *dimensions;
     let count = x.dim(0)?;
-    let query = rotated(&block.query.forward(x)?, heads, head_size, rotation)?;
-    let key = rotated(&block.key.forward(x)?, kv_heads, head_size, rotation)?;
-    let value = block.value.forward(x)?.reshape((1, count, kv_heads, head_size))?;
-    let (keys, values) = cache.write(position, &key, &value)?;
-    let scale = 1.0 / (head_size as f32).sqrt();
-    let mask = AttnMask::causal_with_offset(position);
-    let mixed = flash_attn::<f32>(&query, &keys, &values, scale, mask, None, None)?;
-    block.output.forward(&mixed.transpose(1, 2)?.reshape((count, heads * head_size))?)
+    let stacked = (kv_heads, heads / kv_heads * count, head_size);
+    let query = rope_i(&by_head(&block.query.times(x)?, heads)?, &step.cos, &step.sin)?.reshape(stacked)?;
+    let key = rope_i(&by_head(&block.key.times(x)?, kv_heads)?, &step.cos, &step.sin)?.squeeze(0)?;
+    let value = by_head(&block.value.times(x)?, kv_heads)?.squeeze(0)?;
+    let (keys, values) = cache.write(step.position, &key, &value)?;
+    let scale = 1.0 / (head_size as f64).sqrt();
+    let mut scores = (query * scale)?.matmul(&keys.t()?)?;
+    if let Some(mask) = &step.mask {
+        let seen = (heads, count, step.position + count);
+        scores = scores.reshape(seen)?.broadcast_add(mask)?;
+    }
+    let weights = softmax_last_dim(&scores)?.reshape((kv_heads, stacked.1, step.position + count))?;
+    let mixed = weights.matmul(&values)?.reshape((heads, count, head_size))?;
+    block
+        .output
+        .times(&mixed.transpose(0, 1)?.reshape((count, heads * head_size))?)
 }
 
-/// Splits `x`, `(new, heads * head size)`, into heads and rotates neighbouring pairs by their position.
-fn rotated(x: &Tensor, heads: usize, head_size: usize, (cos, sin): (&Tensor, &Tensor)) -> Result<Tensor> {
-    let count = x.dim(0)?;
+/// `x`, `(new, heads * head size)`, as `(1, heads, new, head size)`.
+fn by_head(x: &Tensor, heads: usize) -> Result<Tensor> {
+    let (count, width) = x.dims2()?;
     if count == 1 {
-        return rope_i(&x.reshape((1, heads, 1, head_size))?, cos, sin)?.reshape((1, 1, heads, head_size));
+        return x.reshape((1, heads, 1, width / heads));
     }
-    let by_head = x.reshape((1, count, heads, head_size))?.transpose(1, 2)?.contiguous()?;
-    rope_i(&by_head, cos, sin)?.transpose(1, 2)?.contiguous()
+    x.reshape((1, count, heads, width / heads))?
+        .transpose(1, 2)?
+        .contiguous()
+}
+
+/// What keeps `count` tokens after `position` others from seeing those that follow them; none for a single one.
+fn causal_mask(position: usize, count: usize) -> Result<Option<Tensor>> {
+    if count == 1 {
+        return Ok(None);
+    }
+    let seen = position + count;
+    let mut mask = vec![0f32; count * seen];
+    for (row, row_mask) in mask.chunks_mut(seen).enumerate() {
+        row_mask[position + row + 1..].fill(f32::NEG_INFINITY);
+    }
+    Tensor::from_vec(mask, (count, seen), &Device::Cpu).map(Some)
 }
 
 /// Cosines and sines of every position, `(context window, head size / 2)` each.
 fn rotary_tables(dimensions: &Dimensions, factors: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
     let size = dimensions.head_size;
-    let frequencies: Vec<f32> =
-        (0..size).step_by(2).map(|i| dimensions.rope_base.powf(-(i as f32) / size as f32)).collect();
+    let frequencies: Vec<f32> = (0..size)
+        .step_by(2)
+        .map(|i| dimensions.rope_base.powf(-(i as f32) / size as f32))
+        .collect();
     let mut frequencies = Tensor::from_vec(frequencies, (1, size / 2), &Device::Cpu)?;
     if let Some(factors) = factors {
         frequencies = frequencies.broadcast_div(&factors.reshape((1, size / 2))?)?;
     }
-    let positions = Tensor::arange(0f32, dimensions.context_window as f32, &Device::Cpu)?.unsqueeze(D::Minus1)?;
+    let positions =
+        Tensor::arange(0f32, dimensions.context_window as f32, &Device::Cpu)?.unsqueeze(D::Minus1)?;
     let angles = positions.broadcast_mul(&frequencies)?;
     Ok((angles.cos()?, angles.sin()?))
 }

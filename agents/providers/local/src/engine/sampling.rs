@@ -23,20 +23,36 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     /// Checks the parameters. Without a seed every answer draws differently.
-    pub(crate) fn new(temperature: Option<f32>, top_p: Option<f32>, seed: Option<u64>) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        temperature: Option<f32>,
+        top_p: Option<f32>,
+        seed: Option<u64>,
+    ) -> Result<Self, EngineError> {
         let temperature = temperature.unwrap_or(DEFAULT_TEMPERATURE);
         if !(0.0..=2.0).contains(&temperature) {
-            return Err(EngineError::Sampling { name: "temperature", value: temperature, range: "from 0 to 2" });
+            return Err(EngineError::Sampling {
+                name: "temperature",
+                value: temperature,
+                range: "from 0 to 2",
+            });
         }
         let top_p = top_p.unwrap_or(DEFAULT_TOP_P);
         if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(EngineError::Sampling { name: "top_p", value: top_p, range: "above 0, at most 1" });
+            return Err(EngineError::Sampling {
+                name: "top_p",
+                value: top_p,
+                range: "above 0, at most 1",
+            });
         }
         let random = match seed {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => StdRng::from_os_rng(),
         };
-        Ok(Self { temperature, top_p, random })
+        Ok(Self {
+            temperature,
+            top_p,
+            random,
+        })
     }
 
     /// The next token's id; none when there are no scores.
@@ -70,7 +86,9 @@ impl Sampler {
 
 /// The highest score and its token; the lowest id of equals.
 fn best(scores: &[f32]) -> Option<(u32, f32)> {
-    (0u32..).zip(scores.iter().copied()).reduce(|best, next| if next.1 > best.1 { next } else { best })
+    (0u32..)
+        .zip(scores.iter().copied())
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
 #[cfg(test)]
@@ -90,7 +108,9 @@ mod tests {
         let scores: Vec<f32> = (0..50).map(|n| (n % 7) as f32 * 0.1).collect();
         let draw = |seed| {
             let mut sampler = Sampler::new(Some(1.0), Some(1.0), Some(seed)).unwrap();
-            (0..20).map(|_| sampler.sample(&scores).unwrap()).collect::<Vec<_>>()
+            (0..20)
+                .map(|_| sampler.sample(&scores).unwrap())
+                .collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
@@ -116,9 +136,11 @@ mod tests {
 
     #[test]
     fn parameters_outside_their_range_are_refused_by_name() {
-        for (temperature, top_p, name) in
-            [(Some(-0.1), None, "temperature"), (Some(f32::NAN), None, "temperature"), (None, Some(0.0), "top_p")]
-        {
+        for (temperature, top_p, name) in [
+            (Some(-0.1), None, "temperature"),
+            (Some(f32::NAN), None, "temperature"),
+            (None, Some(0.0), "top_p"),
+        ] {
             let error = Sampler::new(temperature, top_p, None).unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");
         }

@@ -23,7 +23,11 @@ impl Assembler {
     /// Ends the answer at the first of `stops`; empty ones are ignored.
     pub(crate) fn new(stops: &[String]) -> Self {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
-        Self { bytes: Vec::new(), held: String::new(), stops }
+        Self {
+            bytes: Vec::new(),
+            held: String::new(),
+            stops,
+        }
     }
 
     /// Takes the bytes of one token.
@@ -32,10 +36,16 @@ impl Assembler {
         self.take_whole_characters();
         if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop)).min() {
             self.held.truncate(at);
-            return Piece { text: std::mem::take(&mut self.held), stopped: true };
+            return Piece {
+                text: std::mem::take(&mut self.held),
+                stopped: true,
+            };
         }
         let rest = self.held.split_off(self.held.len() - self.possible_stop());
-        Piece { text: std::mem::replace(&mut self.held, rest), stopped: false }
+        Piece {
+            text: std::mem::replace(&mut self.held, rest),
+            stopped: false,
+        }
     }
 
     /// What is left when the answer ends without a stop text. Bytes that never became a character are replaced.
@@ -63,18 +73,30 @@ impl Assembler {
 
     /// The length of the longest end of the held text that begins a stop text.
     fn possible_stop(&self) -> usize {
-        let longest = self.stops.iter().map(|stop| stop.len() - 1).max().unwrap_or(0).min(self.held.len());
+        let longest = self
+            .stops
+            .iter()
+            .map(|stop| stop.len() - 1)
+            .max()
+            .unwrap_or(0)
+            .min(self.held.len());
         (1..=longest)
             .rev()
             .filter(|length| self.held.is_char_boundary(self.held.len() - length))
-            .find(|length| self.stops.iter().any(|stop| stop.starts_with(&self.held[self.held.len() - length..])))
+            .find(|length| {
+                self.stops
+                    .iter()
+                    .any(|stop| stop.starts_with(&self.held[self.held.len() - length..]))
+            })
             .unwrap_or(0)
     }
 }
 
 /// Whether more bytes can make `start` a character.
 fn may_continue(start: &[u8]) -> bool {
-    std::str::from_utf8(start).err().is_some_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    std::str::from_utf8(start)
+        .err()
+        .is_some_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
 }
 
 #[cfg(test)]

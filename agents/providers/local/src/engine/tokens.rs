@@ -2,11 +2,11 @@
 
 use candle_core::quantized::gguf_file::Content;
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
+use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::Tokenizer;
 
 use super::error::EngineError;
 use super::weights::{number, text};
@@ -74,7 +74,9 @@ fn splitting(kind: &str) -> Result<Option<PreTokenizerWrapper>, String> {
         }
         "gpt-2" | "gpt2" | "default" => Ok(Some(ByteLevel::new(false, true, true).into())),
         "qwen2" | "smaug-bpe" | "lfm2" | "llama3" => Ok(None),
-        other => Err(format!("its tokenizer splits text by the rules of {other}, which are not known here")),
+        other => Err(format!(
+            "its tokenizer splits text by the rules of {other}, which are not known here"
+        )),
     }
 }
 
@@ -97,7 +99,10 @@ mod tests {
 
     #[test]
     fn every_byte_has_its_character() {
-        let mut bytes: Vec<u8> = (0u32..0x200).filter_map(char::from_u32).filter_map(byte_of).collect();
+        let mut bytes: Vec<u8> = (0u32..0x200)
+            .filter_map(char::from_u32)
+            .filter_map(byte_of)
+            .collect();
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
         assert_eq!(byte_of('Ġ'), Some(b' '));

@@ -1,26 +1,36 @@
-//! Reads a llama model out of a GGUF file, bringing every weight into a format with vector kernels.
+//! Reads a llama model out of a GGUF file.
 
 use std::io::{Read, Seek};
 
+use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Context, Device, Result, Tensor};
 
 use super::llama::{Block, Dimensions, Ends, Llama};
+use super::matrix::Matrix;
 
 /// Why a well-formed file is refused; none when it can be run.
 pub(crate) fn obstacle(content: &Content) -> Option<String> {
     match text(content, "general.architecture") {
         Some("llama") => {}
-        other => return Some(format!("its architecture is {}, only llama is supported", other.unwrap_or("not named"))),
+        other => {
+            return Some(format!(
+                "its architecture is {}, only llama is supported",
+                other.unwrap_or("not named")
+            ));
+        }
     }
     let dimensions = match dimensions(content) {
         Ok(dimensions) => dimensions,
         Err(error) => return Some(error.to_string()),
     };
     let rotated = number(content, "llama.rope.dimension_count").unwrap_or(dimensions.head_size);
-    (rotated != dimensions.head_size)
-        .then(|| format!("it rotates {rotated} of {} dimensions a head", dimensions.head_size))
+    (rotated != dimensions.head_size).then(|| {
+        format!(
+            "it rotates {rotated} of {} dimensions a head",
+            dimensions.head_size
+        )
+    })
 }
 
 /// Reads all weights; `on_progress` is told the share read so far, from 0 to 1.
@@ -30,7 +40,12 @@ pub(crate) fn read<R: Read + Seek>(
     on_progress: &mut dyn FnMut(f32),
 ) -> Result<Llama> {
     let dimensions = dimensions(content)?;
-    let mut reader = Reader { content, file, on_progress, read: 0 };
+    let mut reader = Reader {
+        content,
+        file,
+        on_progress,
+        read: 0,
+    };
     let embedding = reader.matrix("token_embd.weight")?;
     let output = match content.tensor_infos.contains_key("output.weight") {
         true => reader.matrix("output.weight")?,
@@ -41,8 +56,19 @@ pub(crate) fn read<R: Read + Seek>(
         false => None,
     };
     let norm = reader.dense("output_norm.weight")?;
-    let blocks = (0..dimensions.layers).map(|layer| reader.block(layer)).collect::<Result<_>>()?;
-    Llama::new(dimensions, blocks, Ends { embedding, norm, output, rope_factors })
+    let blocks = (0..dimensions.layers)
+        .map(|layer| reader.block(layer))
+        .collect::<Result<_>>()?;
+    Llama::new(
+        dimensions,
+        blocks,
+        Ends {
+            embedding,
+            norm,
+            output,
+            rope_factors,
+        },
+    )
 }
 
 /// A metadata text.
@@ -65,7 +91,9 @@ pub(crate) fn number(content: &Content, key: &str) -> Option<usize> {
 
 fn dimensions(content: &Content) -> Result<Dimensions> {
     let count = |key: &str| {
-        number(content, key).filter(|&n| n > 0).with_context(|| format!("its metadata lacks a positive {key}"))
+        number(content, key)
+            .filter(|&n| n > 0)
+            .with_context(|| format!("its metadata lacks a positive {key}"))
     };
     let heads = count("llama.attention.head_count")?;
     let kv_heads = number(content, "llama.attention.head_count_kv").unwrap_or(heads);
@@ -89,12 +117,6 @@ fn dimensions(content: &Content) -> Result<Dimensions> {
     })
 }
 
-/// Whether candle multiplies by this format with vector instructions, on the machines we know.
-fn has_vector_kernel(format: GgmlDType) -> bool {
-    use GgmlDType::{Q2K, Q3K, Q4_0, Q4K, Q5K, Q6K, Q8_0, Q8K};
-    matches!(format, Q4_0 | Q8_0 | Q2K | Q3K | Q4K | Q5K | Q6K | Q8K)
-}
-
 struct Reader<'a, R> {
     content: &'a Content,
     file: &'a mut R,
@@ -115,16 +137,8 @@ impl<R: Read + Seek> Reader<'_, R> {
         self.tensor(name)?.dequantize(&Device::Cpu)
     }
 
-    /// A matrix. Formats with scalar kernels only are requantised to Q8_0, which loses nothing that 4 or 5 bits
-    /// held and is about four times as fast.
-    fn matrix(&mut self, name: &str) -> Result<QMatMul> {
-        let stored = self.tensor(name)?;
-        if has_vector_kernel(stored.dtype()) {
-            return QMatMul::from_qtensor(stored);
-        }
-        let dense = stored.dequantize(&Device::Cpu)?;
-        drop(stored);
-        QMatMul::from_qtensor(QTensor::quantize(&dense, GgmlDType::Q8_0)?)
+    fn matrix(&mut self, name: &str) -> Result<Matrix> {
+        Matrix::new(self.tensor(name)?)
     }
 
     fn block(&mut self, layer: usize) -> Result<Block> {
