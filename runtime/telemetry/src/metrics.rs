@@ -7,24 +7,19 @@
 
 mod buckets;
 mod labels;
+mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::BreakerState;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 
 use labels::{
-    Agent, AgentCode, Bounded, BreakerLabels, Build, ProviderLabel, Request, RequestStatus, Restart,
-    StepLabels, TryLabels, WorkLabel,
+    Agent, AgentCode, BreakerLabels, ProviderLabel, Request, RequestStatus, Restart, StepLabels, TryLabels,
+    WorkLabel,
 };
-
-/// A histogram a label set, with a constructor that fixes the buckets.
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+use page::Page;
 
 /// Work that is counted while it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,31 +48,7 @@ pub enum BreakerOwner {
 /// The handle by which every component records; clones record into the same page.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    agents: Bounded,
-    providers: Bounded,
-    operations: Bounded,
-    kinds: Bounded,
-    tasks_accepted: Family<Agent, Counter>,
-    tasks_completed: Family<Agent, Counter>,
-    tasks_failed: Family<AgentCode, Counter>,
-    steps: Family<StepLabels, Counter>,
-    provider_tries: Family<TryLabels, Counter>,
-    provider_try_seconds: Histograms<ProviderLabel>,
-    first_token_seconds: Histograms<ProviderLabel>,
-    journal_append_seconds: Histogram,
-    journal_group_appends: Histogram,
-    journal_sync_seconds: Histogram,
-    http_requests: Family<RequestStatus, Counter>,
-    http_request_seconds: Histograms<Request>,
-    in_flight: Family<WorkLabel, Gauge>,
-    breaker_state: Family<BreakerLabels, Gauge>,
-    actor_restarts: Family<Restart, Counter>,
-    registry: Registry,
+    inner: Arc<Page>,
 }
 
 impl Metrics {
@@ -87,104 +58,8 @@ impl Metrics {
     /// An empty page that states this build's version.
     #[must_use]
     pub fn new(version: &str) -> Self {
-        let mut registry = Registry::with_prefix("greenroom");
-        let r = &mut registry;
-        let build: Family<Build, Gauge> = Family::default();
-        build
-            .get_or_create(&Build {
-                version: version.to_owned(),
-            })
-            .set(1);
-        r.register("build_info", "The version that runs", build);
-        let inner = Inner {
-            agents: Bounded::default(),
-            providers: Bounded::default(),
-            operations: Bounded::default(),
-            kinds: Bounded::default(),
-            tasks_accepted: register(r, "tasks_accepted", "Tasks accepted, by agent", Family::default()),
-            tasks_completed: register(
-                r,
-                "tasks_completed",
-                "Tasks completed, by agent",
-                Family::default(),
-            ),
-            tasks_failed: register(
-                r,
-                "tasks_failed",
-                "Tasks failed or cancelled, by agent and code",
-                Family::default(),
-            ),
-            steps: register(
-                r,
-                "steps",
-                "Steps finished, by kind and status",
-                Family::default(),
-            ),
-            provider_tries: register(
-                r,
-                "provider_tries",
-                "Tries at providers, by outcome class",
-                Family::default(),
-            ),
-            provider_try_seconds: register(
-                r,
-                "provider_try_seconds",
-                "How long a try took, to its last byte",
-                Family::new_with_constructor(buckets::call as fn() -> Histogram),
-            ),
-            first_token_seconds: register(
-                r,
-                "provider_first_token_seconds",
-                "From dispatch to the first content",
-                Family::new_with_constructor(buckets::call as fn() -> Histogram),
-            ),
-            journal_append_seconds: register(
-                r,
-                "journal_append_seconds",
-                "From handing an append to the writer to its being durable",
-                buckets::disk(),
-            ),
-            journal_group_appends: register(
-                r,
-                "journal_group_appends",
-                "Appends made durable by one sync",
-                buckets::group(),
-            ),
-            journal_sync_seconds: register(
-                r,
-                "journal_sync_seconds",
-                "How long one sync took",
-                buckets::disk(),
-            ),
-            http_requests: register(
-                r,
-                "http_requests",
-                "HTTP requests, by operation and status",
-                Family::default(),
-            ),
-            http_request_seconds: register(
-                r,
-                "http_request_seconds",
-                "How long a request took, by operation",
-                Family::new_with_constructor(buckets::call as fn() -> Histogram),
-            ),
-            in_flight: register(r, "in_flight", "Work going on now", Family::default()),
-            breaker_state: register(
-                r,
-                "breaker_state",
-                "Breaker position: 0 closed, 1 half-open, 2 open",
-                Family::default(),
-            ),
-            actor_restarts: register(
-                r,
-                "actor_restarts",
-                "Actors restarted, by kind",
-                Family::default(),
-            ),
-            registry,
-        };
         Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Page::new(version)),
         }
     }
 
@@ -315,16 +190,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-fn register<M: prometheus_client::registry::Metric + Clone>(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    metric: M,
-) -> M {
-    registry.register(name, help, metric.clone());
-    metric
 }
 
 #[cfg(test)]
