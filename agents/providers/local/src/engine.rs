@@ -234,3 +234,6 @@ impl Engine {
 fn repeatable(request: &ModelRequest) -> bool {
     request.seed.is_some() || request.temperature == Some(0.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,9 @@ pub(crate) fn number(content: &Content, key: &str) -> Option<usize> {
     }
 }
 
+/// Windows are cut to this: a longer conversation would take gigabytes of keys and values.
+const MOST_CONTEXT: usize = 32_768;
+
 fn dimensions(content: &Content) -> Result<Dimensions> {
     let count = |key: &str| {
         number(content, key)
@@ -110,7 +113,7 @@ fn dimensions(content: &Content) -> Result<Dimensions> {
         heads,
         kv_heads,
         head_size,
-        context_window: count("llama.context_length")?,
+        context_window: count("llama.context_length")?.min(MOST_CONTEXT),
         norm_epsilon: real("llama.attention.layer_norm_rms_epsilon")
             .context("its metadata lacks llama.attention.layer_norm_rms_epsilon")?,
         rope_base: real("llama.rope.freq_base").unwrap_or(10_000.0),

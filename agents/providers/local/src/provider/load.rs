@@ -54,6 +54,24 @@ pub(crate) struct LoadFailure {
     pub(crate) remedy: String,
 }
 
+impl LoadFailure {
+    fn stopped() -> Self {
+        Self {
+            why: "the local provider was stopped".to_owned(),
+            remedy: "start it again".to_owned(),
+        }
+    }
+
+    /// The file made the tensor library panic.
+    pub(crate) fn panicked() -> Self {
+        let remedy = "set GREENROOM_MODEL_PATH to another GGUF file, or unset it".to_owned();
+        Self {
+            why: "loading the model panicked".to_owned(),
+            remedy,
+        }
+    }
+}
+
 /// What a loader works with: the worker's runtime, where to publish, when to give up.
 pub(crate) struct LoadContext<'a> {
     pub(crate) runtime: &'a tokio::runtime::Runtime,
@@ -93,7 +111,7 @@ pub(crate) fn from_source(source: ModelSource) -> Loader {
                     remedy: error.remedy(),
                 });
             }
-            None => return Err(stopped()),
+            None => return Err(LoadFailure::stopped()),
         };
         context.state.send_replace(LocalState::Loading { fraction: 0.0 });
         let mut progress = |fraction| {
@@ -112,11 +130,4 @@ pub(crate) fn from_source(source: ModelSource) -> Loader {
             }),
         }
     })
-}
-
-fn stopped() -> LoadFailure {
-    LoadFailure {
-        why: "the local provider was stopped".to_owned(),
-        remedy: "start it again".to_owned(),
-    }
 }

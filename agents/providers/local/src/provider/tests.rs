@@ -216,25 +216,26 @@ async fn a_model_that_cannot_be_had_is_unavailable_naming_the_remedy_and_is_trie
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
     let loader: Loader = Box::new(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
-        0 => Err(LoadFailure {
+        0 => panic!("as told"),
+        1 => Err(LoadFailure {
             why: "no network".to_owned(),
             remedy: "plug it in".to_owned(),
         }),
         _ => Ok(Box::new(Puppet)),
     });
     let provider = provider_with(config(), loader);
-    let fault = fault_of(begin(&provider, "hello", &context()).await);
-    assert_eq!(
-        (fault.class, fault.message.as_str()),
-        (FaultClass::HardDown, "no network; plug it in")
-    );
     let mut state = provider.state();
-    tokio::time::timeout(SOON, state.wait_for(|s| matches!(s, LocalState::Ready { .. })))
-        .await
-        .unwrap()
-        .unwrap();
+    for expected in ["loading the model panicked; ", "no network; plug it in"] {
+        let failed = state.wait_for(|state| state.to_string().starts_with(expected));
+        tokio::time::timeout(SOON, failed).await.unwrap().unwrap();
+        let fault = fault_of(begin(&provider, "hello", &context()).await);
+        assert_eq!(fault.class, FaultClass::HardDown);
+        assert!(fault.message.starts_with(expected), "{fault}");
+    }
+    let ready = state.wait_for(|state| matches!(state, LocalState::Ready { .. }));
+    tokio::time::timeout(SOON, ready).await.unwrap().unwrap();
     assert_eq!(answer(&provider, "hello").await[1], content("hello"));
-    assert_eq!(tries.load(Ordering::SeqCst), 2);
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -48,6 +48,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// Runs until it is stopped or nobody can send it commands any more.
     pub(crate) fn run(mut self) {
+        self.serve();
+        // Not dropped: that would wait for a name lookup that hangs.
+        self.runtime.shutdown_background();
+    }
+
+    fn serve(&mut self) {
         let Some(mut answerer) = self.load() else { return };
         let context_window = u32::try_from(answerer.context_window()).unwrap_or(u32::MAX);
         self.state.send_replace(LocalState::Ready {
@@ -71,9 +77,11 @@ impl Worker {
                 state: &self.state,
                 stop: &self.stop,
             };
-            let LoadFailure { why, remedy } = match (self.loader)(&context) {
-                Ok(answerer) => return Some(answerer),
-                Err(failure) => failure,
+            let LoadFailure { why, remedy } = match catch_unwind(AssertUnwindSafe(|| (self.loader)(&context)))
+            {
+                Ok(Ok(answerer)) => return Some(answerer),
+                Ok(Err(failure)) => failure,
+                Err(_) => LoadFailure::panicked(),
             };
             if self.stop.is_cancelled() {
                 return None;
