@@ -6,3 +6,5 @@
 //! A test that needs a part nobody here wrote, or minutes, is `#[ignore = "the reason"]`: `cargo xtask test` installs
 //! the parts, names their folder in `GREENROOM_TEST_PARTS` (and the model in `GREENROOM_MODEL_PATH`) and runs ignored
 //! tests too. Such a test fails when its part is missing; it never passes by skipping itself.
+//!
+//! A test that starts the built binary finds it in `GREENROOM_BIN`, in the fast run too.

@@ -30,14 +30,14 @@ pub(crate) fn run(fast: bool) -> Result<(), Failure> {
         "warnings",
     ];
     step::run("lints", &mut cargo(&lints), LINTS)?;
+    step::run(
+        "binary",
+        &mut cargo(&["build", "--quiet", "--workspace", "--bins"]),
+        BUILD,
+    )?;
     let parts = needs::folder();
     if !fast {
         needs::install(&parts)?;
-        step::run(
-            "binary",
-            &mut cargo(&["build", "--quiet", "--workspace", "--bins"]),
-            BUILD,
-        )?;
         step::run(
             "examples in the docs",
             &mut cargo(&["test", "--quiet", "--workspace", "--doc"]),
@@ -68,6 +68,7 @@ pub(crate) fn run(fast: bool) -> Result<(), Failure> {
     } else {
         with_libtest(fast)
     };
+    command.env("GREENROOM_BIN", parts.with_file_name("debug").join("greenroom"));
     if !fast {
         command
             .env("GREENROOM_TEST_PARTS", &parts)

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use opentelemetry::{KeyValue, Value};
 
 const MASK: &str = "[redacted]";
-const SECRET_NAMES: [&str; 9] = [
+const SECRET_NAMES: [&str; 10] = [
     "authorization",
     "api_key",
+    "api-key",
     "apikey",
     "cookie",
     "password",
@@ -19,7 +20,7 @@ const SECRET_NAMES: [&str; 9] = [
     "token",
     "credential",
 ];
-const CONTENT_NAMES: [&str; 12] = [
+const CONTENT_NAMES: [&str; 14] = [
     "content",
     "prompt",
     "completion",
@@ -32,6 +33,8 @@ const CONTENT_NAMES: [&str; 12] = [
     "result",
     "query",
     "variables",
+    "messages",
+    "instructions",
 ];
 const SECRET_STARTS: [&str; 6] = ["sk-", "gr_", "AKIA", "ASIA", "eyJ", "xoxb-"];
 /// Shorter words with such a start are words, not keys.
@@ -131,7 +134,8 @@ mod tests {
             "http.request.header.Authorization",
             "api_key",
             "refresh_token",
-            "x-api-key-secret",
+            "http.request.header.x-api-key",
+            "set-cookie",
         ] {
             assert!(Redaction { content: true }.hides(name), "{name}");
         }
