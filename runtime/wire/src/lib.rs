@@ -1,1 +1,29 @@
-//! (see ARCHITECTURE.md)
+//! The kernel's ports over gRPC: frames and rows to protobuf and back, one mapping of failures to statuses, trace
+//! context, deadlines, the client of an agent host, and the server every role mounts its services on.
+//!
+//! Only this crate, the agents' host and generated code know tonic: what crosses this crate's border upwards is
+//! made of kernel types.
+
+mod agent_client;
+mod channel;
+mod convert;
+mod malformed;
+mod queue;
+mod server;
+mod status;
+mod trace;
+
+pub use agent_client::GrpcAgent;
+pub use channel::InvalidEndpoint;
+pub use convert::{
+    decode_card, decode_from_agent, decode_start, decode_to_agent, encode_card, encode_from_agent,
+    encode_start, encode_to_agent,
+};
+pub use malformed::Malformed;
+pub use queue::{Closed, FrameQueue};
+pub use server::{GrpcServer, ServeError, ServingState};
+pub use status::{failure_from_status, status_from_failure};
+pub use trace::{continue_trace, inject_trace};
+
+/// No message is larger than this, in bytes: large payloads are stored, not sent.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

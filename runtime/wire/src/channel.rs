@@ -1,0 +1,78 @@
+//! One HTTP/2 connection to another process, kept for good: dialled when first needed, dialled again when it broke.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A peer whose machine vanished is noticed within the sum of these.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Flow control windows, fixed: large enough that a run's frames never wait for an update. Adaptive windows would
+/// ping with the data of every small stream.
+pub(crate) const STREAM_WINDOW: u32 = 1024 * 1024;
+pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// A text is no address that can be dialled.
+#[derive(Debug, thiserror::Error)]
+#[error("{endpoint:?} can't be dialled: give an address like http://127.0.0.1:7071")]
+pub struct InvalidEndpoint {
+    endpoint: String,
+    #[source]
+    source: Option<tonic::transport::Error>,
+}
+
+pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
+    let invalid = |source| InvalidEndpoint {
+        endpoint: address.to_owned(),
+        source,
+    };
+    let uri = match address.split_once("://") {
+        Some(("http", _)) => address.to_owned(),
+        Some(_) => return Err(invalid(None)),
+        None => format!("http://{address}"),
+    };
+    let endpoint = Endpoint::from_shared(uri).map_err(|e| invalid(Some(e)))?;
+    if endpoint
+        .uri()
+        .authority()
+        .is_none_or(|authority| authority.port().is_none())
+    {
+        return Err(invalid(None));
+    }
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        // Streams that both sides end at once are no attack between our own processes.
+        .http2_max_local_error_reset_streams(None)
+        .connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_that_cannot_be_dialled_are_refused_by_name() {
+        for good in ["http://127.0.0.1:7071", "localhost:7071", "http://[::1]:7071"] {
+            assert!(dial_lazily(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "host",
+            "http://host",
+            "https://host:1",
+            "unix:///x",
+            "http://a b:1",
+        ] {
+            let error = dial_lazily(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{bad:?} can't be dialled")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Kernel types to protobuf and back. Encoding can't fail but where a type holds more than the wire may carry;
+//! decoding names the field that makes no sense.
+
+mod agent;
+mod common;
+
+pub use agent::{
+    decode_from_agent, decode_start, decode_to_agent, encode_from_agent, encode_start, encode_to_agent,
+};
+pub use common::{decode_card, encode_card};
+pub(crate) use common::{decode_failure, encode_failure};

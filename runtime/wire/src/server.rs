@@ -1,0 +1,137 @@
+//! What every gRPC server of ours has in common: health, reflection, HTTP/2 settings, an orderly end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use greenroom_proto::v1::FILE_DESCRIPTOR_SET;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tonic::transport::server::{Server, TcpIncoming};
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server::Builder as Reflection;
+
+use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
+
+/// More calls at once than a fleet's busiest pair of processes makes. (The default, 200, would queue runs unseen.)
+const MAX_STREAMS: u32 = 10_000;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long connections may linger once nothing new is taken: health watchers never leave by themselves.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A server could not be built or broke.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors for reflection make no sense.
+    #[error("gRPC reflection could not be set up")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the gRPC server failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Tells health checks whether the server takes work.
+#[derive(Debug, Clone)]
+pub struct ServingState {
+    reporter: HealthReporter,
+    names: Vec<&'static str>,
+}
+
+impl ServingState {
+    /// Says whether the server takes work, for all its services.
+    pub async fn set_serving(&self, serving: bool) {
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for name in std::iter::once("").chain(self.names.iter().copied()) {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+}
+
+/// A gRPC server in the making.
+#[derive(Debug, Default)]
+pub struct GrpcServer {
+    routes: RoutesBuilder,
+    names: Vec<&'static str>,
+    reporter: HealthReporter,
+}
+
+impl GrpcServer {
+    /// A server with nothing but health and reflection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(service);
+        self.names.push(S::NAME);
+        self
+    }
+
+    /// The switch that health checks follow; serving from the start.
+    pub fn serving_state(&self) -> ServingState {
+        ServingState {
+            reporter: self.reporter.clone(),
+            names: self.names.clone(),
+        }
+    }
+
+    /// Serves on `listener` until `shutdown` fires; then takes no further connection or call, lets open calls end
+    /// and returns when all are over, or shortly after at the latest.
+    ///
+    /// Cancel-safety: dropping the future closes the listener; open connections live on.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        self.serving_state().set_serving(true).await;
+        let mut routes = self.routes;
+        routes
+            .add_service(HealthServer::new(HealthService::from_health_reporter(
+                self.reporter,
+            )))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(MAX_STREAMS)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            // Runs that are cancelled in a burst, or that both sides end at once, are no attack: callers are our
+            // own processes.
+            .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
+            .http2_max_local_error_reset_streams(None)
+            .add_routes(routes.routes())
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+        let lingered = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LINGER).await;
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
+        }
+        Ok(())
+    }
+}
+
+fn reflection() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
