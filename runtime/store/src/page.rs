@@ -1,0 +1,63 @@
+//! Page tokens: the sort key of the last row of a page, so that a list goes on where it stopped, whatever was
+//! added meanwhile. Shared by the stores, so that they hand out the same ones.
+
+use greenroom_kernel::{Page, PageRequest, SessionId, SessionRow, StoreError, TaskId, TaskRow, Timestamp};
+
+/// Behind which session a page begins.
+pub(crate) fn after_session(page: &PageRequest) -> Result<Option<(Timestamp, SessionId)>, StoreError> {
+    parse(page, "sessions", |id| SessionId::parse(id).ok())
+}
+
+/// Behind which task a page begins.
+pub(crate) fn after_task(page: &PageRequest) -> Result<Option<(Timestamp, TaskId)>, StoreError> {
+    parse(page, "tasks", |id| TaskId::parse(id).ok())
+}
+
+fn parse<T>(
+    page: &PageRequest,
+    operation: &'static str,
+    id: impl Fn(&str) -> Option<T>,
+) -> Result<Option<(Timestamp, T)>, StoreError> {
+    let Some(token) = &page.after else {
+        return Ok(None);
+    };
+    token
+        .split_once('.')
+        .and_then(|(created, rest)| Some((Timestamp::from_millis(created.parse().ok()?), id(rest)?)))
+        .map(Some)
+        .ok_or(StoreError::BadPage { operation })
+}
+
+/// A row that lists are paged by.
+pub(crate) trait Paged {
+    /// Where the list stands behind this row.
+    fn token(&self) -> String;
+}
+
+impl Paged for SessionRow {
+    fn token(&self) -> String {
+        format!("{}.{}", self.created_at.as_millis(), self.id)
+    }
+}
+
+impl Paged for TaskRow {
+    fn token(&self) -> String {
+        format!("{}.{}", self.created_at.as_millis(), self.id)
+    }
+}
+
+/// How many rows to fetch for a page: one more tells whether another page follows.
+pub(crate) fn fetch(page: &PageRequest) -> usize {
+    usize::try_from(page.limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1)
+}
+
+/// A page of what was fetched.
+pub(crate) fn cut<T: Paged>(mut rows: Vec<T>, page: &PageRequest) -> Page<T> {
+    let limit = fetch(page) - 1;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(Paged::token);
+    Page { rows, next }
+}

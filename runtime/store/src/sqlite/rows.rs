@@ -1,0 +1,101 @@
+//! Between the kernel's types and columns: written on the caller's thread, read on a reader's.
+
+use greenroom_kernel::{InvalidId, JournalKey, NodeId, Nonce, Slot, StoreError, Timestamp, Writer};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A journal's slots and tasks are numbered within its share of a table: `no << 32 | number`.
+const SHARE: u32 = 32;
+
+/// The first id of a journal's share.
+pub(super) const fn first_id(no: i64) -> i64 {
+    no << SHARE
+}
+
+/// The last id of a journal's share.
+pub(super) const fn last_id(no: i64) -> i64 {
+    (no << SHARE) | 0xffff_ffff
+}
+
+/// The id of number `number` in a journal's share; none when it's beyond.
+pub(super) fn id_of(no: i64, number: u64) -> Option<i64> {
+    u32::try_from(number)
+        .ok()
+        .map(|number| first_id(no) | i64::from(number))
+}
+
+/// The number within its journal's share.
+pub(super) const fn number_of(id: i64) -> u64 {
+    (id & 0xffff_ffff).cast_unsigned()
+}
+
+/// The journal's number in the file, when it was ever written to.
+pub(super) fn number(connection: &Connection, key: &JournalKey) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT no FROM journals WHERE tenant = ?1 AND journal = ?2")?
+        .query_row([key.tenant.as_str(), key.journal.as_str()], |row| row.get(0))
+        .optional()
+}
+
+/// The journal's number in the file, made where absent.
+pub(super) fn number_or_new(connection: &Connection, key: &JournalKey) -> rusqlite::Result<i64> {
+    if let Some(no) = number(connection, key)? {
+        return Ok(no);
+    }
+    connection
+        .prepare_cached("INSERT INTO journals (tenant, journal) VALUES (?1, ?2)")?
+        .execute([key.tenant.as_str(), key.journal.as_str()])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Something as JSON text.
+pub(super) fn json<T: Serialize + ?Sized>(operation: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|source| StoreError::Corrupt {
+        operation,
+        what: "a value that has no JSON form".into(),
+        source: Some(Box::new(source)),
+    })
+}
+
+/// A column that must hold something else than it does.
+fn unfit<E: std::error::Error + Send + Sync + 'static>(column: usize, error: E) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// A column of JSON text.
+pub(super) fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(text(row, column)?).map_err(|e| unfit(column, e))
+}
+
+/// A column of text, not copied.
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    row.get_ref(column)?.as_str().map_err(|e| unfit(column, e))
+}
+
+/// A column that holds an id.
+pub(super) fn id<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl Fn(&str) -> Result<T, InvalidId>,
+) -> rusqlite::Result<T> {
+    parse(text(row, column)?).map_err(|e| unfit(column, e))
+}
+
+/// The columns that [`slot`] reads.
+pub(super) const SLOT: &str = "id, nonce, node, incarnation, at, entries";
+
+/// A row of [`SLOT`].
+pub(super) fn slot(row: &Row<'_>) -> rusqlite::Result<Slot> {
+    Ok(Slot {
+        seq: number_of(row.get(0)?),
+        nonce: Nonce(u128::from_be_bytes(row.get(1)?)),
+        writer: Writer {
+            node: id(row, 2, NodeId::parse)?,
+            incarnation: row.get::<_, i64>(3)?.cast_unsigned(),
+        },
+        at: Timestamp::from_millis(row.get(4)?),
+        entries: parsed(row, 5)?,
+    })
+}

@@ -1,0 +1,141 @@
+//! Writes beside appends: snapshots and large payloads, and the removal of what is deleted or long ended.
+
+use greenroom_kernel::{BlobId, JournalKey, SessionRow, Snapshot, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{first_id, last_id, number, number_or_new, parsed};
+use super::writer::Written;
+
+pub(super) fn put_snapshot(
+    connection: &Connection,
+    key: &JournalKey,
+    snapshot: &Snapshot,
+) -> rusqlite::Result<Written<()>> {
+    let no = number_or_new(connection, key)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO snapshots (no, next, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET next = excluded.next, state = excluded.state
+                 WHERE excluded.next > snapshots.next",
+        )?
+        .execute(params![no, snapshot.next.cast_signed(), snapshot.state])?;
+    Ok(Written::other((), snapshot.state.len()))
+}
+
+pub(super) fn put_blob(
+    connection: &Connection,
+    key: &JournalKey,
+    id: &BlobId,
+    content: &str,
+) -> rusqlite::Result<Written<()>> {
+    let no = number_or_new(connection, key)?;
+    // The name is the content's hash: what is there already is the same.
+    connection
+        .prepare_cached("INSERT INTO blobs (no, id, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute(params![no, id.as_str(), content])?;
+    Ok(Written::other((), content.len()))
+}
+
+/// Empties a journal. Of its entries only `Deleted` stays, of its session's row all but title and metadata.
+pub(super) fn hollow(connection: &Connection, key: &JournalKey) -> rusqlite::Result<Written<()>> {
+    let Some(no) = number(connection, key)? else {
+        return Ok(Written::other((), 0));
+    };
+    let share = [first_id(no), last_id(no)];
+    connection
+        .prepare_cached(
+            "UPDATE slots SET entries = CASE
+                 WHEN instr(entries, '\"deleted\"')
+                     AND EXISTS (SELECT 1 FROM json_each(entries) WHERE type = 'text' AND value = 'deleted')
+                 THEN '[\"deleted\"]' ELSE '[]' END
+             WHERE id BETWEEN ?1 AND ?2 AND entries NOT IN ('[]', '[\"deleted\"]')",
+        )?
+        .execute(share)?;
+    connection
+        .prepare_cached(
+            "UPDATE journals SET deleted_at =
+                 (SELECT max(at) FROM slots WHERE id BETWEEN ?2 AND ?3 AND entries = '[\"deleted\"]')
+             WHERE no = ?1",
+        )?
+        .execute([no, share[0], share[1]])?;
+    connection
+        .prepare_cached("DELETE FROM tasks WHERE id BETWEEN ?1 AND ?2")?
+        .execute(share)?;
+    remove_content(connection, no)?;
+    let row = connection
+        .prepare_cached("SELECT row FROM sessions WHERE no = ?1")?
+        .query_row([no], |row| parsed::<SessionRow>(row, 0))
+        .optional()?;
+    if let Some(row) = row {
+        let row = SessionRow {
+            deleted: true,
+            title: None,
+            metadata: None,
+            ..row
+        };
+        let row =
+            serde_json::to_string(&row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+        connection
+            .prepare_cached("UPDATE sessions SET deleted = 1, title = NULL, row = ?2 WHERE no = ?1")?
+            .execute(params![no, row])?;
+    }
+    Ok(Written::other((), 0))
+}
+
+fn remove_content(connection: &Connection, no: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM messages WHERE no = ?1",
+        "DELETE FROM snapshots WHERE no = ?1",
+        "DELETE FROM blobs WHERE no = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([no])?;
+    }
+    Ok(())
+}
+
+/// Removes whole journals whose time has come.
+pub(super) fn sweep(
+    connection: &Connection,
+    deleted_before: Timestamp,
+    ended_before: Timestamp,
+    limit: u32,
+) -> rusqlite::Result<Written<u32>> {
+    let mut due = connection
+        .prepare_cached("SELECT no FROM journals WHERE deleted_at < ?1 ORDER BY deleted_at, no LIMIT ?2")?
+        .query_map(params![deleted_before.as_millis(), limit], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    let left = i64::from(limit) - i64::try_from(due.len()).unwrap_or(i64::MAX);
+    let ended = connection
+        .prepare_cached(
+            "SELECT DISTINCT id >> 32 FROM tasks AS ended
+             WHERE own = 1 AND status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND updated_at < ?1
+                 AND NOT EXISTS (
+                     SELECT 1 FROM tasks AS other
+                     WHERE other.id BETWEEN (ended.id >> 32) << 32 AND ((ended.id >> 32) << 32) | 4294967295
+                         AND NOT (other.status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND other.updated_at < ?1))
+             ORDER BY 1 LIMIT ?2",
+        )?
+        .query_map([ended_before.as_millis(), left], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    due.extend(ended);
+    due.sort_unstable();
+    due.dedup();
+    for no in &due {
+        remove_content(connection, *no)?;
+        for sql in [
+            "DELETE FROM slots WHERE id BETWEEN ?1 AND ?2",
+            "DELETE FROM tasks WHERE id BETWEEN ?1 AND ?2",
+        ] {
+            connection
+                .prepare_cached(sql)?
+                .execute([first_id(*no), last_id(*no)])?;
+        }
+        for sql in [
+            "DELETE FROM sessions WHERE no = ?1",
+            "DELETE FROM journals WHERE no = ?1",
+        ] {
+            connection.prepare_cached(sql)?.execute([no])?;
+        }
+    }
+    Ok(Written::other(u32::try_from(due.len()).unwrap_or(u32::MAX), 0))
+}

@@ -1,0 +1,15 @@
+//! What tests of stores, and tests that need a store, share: the contract suite, values to fill a store with,
+//! and a store that injects faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test kit: a broken expectation is a failed test"
+)]
+
+pub mod contract;
+pub mod fixture;
+
+mod faulty;
+
+pub use faulty::{Fault, FaultyStore, Operation};
