@@ -17,9 +17,9 @@ pub(crate) async fn fetch(
     url: &str,
     on_progress: &mut (dyn FnMut(SourceProgress) + Send),
 ) -> Result<(), SourceError> {
-    let failed = |source| SourceError::Download {
+    let failed = |source: reqwest::Error| SourceError::Download {
         url: url.to_owned(),
-        source,
+        source: source.without_url(),
     };
     let cache = |source| SourceError::Cache {
         path: config.cache_folder.clone(),
