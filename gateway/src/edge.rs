@@ -1,0 +1,40 @@
+//! What every request passes before it is answered: it gets its name, and has to be meant for us.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use greenroom_kernel::{ErrorCode, Failure};
+
+use crate::gateway::Inner;
+use crate::http::{failure, failure_with};
+use crate::origin;
+use crate::request_id::{self, RequestId};
+
+/// Names the request, refuses foreign ones, and echoes the name.
+pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers(), &*inner.random);
+    let foreign = match inner.config.loopback_only {
+        true => origin::refuse_foreign(request.uri(), request.headers()),
+        false => None,
+    };
+    let mut response = match foreign {
+        Some(why) => failure(Failure::new(ErrorCode::Forbidden, why), &id),
+        None => {
+            request.extensions_mut().insert(id.clone());
+            next.run(request).await
+        }
+    };
+    if let Some(value) = id.header() {
+        response.headers_mut().insert(request_id::HEADER, value);
+    }
+    response
+}
+
+/// Answers paths that don't exist.
+pub(crate) async fn unknown_path(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let id = RequestId::of(request.headers(), &*inner.random);
+    let id = request.extensions().get::<RequestId>().unwrap_or(&id);
+    failure_with(http::StatusCode::NOT_FOUND, Failure::not_found("path"), id)
+}

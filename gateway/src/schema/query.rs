@@ -1,0 +1,227 @@
+//! Questions.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use greenroom_kernel::{
+    AggregateRequest, AgentName, Failure, Principal, SessionId, SessionQuery, TaskId, TaskRow,
+};
+
+use super::agent::{AgentStatus, ProviderStatus};
+use super::connection::{SessionConnection, TaskConnection, TokenPage};
+use super::enums::TaskStatus;
+use super::mutation::repeated;
+use super::node::ActorNode;
+use super::reach::{Reach, agent_name, millis, session_id};
+use super::response::{AgentResponse, TaskError};
+use super::scalars::{DateTime, Json};
+use super::session::ChatSession;
+use super::task::Task;
+
+/// How many agents one aggregate may ask.
+const MAX_TARGETS: usize = 32;
+
+/// Which sessions to list.
+#[derive(InputObject)]
+pub(crate) struct SessionFilter {
+    /// Only those created at or after.
+    created_after: Option<DateTime>,
+    /// Only those created before.
+    created_before: Option<DateTime>,
+    /// Only those whose title contains this, without regard to ASCII case.
+    title: Option<String>,
+}
+
+/// An agent to ask, and what.
+#[derive(InputObject)]
+pub(crate) struct AggregateTarget {
+    /// The agent.
+    agent: String,
+    /// An input of its own; absent, the common one.
+    input: Option<Json>,
+}
+
+/// Asks several agents at once.
+#[derive(InputObject)]
+pub(crate) struct AggregateInput {
+    /// Whom to ask.
+    agents: Vec<AggregateTarget>,
+    /// The input of those without one of their own.
+    input: Json,
+    /// How long to wait for all, in milliseconds.
+    timeout_ms: Option<i32>,
+    /// How many answers are enough; absent, all.
+    quorum: Option<i32>,
+    /// Whether to have one answer made of the parts.
+    #[graphql(default_with = "Some(false)")]
+    synthesize: Option<bool>,
+    /// The caller's own name for the call: repeating it returns the same.
+    idempotency_key: Option<String>,
+}
+
+/// What several agents answered.
+#[derive(SimpleObject)]
+pub(crate) struct AggregateResult {
+    /// Whether every part is there and well.
+    complete: bool,
+    /// One part for each agent, in the order asked.
+    parts: Vec<AggregatePart>,
+    /// One answer made of the parts, if asked for.
+    synthesis: Option<AgentResponse>,
+}
+
+/// What one of several agents answered.
+#[derive(SimpleObject)]
+pub(crate) struct AggregatePart {
+    /// The agent.
+    agent: String,
+    /// The task it was given.
+    task_id: ID,
+    /// Whether it answered.
+    ok: bool,
+    /// Its answer.
+    response: Option<AgentResponse>,
+    /// How it failed.
+    error: Option<TaskError>,
+}
+
+impl From<TaskRow> for AggregatePart {
+    fn from(task: TaskRow) -> Self {
+        Self {
+            agent: task.agent.to_string(),
+            task_id: ID(task.id.to_string()),
+            ok: task.status == greenroom_kernel::TaskStatus::Completed,
+            response: AgentResponse::of(&task),
+            error: task.error.map(TaskError::from),
+        }
+    }
+}
+
+/// Questions.
+pub(crate) struct Query;
+
+/// Questions. They change nothing, save `aggregateDataFromAgents`, which makes tasks.
+#[Object]
+impl Query {
+    /// A conversation; null when it is unknown or not the caller's.
+    async fn get_session(&self, ctx: &Context<'_>, id: ID) -> Result<Option<ChatSession>> {
+        let Ok(id) = SessionId::parse(&id) else { return Ok(None) };
+        let reach = Reach::of(ctx)?;
+        Ok(reach.supervisor().session(reach.who(), &id).await?.map(ChatSession))
+    }
+
+    /// Conversations, newest first.
+    async fn list_sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which ones; absent, all.")] filter: Option<SessionFilter>,
+        #[graphql(desc = "How many; 20 unless told, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<SessionConnection> {
+        let page = TokenPage::new(first, after.as_deref())?;
+        let reach = Reach::of(ctx)?;
+        let who = reach.who();
+        let sees_all = who.scopes.iter().any(|scope| scope == Principal::SESSIONS_ALL);
+        let (after, before, title) = match filter {
+            Some(filter) => (filter.created_after, filter.created_before, filter.title),
+            None => (None, None, None),
+        };
+        let query = SessionQuery {
+            subject: (!sees_all).then(|| who.subject.clone()),
+            created_after: after.map(|at| at.0),
+            created_before: before.map(|at| at.0),
+            title,
+        };
+        let rows = reach.supervisor().sessions(who, query, page.request()).await?;
+        Ok(page.rows(rows, ChatSession).into())
+    }
+
+    /// A task; null when it is unknown or not the caller's.
+    async fn get_task(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Task>> {
+        let Ok(id) = TaskId::parse(&id) else { return Ok(None) };
+        let reach = Reach::of(ctx)?;
+        Ok(reach.supervisor().task(reach.who(), &id).await?.map(Task))
+    }
+
+    /// Tasks, newest first.
+    async fn list_tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those of this session.")] session_id: Option<ID>,
+        #[graphql(desc = "Only those in this status.")] status: Option<TaskStatus>,
+        #[graphql(desc = "How many; 20 unless told, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<TaskConnection> {
+        let page = TokenPage::new(first, after.as_deref())?;
+        let journal = session_id.map(|id| self::session_id(&id)).transpose()?;
+        let reach = Reach::of(ctx)?;
+        let status = status.map(greenroom_kernel::TaskStatus::from);
+        let rows = reach.supervisor().tasks(reach.who(), journal, status, page.request()).await?;
+        Ok(page.rows(rows, Task).into())
+    }
+
+    /// An agent as it is now; null when there is none of that name.
+    async fn get_agent_status(&self, ctx: &Context<'_>, name: String) -> Result<Option<AgentStatus>> {
+        let Ok(name) = AgentName::parse(&name) else { return Ok(None) };
+        Ok(Reach::of(ctx)?.supervisor().agent(&name).await?.map(AgentStatus))
+    }
+
+    /// Every agent as it is now, by name.
+    async fn list_agents(&self, ctx: &Context<'_>) -> Result<Vec<AgentStatus>> {
+        let agents = Reach::of(ctx)?.supervisor().agents().await?;
+        Ok(agents.into_iter().map(AgentStatus).collect())
+    }
+
+    /// Every model provider as it is now.
+    async fn list_providers(&self, ctx: &Context<'_>) -> Result<Vec<ProviderStatus>> {
+        let providers = Reach::of(ctx)?.supervisor().providers().await?;
+        Ok(providers.into_iter().map(ProviderStatus::from).collect())
+    }
+
+    /// The supervision tree as it stands.
+    async fn supervision_tree(&self, ctx: &Context<'_>) -> Result<Vec<ActorNode>> {
+        let nodes = Reach::of(ctx)?.supervisor().supervision_tree().await?;
+        Ok(nodes.into_iter().map(ActorNode::from).collect())
+    }
+
+    /// Asks several agents at once and waits for a quorum of them. Makes tasks: never by GET.
+    async fn aggregate_data_from_agents(
+        &self,
+        ctx: &Context<'_>,
+        input: AggregateInput,
+    ) -> Result<AggregateResult> {
+        let reach = Reach::of(ctx)?;
+        let asked = input.agents.len();
+        if !(1..=MAX_TARGETS).contains(&asked) {
+            return Err(Failure::bad_input(format!("agents must name 1 to {MAX_TARGETS}")).into());
+        }
+        let quorum = match input.quorum {
+            None => None,
+            Some(n) => match u32::try_from(n) {
+                Ok(quorum) if (1..=asked).contains(&(quorum as usize)) => Some(quorum),
+                _ => return Err(Failure::bad_input("quorum must be from 1 to the number of agents").into()),
+            },
+        };
+        let target = |target: AggregateTarget| -> Result<_, Failure> {
+            Ok((agent_name(&target.agent)?, target.input.map(|input| input.to_text())))
+        };
+        let request = AggregateRequest {
+            targets: input.agents.into_iter().map(target).collect::<Result<_, _>>()?,
+            input: input.input.to_text(),
+            timeout: input
+                .timeout_ms
+                .map(|ms| millis("timeoutMs", ms, 1, i32::MAX as u64))
+                .transpose()?,
+            quorum,
+            synthesize: input.synthesize.unwrap_or(false),
+            key: reach.key(input.idempotency_key.as_deref())?,
+            trace: reach.caller.trace.clone(),
+        };
+        let key = request.key.clone();
+        let answer =
+            repeated(&key, || reach.supervisor().aggregate(reach.who(), request.clone())).await?;
+        Ok(AggregateResult {
+            complete: answer.complete,
+            parts: answer.parts.into_iter().map(AggregatePart::from).collect(),
+            synthesis: answer.synthesis.as_ref().and_then(AgentResponse::of),
+        })
+    }
+}
