@@ -278,7 +278,7 @@ pub trait Models: Send + Sync + 'static {
         &self,
         request: &ModelRequest,
         context: &CallContext,
-        on_content: &mut (dyn FnMut(ContentPiece<'_>) + Send),
+        on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure>;
 
     /// Every provider's published state.
