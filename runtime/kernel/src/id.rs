@@ -118,10 +118,18 @@ impl SessionId {
     }
 }
 
+/// How minted keys begin. A client may not begin its own like that.
+const MINTED: &str = "mint:";
+
 impl IdempotencyKey {
     /// A key minted for a caller who gave none.
     pub fn mint(random: &dyn Randomness) -> Self {
-        Self(format!("mint-{:016x}{:016x}", random.next_u64(), random.next_u64()).into())
+        Self(format!("{MINTED}{:016x}{:016x}", random.next_u64(), random.next_u64()).into())
+    }
+
+    /// Whether the key was minted: no earlier call can have used it.
+    pub fn is_minted(&self) -> bool {
+        self.0.starts_with(MINTED)
     }
 }
 

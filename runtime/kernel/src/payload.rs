@@ -79,6 +79,11 @@ impl InputHash {
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         Self(u128::from_le_bytes(bytes))
     }
+
+    /// 64 of its bits: a seed.
+    pub const fn low_bits(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 impl Serialize for InputHash {

@@ -1,1 +1,27 @@
-//! (see ARCHITECTURE.md)
+//! This system's actor tree and its task policy: sessions own journals, attempts run on agents, steps on models.
+//!
+//! The decisions are the kernel's (`Owner`); this crate does what they ask for: one actor a live journal writes
+//! it and runs its attempts, one actor an agent instance watches its health, and [`Orchestrator`] is the local
+//! handle through which a gateway calls.
+
+mod agents;
+mod aggregate;
+mod attempt;
+mod config;
+mod events;
+mod handle;
+mod hub;
+mod instance;
+mod journal_actor;
+mod journals;
+mod latency;
+mod payloads;
+mod perform;
+mod recovery;
+mod shared;
+mod steps;
+mod trace;
+
+pub use agents::AgentDirectory;
+pub use config::OrchestratorConfig;
+pub use handle::{Orchestrator, Parts, StartError};

@@ -149,6 +149,24 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The task it is about, by number.
+    pub fn task(&self) -> Option<u32> {
+        match self {
+            Self::Opened(_) | Self::Epoch | Self::Released | Self::Retitled { .. } | Self::Deleted => None,
+            Self::Accepted(accepted) => Some(accepted.ordinal),
+            Self::Message(message) => Some(message.task),
+            Self::AttemptStarted { task, .. }
+            | Self::StepStarted { task, .. }
+            | Self::StepDone { task, .. }
+            | Self::StepUnknown { task, .. }
+            | Self::Waiting { task, .. }
+            | Self::Resolved { task, .. }
+            | Self::Ended { task, .. } => Some(*task),
+        }
+    }
+}
+
 /// The beginning of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Opened {

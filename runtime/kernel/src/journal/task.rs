@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accepted, AttemptCause, Effect, Entry, Failure, JournalKind, Payload, Position, Resolution, StepHead,
-    StepKind, StepOutcome, StepPath, StepStatus, StepView, TaskEnd, TaskId, TaskRow, TaskStatus, Timestamp,
-    Usage,
+    Accepted, AttemptCause, Effect, Entry, Failure, JournalKind, Payload, Position, Resolution, Slot,
+    StepHead, StepKind, StepOutcome, StepPath, StepStatus, StepView, TaskEnd, TaskId, TaskRow, TaskStatus,
+    Timestamp, Usage,
 };
 
 /// A task that has not ended.
@@ -171,6 +171,26 @@ impl OpenTask {
             | Entry::Accepted(_)
             | Entry::Message(_) => {}
         }
+    }
+
+    /// A task as the slots from its accepting one on tell it, ended or not; none when they don't hold it.
+    pub fn replay<'a>(ordinal: u32, slots: impl IntoIterator<Item = &'a Slot>) -> Option<Self> {
+        let mut task: Option<Self> = None;
+        for slot in slots {
+            for (index, entry) in (0..).zip(&slot.entries) {
+                let position = Position { seq: slot.seq, index };
+                match (&mut task, entry) {
+                    (None, Entry::Accepted(accepted)) if accepted.ordinal == ordinal => {
+                        task = Some(Self::new((**accepted).clone(), position, slot.at));
+                    }
+                    (Some(task), entry) if entry.task() == Some(ordinal) => {
+                        task.apply(position, slot.at, entry)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        task
     }
 
     fn attempt_started(&mut self, attempt: u32, cause: &AttemptCause) {

@@ -1,0 +1,271 @@
+//! Which agents there are and which instance runs the next attempt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_kernel::{
+    AgentCard, AgentEndpoint, AgentName, AgentStatus, BreakerState, CallOutcome, Clock, ErrorCode, Failure,
+    Health, Randomness,
+};
+use greenroom_supervision::GatePermit;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::instance::Instance;
+use crate::latency::percentile;
+
+/// Every agent known here, with its instances.
+pub struct AgentDirectory {
+    agents: RwLock<BTreeMap<AgentName, Vec<Arc<Instance>>>>,
+    changed: watch::Sender<u64>,
+    waiting: parking_lot::Mutex<BTreeMap<AgentName, u32>>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+}
+
+/// The right to run one attempt on an instance: holds its place in flight and its breaker's permit.
+pub(crate) struct Lease {
+    instance: Arc<Instance>,
+    permit: Option<GatePermit>,
+    begun: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Lease {
+    pub(crate) fn endpoint(&self) -> &dyn AgentEndpoint {
+        self.instance.endpoint()
+    }
+
+    /// Reports how the attempt ended.
+    pub(crate) fn settle(mut self, outcome: CallOutcome, error: Option<String>) {
+        let took = self.clock.monotonic().saturating_sub(self.begun);
+        if let Some(permit) = self.permit.take() {
+            // An attempt may wait for models and people: its length says nothing about the agent.
+            permit.settle_after(outcome, Duration::ZERO);
+        }
+        self.instance.settled(took, error);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.instance.released();
+    }
+}
+
+impl AgentDirectory {
+    /// An empty one.
+    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Randomness>) -> Arc<Self> {
+        Arc::new(Self {
+            agents: RwLock::default(),
+            changed: watch::Sender::new(0),
+            waiting: parking_lot::Mutex::default(),
+            clock,
+            random,
+        })
+    }
+
+    /// Adds an instance, or replaces the one with the same id.
+    pub(crate) fn put(&self, name: AgentName, instance: Arc<Instance>) {
+        let mut agents = self.agents.write();
+        let instances = agents.entry(name).or_default();
+        instances.retain(|other| other.id() != instance.id());
+        instances.push(instance);
+        drop(agents);
+        self.change();
+    }
+
+    /// The instance with that id.
+    pub(crate) fn instance(&self, name: &AgentName, id: &str) -> Option<Arc<Instance>> {
+        self.agents
+            .read()
+            .get(name)?
+            .iter()
+            .find(|instance| instance.id() == id)
+            .cloned()
+    }
+
+    /// Something about an instance changed.
+    pub(crate) fn change(&self) {
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Refuses the name of an agent nobody ever heard of.
+    pub(crate) fn known(&self, name: &AgentName) -> Result<(), Failure> {
+        if self.agents.read().contains_key(name) {
+            return Ok(());
+        }
+        let names: Vec<String> = self.agents.read().keys().map(ToString::to_string).collect();
+        let known = if names.is_empty() {
+            "none is there".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        Err(Failure::new(
+            ErrorCode::NotFound,
+            format!("no such agent: {known}"),
+        ))
+    }
+
+    /// An instance for one attempt: the less loaded of two whose breaker admits, waiting up to `patience`.
+    pub(crate) async fn lease(&self, name: &AgentName, patience: Duration) -> Result<Lease, Failure> {
+        if let Some(lease) = self.try_lease(name) {
+            return Ok(lease);
+        }
+        let _queued = Queued::new(self, name);
+        let mut changes = self.changes();
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(lease) = self.try_lease(name) {
+                return Ok(lease);
+            }
+            // A breaker half-opens by time alone, which nobody announces.
+            let look_again = tokio::time::Instant::now() + Duration::from_millis(100);
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep_until(look_again.min(deadline)) => {}
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(self.none(name));
+            }
+        }
+    }
+
+    fn try_lease(&self, name: &AgentName) -> Option<Lease> {
+        let mut candidates: Vec<Arc<Instance>> = {
+            let agents = self.agents.read();
+            let instances = agents.get(name)?;
+            if let [only] = instances.as_slice() {
+                return self.admit(only);
+            }
+            instances
+                .iter()
+                .filter(|instance| instance.is_reachable())
+                .cloned()
+                .collect()
+        };
+        while !candidates.is_empty() {
+            let a = self.pick(candidates.len());
+            let b = self.pick(candidates.len());
+            let chosen = if candidates[a].in_flight() <= candidates[b].in_flight() {
+                a
+            } else {
+                b
+            };
+            let instance = candidates.swap_remove(chosen);
+            if let Some(lease) = self.admit(&instance) {
+                return Some(lease);
+            }
+        }
+        None
+    }
+
+    fn admit(&self, instance: &Arc<Instance>) -> Option<Lease> {
+        if !instance.is_reachable() {
+            return None;
+        }
+        let permit = instance.gate().admit().ok()?;
+        instance.taken();
+        let (instance, clock) = (Arc::clone(instance), Arc::clone(&self.clock));
+        Some(Lease {
+            instance,
+            permit: Some(permit),
+            begun: clock.monotonic(),
+            clock,
+        })
+    }
+
+    fn pick(&self, among: usize) -> usize {
+        usize::try_from(self.random.next_u64() % among.max(1) as u64).unwrap_or(0)
+    }
+
+    fn none(&self, name: &AgentName) -> Failure {
+        let last = self
+            .agents
+            .read()
+            .get(name)
+            .and_then(|all| all.iter().find_map(|instance| instance.last_error()));
+        let why = last
+            .map(|error| format!(", the last error was: {error}"))
+            .unwrap_or_default();
+        Failure::unavailable(format!("no instance of agent {name} takes work now{why}"))
+            .retry_after(Duration::from_secs(5))
+    }
+
+    /// One agent's state.
+    pub(crate) fn status(&self, name: &AgentName) -> Option<AgentStatus> {
+        let instances = self.agents.read().get(name)?.clone();
+        self.status_of(name, &instances)
+    }
+
+    /// Every agent's state, by name.
+    pub(crate) fn statuses(&self) -> Vec<AgentStatus> {
+        let agents = self.agents.read().clone();
+        agents
+            .iter()
+            .filter_map(|(name, instances)| self.status_of(name, instances))
+            .collect()
+    }
+
+    fn status_of(&self, name: &AgentName, instances: &[Arc<Instance>]) -> Option<AgentStatus> {
+        let card: AgentCard = instances.first()?.card();
+        let views: Vec<_> = instances.iter().map(|instance| instance.view()).collect();
+        let best = |rank: fn(&Health) -> u8| views.iter().map(|view| view.health).min_by_key(rank);
+        let health = best(|health| match health {
+            Health::Healthy => 0,
+            Health::Degraded => 1,
+            Health::Draining => 2,
+            Health::Unhealthy => 3,
+        });
+        let breaker = if views.iter().any(|view| view.breaker == BreakerState::Closed) {
+            BreakerState::Closed
+        } else if views.iter().any(|view| view.breaker == BreakerState::HalfOpen) {
+            BreakerState::HalfOpen
+        } else {
+            BreakerState::Open
+        };
+        let latencies: Vec<u64> = instances
+            .iter()
+            .flat_map(|instance| instance.latencies())
+            .collect();
+        Some(AgentStatus {
+            card,
+            health: health.unwrap_or(Health::Unhealthy),
+            breaker,
+            in_flight: views.iter().map(|view| view.in_flight).sum(),
+            queued: self.waiting.lock().get(name).copied().unwrap_or(0),
+            last_error: views.iter().find_map(|view| view.last_error.clone()),
+            latency_ms_p50: percentile(latencies.clone(), 50),
+            latency_ms_p99: percentile(latencies, 99),
+            checked_at: self.clock.now(),
+            instances: views,
+        })
+    }
+}
+
+/// A task that waits for an instance, counted while it does.
+struct Queued<'a> {
+    directory: &'a AgentDirectory,
+    name: &'a AgentName,
+}
+
+impl<'a> Queued<'a> {
+    fn new(directory: &'a AgentDirectory, name: &'a AgentName) -> Self {
+        *directory.waiting.lock().entry(name.clone()).or_default() += 1;
+        directory.change();
+        Self { directory, name }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.directory.waiting.lock().get_mut(self.name) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}

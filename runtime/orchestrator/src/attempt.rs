@@ -1,0 +1,294 @@
+//! One attempt: an instance is found, the agent's frames become the actor's messages, silence is a death.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::StreamExt;
+use greenroom_kernel::{
+    Accepted, AgentRun, AgentSink, AttemptEnd, CallOutcome, ErrorCode, Failure, FromAgent, HistoryMessage,
+    JournalKey, Payload, Principal, Role, RunStart, StepCost, StepOutcome, TaskId, Timestamp, ToAgent,
+};
+use greenroom_supervision::Loopback;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
+
+use crate::agents::Lease;
+use crate::hub::Hub;
+use crate::journal_actor::Message;
+use crate::payloads::{fetch, stash};
+use crate::shared::Shared;
+use crate::trace;
+
+/// The way to a running attempt's agent, and the token that ends it.
+#[derive(Clone)]
+pub(crate) struct AttemptLine {
+    task: u32,
+    attempt: u32,
+    cancel: CancellationToken,
+    sink: Arc<OnceLock<Box<dyn AgentSink>>>,
+    span: Arc<OnceLock<Span>>,
+}
+
+impl AttemptLine {
+    pub(crate) fn new(task: u32, attempt: u32, cancel: CancellationToken) -> Self {
+        Self {
+            task,
+            attempt,
+            cancel,
+            sink: Arc::default(),
+            span: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is(&self, task: u32, attempt: u32) -> bool {
+        (self.task, self.attempt) == (task, attempt)
+    }
+
+    /// Sends the agent a frame; one that is gone is noticed by the attempt itself.
+    pub(crate) fn send(&self, frame: ToAgent) {
+        if let Some(sink) = self.sink.get() {
+            let answers = matches!(frame, ToAgent::Answer { .. });
+            let _ = sink.send(frame);
+            if answers {
+                let _ = sink.send(ToAgent::Credit(1));
+            }
+        }
+    }
+
+    /// Ends the attempt: nobody wants its outcome.
+    pub(crate) fn halt(&self, reason: &'static str) {
+        self.send(ToAgent::Cancel(reason.to_owned()));
+        self.cancel.cancel();
+    }
+
+    /// The attempt ended by itself: what still runs for it stops.
+    pub(crate) fn close(&self) {
+        self.cancel.cancel();
+    }
+
+    pub(crate) fn cancelled(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span.get().cloned().unwrap_or_else(Span::none)
+    }
+}
+
+/// What an attempt begins with, before payloads are fetched.
+pub(crate) struct Briefing {
+    pub(crate) key: JournalKey,
+    pub(crate) task: u32,
+    pub(crate) attempt: u32,
+    pub(crate) accepted: Accepted,
+    pub(crate) accepted_at: Timestamp,
+    pub(crate) deadline: Timestamp,
+    pub(crate) history: Vec<(Role, Payload)>,
+}
+
+impl Briefing {
+    fn task_id(&self) -> TaskId {
+        TaskId {
+            journal: self.key.journal.clone(),
+            ordinal: self.task,
+        }
+    }
+}
+
+/// Runs one attempt to its end and tells the actor how it ended. Dropped or cancelled, the agent's stream ends.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    hub: Arc<Hub>,
+    briefing: Briefing,
+    line: AttemptLine,
+    loopback: Loopback<Message>,
+) {
+    let (task, attempt) = (briefing.task, briefing.attempt);
+    let span = tracing::info_span!(
+        "attempt",
+        task = %briefing.task_id(),
+        session = %briefing.key.journal,
+        tenant = %briefing.key.tenant,
+        agent = %briefing.accepted.agent,
+        attempt,
+    );
+    trace::continue_from(&span, briefing.accepted.trace.as_deref());
+    let _ = line.span.set(span.clone());
+    let cancelled = line.cancelled();
+    let ended = Attempt {
+        shared,
+        hub,
+        briefing,
+        line,
+        loopback: loopback.clone(),
+    }
+    .run()
+    .instrument(span);
+    tokio::select! {
+        biased;
+        () = cancelled.cancelled() => {}
+        end = ended => {
+            loopback.send(Message::Ended { task, attempt, end });
+        }
+    }
+}
+
+struct Attempt {
+    shared: Arc<Shared>,
+    hub: Arc<Hub>,
+    briefing: Briefing,
+    line: AttemptLine,
+    loopback: Loopback<Message>,
+}
+
+impl Attempt {
+    async fn run(self) -> AttemptEnd {
+        let start = match self.start().await {
+            Ok(start) => start,
+            Err(failure) => return AttemptEnd::Failed(failure),
+        };
+        let wait = Duration::from_millis(self.shared.config.instance_wait_ms);
+        let lease = match self
+            .shared
+            .agents
+            .lease(&self.briefing.accepted.agent, wait)
+            .await
+        {
+            Ok(lease) => lease,
+            Err(failure) => return AttemptEnd::Failed(failure),
+        };
+        let end = match lease.endpoint().run(start).await {
+            Ok(run) => self.converse(run).await,
+            Err(failure)
+                if failure.code == ErrorCode::BadUserInput || failure.code == ErrorCode::NotFound =>
+            {
+                AttemptEnd::Failed(failure)
+            }
+            Err(failure) => AttemptEnd::Died(failure.message),
+        };
+        settle(lease, &end);
+        end
+    }
+
+    async fn start(&self) -> Result<RunStart, Failure> {
+        let Briefing { key, accepted, .. } = &self.briefing;
+        let store = &*self.shared.store;
+        let mut history = Vec::with_capacity(self.briefing.history.len());
+        for (role, content) in &self.briefing.history {
+            history.push(HistoryMessage {
+                role: *role,
+                content: fetch(store, key, content).await?.to_string(),
+            });
+        }
+        let task = self.briefing.task_id();
+        let seed = task_seed(&key.tenant.to_string(), &task.to_string());
+        Ok(RunStart {
+            task,
+            agent: accepted.agent.clone(),
+            attempt: self.briefing.attempt,
+            principal: Principal {
+                tenant: key.tenant.clone(),
+                subject: accepted.subject.clone(),
+                scopes: Vec::new(),
+                tier: String::new(),
+            },
+            input: fetch(store, key, &accepted.input).await?.to_string(),
+            history,
+            model: accepted.model.clone(),
+            deadline: Some(self.briefing.deadline),
+            accepted_at: self.briefing.accepted_at,
+            seed,
+            credit: self.shared.config.credit,
+            heartbeat: self.shared.config.silence(),
+            trace: trace::traceparent(&Span::current()),
+        })
+    }
+
+    async fn converse(&self, run: AgentRun) -> AttemptEnd {
+        let AgentRun {
+            outbound,
+            mut inbound,
+        } = run;
+        let _ = self.line.sink.set(outbound);
+        let (task, attempt) = (self.briefing.task, self.briefing.attempt);
+        let silence = self.shared.config.silence();
+        loop {
+            let frame = match tokio::time::timeout(silence, inbound.next()).await {
+                Err(_) => {
+                    return AttemptEnd::Died(format!("the agent was silent for {} ms", silence.as_millis()));
+                }
+                Ok(None) => return AttemptEnd::Died("the agent went away".to_owned()),
+                Ok(Some(Err(failure))) => return AttemptEnd::Died(failure.message),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            match frame {
+                FromAgent::Heartbeat => {}
+                FromAgent::Emit(text) => self.hub.append(task, attempt, &text),
+                FromAgent::Call(call) => {
+                    self.loopback.send(Message::Called {
+                        task,
+                        attempt,
+                        call: Box::new(call),
+                    });
+                }
+                FromAgent::Report { path, outcome } => {
+                    let outcome = self.stash_outcome(outcome).await;
+                    self.loopback.send(Message::Finished {
+                        task,
+                        attempt,
+                        path,
+                        outcome,
+                        cost: StepCost::default(),
+                    });
+                    self.line.send(ToAgent::Credit(1));
+                }
+                FromAgent::Completed { content, data } => return self.completed(content, data).await,
+                FromAgent::Failed(failure) => return AttemptEnd::Failed(failure),
+                FromAgent::Panicked(why) => return AttemptEnd::Died(format!("the agent panicked: {why}")),
+            }
+        }
+    }
+
+    async fn completed(&self, content: Option<String>, data: Option<String>) -> AttemptEnd {
+        let content = self.stash_optional(content).await;
+        let data = self.stash_optional(data).await;
+        match (content, data) {
+            (Ok(content), Ok(data)) => AttemptEnd::Completed { content, data },
+            (Err(failure), _) | (_, Err(failure)) => AttemptEnd::Failed(failure),
+        }
+    }
+
+    async fn stash_optional(&self, text: Option<String>) -> Result<Option<Payload>, Failure> {
+        match text {
+            None => Ok(None),
+            Some(text) => stash(&*self.shared.store, &self.briefing.key, text)
+                .await
+                .map(Some),
+        }
+    }
+
+    async fn stash_outcome(&self, outcome: StepOutcome) -> StepOutcome {
+        match outcome {
+            StepOutcome::Done(Payload::Inline(text)) => {
+                match stash(&*self.shared.store, &self.briefing.key, text.to_string()).await {
+                    Ok(payload) => StepOutcome::Done(payload),
+                    Err(failure) => StepOutcome::Failed(failure),
+                }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Tells the instance's breaker how the attempt ended: an agent's own error is an answer, its death is not.
+fn settle(lease: Lease, end: &AttemptEnd) {
+    match end {
+        AttemptEnd::Completed { .. } | AttemptEnd::Failed(_) => lease.settle(CallOutcome::Success, None),
+        AttemptEnd::Died(why) => lease.settle(CallOutcome::Failure, Some(why.clone())),
+    }
+}
+
+/// The seed of a task's replayed randomness: the same in every attempt.
+fn task_seed(tenant: &str, task: &str) -> u64 {
+    greenroom_kernel::InputHash::of(&[tenant, task]).low_bits()
+}

@@ -1,0 +1,80 @@
+//! Event streams: a reader pulls journaled events from the store or its hub, and the running text between them.
+//!
+//! Nothing is queued for a reader: it holds a place in the journal and a copy of the text it has shown, and
+//! asks for what is behind that. So a slow one holds nothing up, and one that comes back misses nothing.
+
+mod reader;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use greenroom_kernel::{AgentName, AgentStatus, Cursor, EventStream, JournalKey, Timestamp};
+
+use crate::agents::AgentDirectory;
+use crate::shared::Shared;
+use reader::Reader;
+
+/// The events of a journal, or of one of its tasks, behind `from`.
+pub(crate) fn stream(shared: Arc<Shared>, key: JournalKey, task: Option<u32>, from: Cursor) -> EventStream {
+    let reader = Reader::new(shared, key, task, from);
+    futures::stream::unfold(Some(reader), |reader| async {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(Some(event)) => Some((Ok(event), Some(reader))),
+            Ok(None) => None,
+            Err(failure) => Some((Err(failure), None)),
+        }
+    })
+    .boxed()
+}
+
+/// Agents' states: the present ones, then each as it changes.
+pub(crate) fn agents(
+    directory: Arc<AgentDirectory>,
+    name: Option<AgentName>,
+) -> BoxStream<'static, AgentStatus> {
+    struct Watch {
+        directory: Arc<AgentDirectory>,
+        name: Option<AgentName>,
+        changes: tokio::sync::watch::Receiver<u64>,
+        shown: BTreeMap<AgentName, AgentStatus>,
+        waiting: Vec<AgentStatus>,
+    }
+    impl Watch {
+        fn look(&mut self) {
+            for status in self.directory.statuses() {
+                let wanted = self.name.as_ref().is_none_or(|name| *name == status.card.name);
+                // The time of looking is no news.
+                let comparable = AgentStatus {
+                    checked_at: Timestamp::default(),
+                    ..status.clone()
+                };
+                if wanted && self.shown.get(&status.card.name) != Some(&comparable) {
+                    self.shown.insert(status.card.name.clone(), comparable);
+                    self.waiting.push(status);
+                }
+            }
+        }
+    }
+    let changes = directory.changes();
+    let mut watch = Watch {
+        directory,
+        name,
+        changes,
+        shown: BTreeMap::new(),
+        waiting: Vec::new(),
+    };
+    watch.look();
+    futures::stream::unfold(watch, |mut watch| async {
+        loop {
+            if !watch.waiting.is_empty() {
+                return Some((watch.waiting.remove(0), watch));
+            }
+            watch.changes.changed().await.ok()?;
+            watch.look();
+        }
+    })
+    .boxed()
+}

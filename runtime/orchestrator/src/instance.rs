@@ -1,0 +1,241 @@
+//! Agent instances: one supervised actor each, which watches over an instance's health; and one a host, which
+//! finds out which agents it serves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use greenroom_kernel::{
+    AgentCard, AgentEndpoint, AgentInstance, BreakerConfig, Failure, Health, HealthThresholds,
+};
+use greenroom_supervision::{ActorError, Admission, ChildSpec, Context, Gate, Supervised, SupervisorHandle};
+use parking_lot::Mutex;
+
+use crate::agents::AgentDirectory;
+use crate::latency::Latencies;
+
+/// How often a host is asked whether it is well.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to say so.
+const CHECK_WITHIN: Duration = Duration::from_secs(2);
+
+/// One instance of one agent. Lives outside its actor, so that a restart changes nothing of it.
+pub(crate) struct Instance {
+    id: String,
+    card: Mutex<AgentCard>,
+    endpoint: Arc<dyn AgentEndpoint>,
+    gate: Arc<Gate>,
+    reachable: AtomicBool,
+    in_flight: AtomicU32,
+    starts: AtomicU32,
+    latencies: Mutex<Latencies>,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Instance {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn endpoint(&self) -> &dyn AgentEndpoint {
+        &*self.endpoint
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    pub(crate) fn card(&self) -> AgentCard {
+        self.card.lock().clone()
+    }
+
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn taken(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn released(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn settled(&self, took: Duration, error: Option<String>) {
+        self.latencies.lock().add(took);
+        if error.is_some() {
+            *self.last_error.lock() = error;
+        }
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().clone()
+    }
+
+    pub(crate) fn latencies(&self) -> Vec<u64> {
+        self.latencies.lock().values().collect()
+    }
+
+    /// The instance as others see it.
+    pub(crate) fn view(&self) -> AgentInstance {
+        let status = self.gate.status();
+        let health = if self.is_reachable() {
+            status.health
+        } else {
+            Health::Unhealthy
+        };
+        AgentInstance {
+            id: self.id.clone(),
+            node: self.endpoint.address(),
+            version: self.card.lock().version.clone(),
+            health,
+            breaker: status.breaker,
+            in_flight: self.in_flight(),
+            restarts: self.starts.load(Ordering::Relaxed).saturating_sub(1),
+            last_error: self.last_error(),
+        }
+    }
+
+    /// Notes what a check said. Tells whether that is news.
+    fn checked(&self, checked: Result<(), Failure>) -> bool {
+        let reachable = checked.is_ok();
+        if let Err(failure) = checked {
+            *self.last_error.lock() = Some(failure.message);
+        }
+        self.reachable.swap(reachable, Ordering::Relaxed) != reachable
+    }
+}
+
+/// Watches over one instance: checks it, and tells the directory when its health or breaker changes.
+pub(crate) struct InstanceActor {
+    instance: Arc<Instance>,
+    directory: Arc<AgentDirectory>,
+}
+
+impl InstanceActor {
+    async fn watch(instance: Arc<Instance>, directory: Arc<AgentDirectory>) {
+        let mut gate = instance.gate.subscribe();
+        loop {
+            let checked = tokio::time::timeout(CHECK_WITHIN, instance.endpoint.check()).await;
+            let checked =
+                checked.unwrap_or_else(|_| Err(Failure::unavailable("the agent host does not answer")));
+            if instance.checked(checked) {
+                directory.change();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(CHECK_EVERY) => {}
+                _ = gate.changed() => directory.change(),
+            }
+        }
+    }
+}
+
+impl Supervised for InstanceActor {
+    type Msg = ();
+
+    async fn post_start(&mut self, ctx: &Context<()>) -> Result<(), ActorError> {
+        self.instance.starts.fetch_add(1, Ordering::Relaxed);
+        ctx.spawn(Self::watch(
+            Arc::clone(&self.instance),
+            Arc::clone(&self.directory),
+        ));
+        Ok(())
+    }
+
+    async fn handle(&mut self, _: &Context<()>, (): (), _: Admission) -> Result<(), ActorError> {
+        Ok(())
+    }
+}
+
+/// Finds out which agents a host serves, and again after it was away.
+pub(crate) struct HostActor {
+    pub(crate) endpoint: Arc<dyn AgentEndpoint>,
+    pub(crate) directory: Arc<AgentDirectory>,
+    pub(crate) agents: SupervisorHandle,
+}
+
+impl HostActor {
+    async fn watch(
+        endpoint: Arc<dyn AgentEndpoint>,
+        directory: Arc<AgentDirectory>,
+        agents: SupervisorHandle,
+    ) {
+        loop {
+            match tokio::time::timeout(CHECK_WITHIN, endpoint.describe()).await {
+                Ok(Ok(cards)) => {
+                    for card in cards {
+                        meet(&endpoint, &directory, &agents, card).await;
+                    }
+                    tokio::time::sleep(CHECK_EVERY).await;
+                }
+                Ok(Err(failure)) => {
+                    tracing::debug!(host = %endpoint.address(), %failure, "an agent host does not describe itself");
+                    tokio::time::sleep(CHECK_EVERY / 8).await;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Makes an instance of what a host said of itself, or brings the known one up to date.
+async fn meet(
+    endpoint: &Arc<dyn AgentEndpoint>,
+    directory: &Arc<AgentDirectory>,
+    agents: &SupervisorHandle,
+    card: AgentCard,
+) {
+    let name = card.name.clone();
+    let id = format!("{name}@{}", endpoint.address());
+    if let Some(known) = directory.instance(&name, &id) {
+        let mut current = known.card.lock();
+        if *current != card {
+            *current = card;
+            drop(current);
+            directory.change();
+        }
+        return;
+    }
+    let gate = match Gate::new(BreakerConfig::default(), HealthThresholds::default()) {
+        Ok(gate) => gate,
+        Err(error) => return tracing::error!(%error, "the default breaker configuration is wrong"),
+    };
+    let instance = Arc::new(Instance {
+        id: id.clone(),
+        card: Mutex::new(card),
+        endpoint: Arc::clone(endpoint),
+        gate: Arc::clone(&gate),
+        reachable: AtomicBool::new(true),
+        in_flight: AtomicU32::new(0),
+        starts: AtomicU32::new(0),
+        latencies: Mutex::default(),
+        last_error: Mutex::default(),
+    });
+    let (held, told) = (Arc::clone(&instance), Arc::clone(directory));
+    let spec = ChildSpec::new(id.replace('/', "_"), "agent", move || InstanceActor {
+        instance: Arc::clone(&held),
+        directory: Arc::clone(&told),
+    });
+    match agents.add(spec.gate(gate)).await {
+        Ok(_) => directory.put(name, instance),
+        Err(error) => tracing::warn!(%error, "an agent instance was not started"),
+    }
+}
+
+impl Supervised for HostActor {
+    type Msg = ();
+
+    async fn post_start(&mut self, ctx: &Context<()>) -> Result<(), ActorError> {
+        let (endpoint, directory) = (Arc::clone(&self.endpoint), Arc::clone(&self.directory));
+        ctx.spawn(Self::watch(endpoint, directory, self.agents.clone()));
+        Ok(())
+    }
+
+    async fn handle(&mut self, _: &Context<()>, (): (), _: Admission) -> Result<(), ActorError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Appends: sent, sent again until answered, and followed by snapshots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_kernel::{Append, Appended, Failure, JournalKind, Nonce, Snapshot, StoreError};
+use greenroom_supervision::Context;
+
+use super::{JournalActor, Message, Phase};
+
+/// How long an append that failed for certain rests before it is sent again, at most.
+const RETRY: Duration = Duration::from_millis(250);
+
+impl JournalActor {
+    pub(super) fn append(&self, ctx: &Context<Message>, append: Append, wait: Option<Duration>) {
+        let (shared, loopback) = (Arc::clone(&self.shared), ctx.loopback());
+        ctx.spawn(async move {
+            if let Some(wait) = wait {
+                tokio::time::sleep(wait).await;
+            }
+            let nonce = append.slot.nonce;
+            let begun = shared.clock.monotonic();
+            let outcome = shared.store.append(append).await;
+            shared
+                .metrics
+                .journal_append(shared.clock.monotonic().saturating_sub(begun));
+            loopback.send(Message::Appended { nonce, outcome });
+        });
+    }
+
+    pub(super) fn appended(
+        &mut self,
+        ctx: &Context<Message>,
+        nonce: Nonce,
+        outcome: Result<Appended, StoreError>,
+    ) {
+        let now = self.shared.now();
+        let journal = self.key.journal.clone();
+        let Some(owner) = self.owner() else { return };
+        match outcome {
+            Ok(outcome) => owner.appended(now, nonce, outcome),
+            Err(error @ (StoreError::Gap { .. } | StoreError::Corrupt { .. })) => {
+                tracing::error!(%journal, %error, "the journal's owner and its store disagree");
+                self.leave(ctx, "the store refused an append");
+            }
+            Err(error) => {
+                tracing::warn!(%journal, %error, "an append is sent again");
+                let again = owner.unanswered(nonce);
+                if error.is_definite() {
+                    self.refuse_all(&Failure::from(&error));
+                }
+                if let Some(append) = again {
+                    let wait = self.shared.jitter(RETRY) + Duration::from_millis(5);
+                    self.append(ctx, append, Some(wait));
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait that nothing was written yet; what they asked for may still be accepted, and their
+    /// key finds it then.
+    fn refuse_all(&mut self, failure: &Failure) {
+        for (_, answer) in self.replies.drain() {
+            let _ = answer.send(Err(failure.clone()));
+        }
+    }
+
+    /// Keeps a snapshot now and then, so that a wake folds little.
+    pub(super) fn snapshot(&mut self, ctx: &Context<Message>) {
+        let now = self.shared.now();
+        let every = self.shared.config.snapshot_every;
+        let Phase::Owned { owner, .. } = &self.phase else {
+            return;
+        };
+        let journal = owner.journal();
+        let due = journal.next >= self.snapshot_at + every && owner.is_settled() && owner.is_owning();
+        if !due || journal.kind != Some(JournalKind::Session) || journal.deleted {
+            return;
+        }
+        self.snapshot_at = journal.next;
+        let mut journal = journal.clone();
+        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        ctx.spawn(async move {
+            journal.forget_old_keys(now);
+            match serde_json::to_string(&journal) {
+                Ok(state) => {
+                    let snapshot = Snapshot {
+                        next: journal.next,
+                        state: state.into(),
+                    };
+                    if let Err(error) = shared.store.put_snapshot(&key, snapshot).await {
+                        tracing::warn!(journal = %key.journal, %error, "a snapshot was not kept");
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(journal = %key.journal, %error, "a journal can't be written down")
+                }
+            }
+        });
+    }
+
+    /// Removes a deleted session's content, whether or not this actor lives on.
+    pub(super) fn hollow(&self) {
+        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        self.shared.tasks.spawn(async move {
+            if let Err(error) = shared.store.hollow(&key).await {
+                tracing::warn!(journal = %key.journal, %error, "a deleted session's content stays until the next sweep");
+            }
+        });
+    }
+}

@@ -1,0 +1,201 @@
+//! Live journals: which have an actor, and the hubs their readers meet at.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use greenroom_kernel::{ErrorCode, Failure, JournalKey, Reply as OwnerReply, TaskRow};
+use greenroom_supervision::{ChildSpec, Handle, SendError, SupervisorHandle};
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, oneshot};
+
+use crate::hub::Hub;
+use crate::journal_actor::{Command, JournalActor, Message, Operation};
+use crate::shared::Shared;
+
+const SHARDS: usize = 16;
+/// How often a command is given to a new owner after the one before was lost.
+const TRIES: u32 = 6;
+
+/// The journals that have an actor or readers in this process.
+pub(crate) struct Journals {
+    shards: [Mutex<Shard>; SHARDS],
+    sessions: OnceLock<SupervisorHandle>,
+    started: AtomicU64,
+    live: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shard {
+    actors: HashMap<JournalKey, Arc<Slot>>,
+    hubs: HashMap<JournalKey, Weak<Hub>>,
+}
+
+/// The place of one actor: filled once it runs.
+#[derive(Default)]
+pub(crate) struct Slot {
+    handle: OnceCell<Handle<Message>>,
+}
+
+impl Journals {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            sessions: OnceLock::new(),
+            started: AtomicU64::new(0),
+            live: AtomicUsize::new(0),
+        }
+    }
+
+    /// Names the supervisor that session actors run under; once, at start.
+    pub(crate) fn run_under(&self, sessions: SupervisorHandle) {
+        let _ = self.sessions.set(sessions);
+    }
+
+    fn shard(&self, key: &JournalKey) -> &Mutex<Shard> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0);
+        &self.shards[index]
+    }
+
+    /// Where the readers of a journal meet its writer, whether or not it has one now.
+    pub(crate) fn hub(&self, key: &JournalKey) -> Arc<Hub> {
+        let mut shard = self.shard(key).lock();
+        if let Some(hub) = shard.hubs.get(key).and_then(Weak::upgrade) {
+            return hub;
+        }
+        let hub = Arc::new(Hub::new());
+        if shard.hubs.len() > 64 && shard.hubs.len().is_power_of_two() {
+            shard.hubs.retain(|_, hub| hub.strong_count() > 0);
+        }
+        shard.hubs.insert(key.clone(), Arc::downgrade(&hub));
+        hub
+    }
+
+    /// The hub of a journal, if anybody holds one.
+    pub(crate) fn hub_if_any(&self, key: &JournalKey) -> Option<Arc<Hub>> {
+        self.shard(key).lock().hubs.get(key).and_then(Weak::upgrade)
+    }
+
+    /// Whether a journal has an actor.
+    pub(crate) fn is_live(&self, key: &JournalKey) -> bool {
+        self.shard(key).lock().actors.contains_key(key)
+    }
+
+    /// Called by an actor that leaves: later callers get a new one.
+    pub(crate) fn left(&self, key: &JournalKey, slot: &Arc<Slot>) {
+        let mut shard = self.shard(key).lock();
+        if shard
+            .actors
+            .get(key)
+            .is_some_and(|current| Arc::ptr_eq(current, slot))
+        {
+            shard.actors.remove(key);
+            self.live.fetch_sub(1, Ordering::Relaxed);
+        }
+        if shard.hubs.get(key).is_some_and(|hub| hub.strong_count() == 0) {
+            shard.hubs.remove(key);
+        }
+    }
+
+    /// The handle of a journal's actor, which is started if there is none.
+    async fn handle(
+        &self,
+        shared: &Arc<Shared>,
+        key: &JournalKey,
+    ) -> Result<(Handle<Message>, Arc<Slot>), Failure> {
+        let slot = {
+            let mut shard = self.shard(key).lock();
+            match shard.actors.get(key) {
+                Some(slot) => Arc::clone(slot),
+                None => {
+                    if self.live.load(Ordering::Relaxed) >= shared.config.live_journals {
+                        return Err(busy(Duration::from_millis(500), "too many sessions are at work"));
+                    }
+                    self.live.fetch_add(1, Ordering::Relaxed);
+                    let slot = Arc::new(Slot::default());
+                    shard.actors.insert(key.clone(), Arc::clone(&slot));
+                    slot
+                }
+            }
+        };
+        let started = slot.handle.get_or_try_init(|| async {
+            let sessions = self
+                .sessions
+                .get()
+                .ok_or_else(|| Failure::unavailable("the supervisor is starting"))?;
+            let number = self.started.fetch_add(1, Ordering::Relaxed);
+            let actor = JournalActor::new(Arc::clone(shared), key.clone(), self.hub(key), Arc::clone(&slot));
+            let spec = ChildSpec::once(format!("{}@{number}", key.journal), "session", actor).capacity(256);
+            sessions
+                .add(spec)
+                .await
+                .map_err(|error| Failure::unavailable(error.to_string()))
+        });
+        match started.await {
+            Ok(handle) => Ok((handle.clone(), slot)),
+            Err(failure) => {
+                self.left(key, &slot);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Gives a command to the journal's owner and waits for its answer. An owner that is lost meanwhile is
+    /// replaced, and the command given to the next: every operation may be given twice.
+    pub(crate) async fn ask(
+        &self,
+        shared: &Arc<Shared>,
+        key: &JournalKey,
+        operation: Operation,
+        mut done: Option<oneshot::Sender<TaskRow>>,
+    ) -> Result<OwnerReply, Failure> {
+        let mut again = 0;
+        let mut operation = operation;
+        loop {
+            let (handle, slot) = self.handle(shared, key).await?;
+            let (answer, answered) = oneshot::channel();
+            let command = Command {
+                operation: operation.clone(),
+                answer,
+                done: done.take(),
+            };
+            match handle.send(Message::Command(Box::new(command))) {
+                Ok(()) => {
+                    if let Ok(answer) = answered.await {
+                        return answer;
+                    }
+                }
+                Err(SendError::Busy { retry_after, .. }) => {
+                    return Err(busy(retry_after, "this session is busy"));
+                }
+                Err(SendError::Down { .. } | SendError::Gone { .. }) => {}
+            }
+            self.left(key, &slot);
+            again += 1;
+            if again >= TRIES {
+                return Err(Failure::unavailable(
+                    "the session's owner was lost again and again",
+                ));
+            }
+            operation.is_repeated();
+            tokio::time::sleep(shared.jitter(Duration::from_millis(10 << again))).await;
+        }
+    }
+
+    /// Gives a live journal's actor the chance to look at the time, without waiting.
+    pub(crate) fn nudge(&self, key: &JournalKey) {
+        let slot = self.shard(key).lock().actors.get(key).cloned();
+        if let Some(handle) = slot.as_ref().and_then(|slot| slot.handle.get()) {
+            // A busy actor looks at the time anyway.
+            let _ = handle.send(Message::Tick);
+        }
+    }
+}
+
+fn busy(retry_after: Duration, why: &str) -> Failure {
+    Failure::new(ErrorCode::ResourceExhausted, why).retry_after(retry_after)
+}

@@ -1,0 +1,46 @@
+//! Large texts: stored before the entry that names them, fetched when somebody reads them.
+
+use std::sync::Arc;
+
+use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, Store};
+
+/// The largest single payload, in bytes.
+pub(crate) const PAYLOAD_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Makes a payload of a text. A large one is durable when this returns.
+pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> Result<Payload, Failure> {
+    if text.len() <= INLINE_LIMIT {
+        return Ok(Payload::inline(text));
+    }
+    if text.len() > PAYLOAD_LIMIT {
+        return Err(Failure::bad_input(format!(
+            "a payload of {} bytes is over the limit of {PAYLOAD_LIMIT}",
+            text.len()
+        )));
+    }
+    let id = BlobId::of(&text);
+    store
+        .put_blob(key, &id, &text)
+        .await
+        .map_err(|error| Failure::from(&error))?;
+    Ok(Payload::Blob {
+        id,
+        bytes: text.len() as u64,
+    })
+}
+
+/// The text of a payload. One that was removed reads as empty.
+pub(crate) async fn fetch(
+    store: &dyn Store,
+    key: &JournalKey,
+    payload: &Payload,
+) -> Result<Arc<str>, Failure> {
+    match payload {
+        Payload::Inline(text) => Ok(Arc::clone(text)),
+        Payload::Hollow => Ok("".into()),
+        Payload::Blob { id, .. } => {
+            let text = store.blob(key, id).await.map_err(|error| Failure::from(&error))?;
+            text.ok_or_else(|| Failure::internal("a stored payload is missing"))
+        }
+    }
+}

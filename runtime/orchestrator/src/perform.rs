@@ -1,0 +1,289 @@
+//! Steps the supervisor runs for an agent: model calls, calls of other agents, timers.
+
+use std::sync::Arc;
+
+use greenroom_kernel::{
+    Accepted, AgentName, CallContext, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
+    JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, SessionId, StepCall,
+    StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, TenantId, Timestamp, Usage,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
+
+use crate::hub::Hub;
+use crate::journal_actor::Operation;
+use crate::payloads::{fetch, stash};
+use crate::shared::Shared;
+use crate::trace;
+
+/// One step to run.
+pub(crate) struct Step {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) key: JournalKey,
+    pub(crate) task: u32,
+    pub(crate) attempt: u32,
+    pub(crate) head: StepHead,
+    pub(crate) call: StepCall,
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) accepted: Accepted,
+    pub(crate) used: Usage,
+    pub(crate) steps_used: u32,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) accepted_at: Timestamp,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) span: Span,
+}
+
+impl Step {
+    /// Runs it. Dropping the future cancels a model call and stops waiting for a child, which goes on.
+    pub(crate) async fn run(self) -> (StepOutcome, StepCost) {
+        let span = self.span.clone();
+        let outcome = match self.head.kind {
+            StepKind::Model => self.model().instrument(span).await,
+            StepKind::Agent => self.agent().instrument(span).await,
+            StepKind::Timer => self.sleep().await,
+            StepKind::Tool | StepKind::Effect | StepKind::Approval => Err(Failure::internal(
+                "only models, agents and timers are run by the supervisor",
+            )),
+        };
+        match outcome {
+            Ok((text, cost)) => match stash(&*self.shared.store, &self.key, text).await {
+                Ok(payload) => (StepOutcome::Done(payload), cost),
+                Err(failure) => (StepOutcome::Failed(failure), cost),
+            },
+            Err(failure) => (StepOutcome::Failed(failure), StepCost::default()),
+        }
+    }
+
+    fn task_id(&self) -> TaskId {
+        TaskId {
+            journal: self.key.journal.clone(),
+            ordinal: self.task,
+        }
+    }
+
+    /// The child task this step calls, if it calls one.
+    pub(crate) fn child(&self) -> Option<TaskId> {
+        let calls = self.head.kind == StepKind::Agent;
+        calls.then(|| TaskId {
+            journal: SessionId::child(&self.task_id(), &self.head.path),
+            ordinal: 0,
+        })
+    }
+
+    async fn model(&self) -> Result<(String, StepCost), Failure> {
+        let mut request: ModelRequest = serde_json::from_str(&self.call.input)
+            .map_err(|error| Failure::bad_input(format!("a model request is wrong: {error}")))?;
+        if request.model.is_none() {
+            request.model.clone_from(&self.accepted.model);
+        }
+        let context = CallContext {
+            deadline: Some(self.expires_at),
+            cancel: self.cancel.clone(),
+        };
+        let (hub, task, attempt, visible) = (&self.hub, self.task, self.attempt, self.call.visible);
+        let mark = hub.mark(task, attempt);
+        let mut on_content = |piece: ContentPiece<'_>| {
+            if visible {
+                match piece {
+                    ContentPiece::Text(text) => hub.append(task, attempt, text),
+                    ContentPiece::Restart => hub.cut(task, attempt, mark),
+                }
+            }
+        };
+        let answer = self
+            .shared
+            .models
+            .call(&request, &context, &mut on_content)
+            .await?;
+        let cost = StepCost {
+            usage: Some(answer.usage),
+            served_by: Some((answer.provider.clone(), answer.model.clone())),
+        };
+        let text = serde_json::to_string(&answer)
+            .map_err(|error| Failure::internal(format!("a model answer can't be written down: {error}")))?;
+        Ok((text, cost))
+    }
+
+    async fn sleep(&self) -> Result<(String, StepCost), Failure> {
+        if let Some(due) = self.due {
+            // The wall clock may be set while we wait: what counts is that it shows the due time.
+            loop {
+                let left = self.shared.now().until(due);
+                if left.is_zero() {
+                    break;
+                }
+                tokio::time::sleep(left.min(std::time::Duration::from_secs(60))).await;
+            }
+        }
+        Ok(("null".to_owned(), StepCost::default()))
+    }
+
+    async fn agent(&self) -> Result<(String, StepCost), Failure> {
+        let name = self.head.name.as_deref().unwrap_or_default();
+        let agent = AgentName::parse(name)?;
+        self.shared.agents.known(&agent)?;
+        let limits = self.remaining()?;
+        let child = SessionId::child(&self.task_id(), &self.head.path);
+        let key = JournalKey {
+            tenant: self.key.tenant.clone(),
+            journal: child.clone(),
+        };
+        let input = stash(&*self.shared.store, &key, self.call.input.clone()).await?;
+        let accepted = Accepted {
+            ordinal: 0,
+            agent,
+            input,
+            turn: false,
+            key: IdempotencyKey::parse("child")?,
+            input_hash: InputHash::of(&[name, &self.call.input]),
+            deadline: Some(self.expires_at),
+            limits,
+            model: self.accepted.model.clone(),
+            metadata: None,
+            parent: Some(ParentStep {
+                task: self.task_id(),
+                path: self.head.path.clone(),
+            }),
+            retries: None,
+            subject: self.accepted.subject.clone(),
+            trace: trace::traceparent(&Span::current()),
+        };
+        let opened = Opened {
+            kind: JournalKind::Task,
+            subject: accepted.subject.clone(),
+            title: None,
+            metadata: None,
+        };
+        let (done, ended) = oneshot::channel();
+        let task = Box::new(NewTask {
+            accepted,
+            message: None,
+        });
+        let operation = Operation::Accept {
+            task,
+            open: Some(opened),
+            fresh: false,
+        };
+        self.shared
+            .journals
+            .ask(&self.shared, &key, operation, Some(done))
+            .await?;
+        let row = wait_for_end(&self.shared, &key, 0, ended).await?;
+        child_result(&self.shared, &key, row).await
+    }
+
+    /// What this task may still spend: its children inherit it.
+    fn remaining(&self) -> Result<Limits, Failure> {
+        let limits = self.accepted.limits;
+        if limits.depth == 0 {
+            return Err(Failure::new(
+                ErrorCode::LimitExceeded,
+                "the task's limit of depth was reached: it may not hand off",
+            ));
+        }
+        let left = self
+            .accepted_at
+            .after(std::time::Duration::from_millis(limits.time_ms));
+        Ok(Limits {
+            steps: limits.steps.saturating_sub(self.steps_used),
+            tokens: limits.tokens.saturating_sub(self.used.total_tokens()),
+            cost_usd: limits
+                .cost_usd
+                .map(|limit| (limit - self.used.cost_usd.unwrap_or(0.0)).max(0.0)),
+            time_ms: u64::try_from(self.shared.now().until(left).as_millis()).unwrap_or(limits.time_ms),
+            depth: limits.depth - 1,
+        })
+    }
+}
+
+/// Waits until a task is terminal, whoever runs it: told by its owner, or found in the store when that is lost.
+pub(crate) async fn wait_for_end(
+    shared: &Arc<Shared>,
+    key: &JournalKey,
+    ordinal: u32,
+    told: oneshot::Receiver<TaskRow>,
+) -> Result<TaskRow, Failure> {
+    let id = TaskId {
+        journal: key.journal.clone(),
+        ordinal,
+    };
+    if let Ok(row) = told.await
+        && row.status.is_terminal()
+    {
+        return Ok(row);
+    }
+    // It rests with a person, or its owner was lost: its journal's hub tells of every change.
+    let hub = shared.journals.hub(key);
+    let mut changes = hub.subscribe();
+    loop {
+        changes.borrow_and_update();
+        let row = shared
+            .store
+            .task(&key.tenant, &id)
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        match row {
+            Some(row) if row.status.is_terminal() => return Ok(row),
+            Some(_) => {}
+            None => return Err(Failure::not_found("task")),
+        }
+        // A hub only knows of this process: look again now and then.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), changes.changed()).await;
+    }
+}
+
+async fn child_result(
+    shared: &Shared,
+    key: &JournalKey,
+    row: TaskRow,
+) -> Result<(String, StepCost), Failure> {
+    let failed = |code, message: &str| Failure::new(code, format!("agent {}: {message}", row.agent));
+    match (row.status, &row.output, &row.error) {
+        (TaskStatus::Completed, Some(output), _) => {
+            let content = match &output.content {
+                Some(content) => Some(fetch(&*shared.store, key, content).await?.to_string()),
+                None => None,
+            };
+            let data: Option<Box<serde_json::value::RawValue>> = match &output.data {
+                Some(data) => serde_json::from_str(&fetch(&*shared.store, key, data).await?).ok(),
+                None => None,
+            };
+            let answer =
+                serde_json::json!({ "taskId": row.id.to_string(), "content": content, "data": data });
+            Ok((
+                answer.to_string(),
+                StepCost {
+                    usage: row.usage,
+                    served_by: None,
+                },
+            ))
+        }
+        (TaskStatus::Cancelled, ..) => Err(failed(ErrorCode::Cancelled, "cancelled")),
+        (_, _, Some(failure)) => Err(Failure {
+            message: format!("agent {}: {}", row.agent, failure.message),
+            ..failure.clone()
+        }),
+        _ => Err(failed(ErrorCode::AgentFailed, "ended without an answer")),
+    }
+}
+
+/// Cancels children whose parent has ended without wanting their answer.
+pub(crate) fn cancel_children(shared: &Arc<Shared>, tenant: &TenantId, children: Vec<TaskId>) {
+    for child in children {
+        let key = JournalKey {
+            tenant: tenant.clone(),
+            journal: child.journal,
+        };
+        let shared = Arc::clone(shared);
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move {
+            let operation = Operation::Cancel { task: child.ordinal };
+            if let Err(error) = shared.journals.ask(&shared, &key, operation, None).await {
+                tracing::debug!(journal = %key.journal, %error, "a child task was not cancelled");
+            }
+        });
+    }
+}

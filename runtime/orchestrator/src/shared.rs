@@ -1,0 +1,46 @@
+//! What every actor of this crate works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_kernel::{Clock, JournalKey, Models, Randomness, Store, TenantId, Writer};
+use greenroom_telemetry::Metrics;
+use tokio_util::task::TaskTracker;
+
+use crate::agents::AgentDirectory;
+use crate::config::OrchestratorConfig;
+use crate::journals::Journals;
+
+/// The collaborators, handed over once at construction.
+pub(crate) struct Shared {
+    pub(crate) config: OrchestratorConfig,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) models: Arc<dyn Models>,
+    pub(crate) agents: Arc<AgentDirectory>,
+    pub(crate) journals: Journals,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Randomness>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) writer: Writer,
+    /// Work that outlives the actor that began it.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> greenroom_kernel::Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn key(&self, tenant: &TenantId, journal: &greenroom_kernel::SessionId) -> JournalKey {
+        JournalKey {
+            tenant: tenant.clone(),
+            journal: journal.clone(),
+        }
+    }
+
+    /// A random wait of up to `bound`: full jitter.
+    pub(crate) fn jitter(&self, bound: Duration) -> Duration {
+        let share = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        bound.mul_f64(share)
+    }
+}
