@@ -12,6 +12,8 @@ mod options;
 mod reader;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod writer;
 
@@ -38,7 +40,7 @@ use lock::StoreLock;
 pub use options::{FailPoint, FailPointHook, FatalHook, SqliteOptions};
 use reader::Readers;
 pub use schema::MigrationReport;
-use writer::{Counters, Job, Pending, Writer, Written};
+use writer::{Counters, Job, Writer, Written, job};
 
 use crate::page::{after_session, after_task, cut, fetch};
 
@@ -123,7 +125,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<Written<T>> + Send + 'static,
     {
-        let (job, answer) = Pending::new(operation, run);
+        let (job, answer) = job(operation, run);
         let jobs = self.jobs.as_ref().ok_or_else(|| closed(operation))?;
         match jobs.try_send(job) {
             Ok(()) => {}

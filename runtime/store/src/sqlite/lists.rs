@@ -88,6 +88,14 @@ pub(super) fn sessions(
     after: Option<(Timestamp, SessionId)>,
     limit: usize,
 ) -> Rows<SessionRow> {
+    session_list(tenant, query, after).fetch(connection, limit)
+}
+
+pub(super) fn session_list(
+    tenant: &TenantId,
+    query: &SessionQuery,
+    after: Option<(Timestamp, SessionId)>,
+) -> List {
     let mut list = List::new("SELECT row FROM sessions WHERE deleted = 0");
     list.only("tenant = ?", [string(tenant.as_str())]);
     if let Some(subject) = &query.subject {
@@ -108,7 +116,7 @@ pub(super) fn sessions(
             [millis(created), string(id.as_str())],
         );
     }
-    list.fetch(connection, "ORDER BY created_at DESC, id DESC", limit)
+    list.newest_first("created_at DESC, id DESC")
 }
 
 pub(super) fn messages(
@@ -182,16 +190,31 @@ pub(super) fn tasks(
     after: Option<(Timestamp, TaskId)>,
     limit: usize,
 ) -> Rows<TaskRow> {
-    let mut list = List::new("SELECT row FROM tasks WHERE 1");
+    let no = match &query.journal {
+        Some(journal) => {
+            let key = JournalKey {
+                tenant: tenant.clone(),
+                journal: journal.clone(),
+            };
+            match number(connection, &key)? {
+                Some(no) => Some(no),
+                None => return Ok(Vec::new()),
+            }
+        }
+        None => None,
+    };
+    task_list(tenant, query, no, after).fetch(connection, limit)
+}
+
+pub(super) fn task_list(
+    tenant: &TenantId,
+    query: &TaskQuery,
+    no: Option<i64>,
+    after: Option<(Timestamp, TaskId)>,
+) -> List {
+    let mut list = List::new(&format!("SELECT row FROM tasks {} WHERE 1", way(query)));
     list.only("tenant = ?", [string(tenant.as_str())]);
-    if let Some(journal) = &query.journal {
-        let key = JournalKey {
-            tenant: tenant.clone(),
-            journal: journal.clone(),
-        };
-        let Some(no) = number(connection, &key)? else {
-            return Ok(Vec::new());
-        };
+    if let Some(no) = no {
         list.only("id BETWEEN ? AND ?", [first_id(no).into(), last_id(no).into()]);
     }
     if let Some(subject) = &query.subject {
@@ -215,11 +238,25 @@ pub(super) fn tasks(
         );
     }
     // Within a journal, ids grow with the ordinal.
-    list.fetch(
-        connection,
-        "ORDER BY created_at DESC, journal DESC, id DESC",
-        limit,
-    )
+    list.newest_first("created_at DESC, journal DESC, id DESC")
+}
+
+/// The index that leaves the fewest tasks to look at. SQLite would rather have the order for nothing.
+const fn way(query: &TaskQuery) -> &'static str {
+    match query {
+        TaskQuery { journal: Some(_), .. } => "NOT INDEXED",
+        TaskQuery { parent: Some(_), .. } => "INDEXED BY tasks_by_parent",
+        TaskQuery {
+            status: Some(TaskStatus::Accepted | TaskStatus::Running),
+            ..
+        } => "INDEXED BY tasks_open",
+        TaskQuery {
+            status: Some(TaskStatus::Waiting | TaskStatus::OutcomeUnknown),
+            ..
+        } => "INDEXED BY tasks_resting",
+        TaskQuery { subject: Some(_), .. } => "INDEXED BY tasks_by_subject",
+        _ => "INDEXED BY tasks_by_creation",
+    }
 }
 
 /// The condition of the partial index that covers the status, word for word: SQLite uses it only so.
@@ -276,9 +313,9 @@ fn millis(moment: Timestamp) -> Value {
 }
 
 /// A list of rows kept as JSON, with as many conditions as are asked for.
-struct List {
-    sql: String,
-    values: Vec<Value>,
+pub(super) struct List {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
 }
 
 impl List {
@@ -295,10 +332,14 @@ impl List {
         self.values.extend(values);
     }
 
-    fn fetch<T: DeserializeOwned>(mut self, connection: &Connection, order: &str, limit: usize) -> Rows<T> {
-        self.sql.push(' ');
+    fn newest_first(mut self, order: &str) -> Self {
+        self.sql.push_str(" ORDER BY ");
         self.sql.push_str(order);
         self.sql.push_str(" LIMIT ?");
+        self
+    }
+
+    fn fetch<T: DeserializeOwned>(mut self, connection: &Connection, limit: usize) -> Rows<T> {
         self.values
             .push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
         connection

@@ -52,31 +52,30 @@ pub(super) trait Job: Send {
 }
 
 /// A write and who waits for it.
-pub(super) struct Pending<T, F> {
+struct Pending<T, F> {
     operation: &'static str,
     run: F,
     written: Option<Written<T>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Pending<T, F>
+/// A write to queue, and where its answer comes.
+pub(super) fn job<T, F>(
+    operation: &'static str,
+    run: F,
+) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: FnMut(&Connection) -> rusqlite::Result<Written<T>> + Send + 'static,
 {
-    pub(super) fn new(
-        operation: &'static str,
-        run: F,
-    ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        let pending = Self {
-            operation,
-            run,
-            written: None,
-            reply,
-        };
-        (Box::new(pending), answer)
-    }
+    let (reply, answer) = oneshot::channel();
+    let pending = Pending {
+        operation,
+        run,
+        written: None,
+        reply,
+    };
+    (Box::new(pending), answer)
 }
 
 impl<T, F> Job for Pending<T, F>

@@ -1,0 +1,244 @@
+//! What only the inside can show: migrations that don't exist yet, a connection that can't write, query plans.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use greenroom_kernel::{SessionQuery, TaskQuery, TaskStatus};
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use super::lists::{List, session_list, task_list};
+use super::schema::{MIGRATIONS, open_writer};
+use super::*;
+use crate::testkit::fixture::{append, at, key, slot, subject, task_id, tenant};
+
+const CHILD: &str = "GREENROOM_TEST_STORE";
+
+/// A migration that touches every slot.
+fn with_next_version() -> Vec<&'static str> {
+    let mut migrations = MIGRATIONS.to_vec();
+    migrations.push("ALTER TABLE slots ADD COLUMN note TEXT; UPDATE slots SET note = 'moved';");
+    migrations
+}
+
+fn stops_in_migration() -> SqliteOptions {
+    SqliteOptions {
+        failpoint: Some(Arc::new(|point| {
+            assert_eq!(point, FailPoint::InMigration);
+            println!("in migration");
+            loop {
+                std::thread::park();
+            }
+        })),
+        ..SqliteOptions::default()
+    }
+}
+
+#[test]
+#[ignore = "the process that the test below kills"]
+fn a_process_that_migrates() {
+    let path = std::env::var(CHILD).unwrap();
+    let _lock = StoreLock::take(Path::new(&path)).unwrap();
+    open_writer(Path::new(&path), &stops_in_migration(), &with_next_version()).unwrap();
+}
+
+#[test]
+#[ignore = "the process that the test below kills"]
+fn a_process_that_creates() {
+    SqliteStore::open(std::env::var(CHILD).unwrap(), stops_in_migration()).unwrap();
+}
+
+/// Runs one of the above until it is inside a migration, and kills it there.
+fn killed_in_migration(path: &Path, child: &str) {
+    let mut child: Child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture"])
+        .arg(format!("sqlite::tests::{child}"))
+        .env(CHILD, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines
+        .map(Result::unwrap)
+        .any(|line| line.contains("in migration"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(reached, "the child ended before the migration");
+}
+
+#[tokio::test]
+async fn a_process_killed_inside_a_migration_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenroom.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    for seq in 0..200 {
+        store.append(append(&key("s"), seq, 1)).await.unwrap();
+    }
+    drop(store);
+    for _ in 0..3 {
+        killed_in_migration(&path, "a_process_that_migrates");
+        let version: u32 = Connection::open(&path)
+            .unwrap()
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 1);
+        // The old binary still finds everything.
+        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+        let slots = store.read(&key("s"), 0, 1_000).await.unwrap();
+        assert_eq!(slots, (0..200).map(|seq| slot(seq, 1)).collect::<Vec<_>>());
+    }
+    let (connection, report) = open_writer(&path, &SqliteOptions::default(), &with_next_version()).unwrap();
+    assert_eq!(report, MigrationReport { from: 1, to: 2 });
+    let moved: u32 = connection
+        .query_row("SELECT count(*) FROM slots WHERE note = 'moved'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(moved, 200);
+    drop(connection);
+    let newer = SqliteStore::open(&path, SqliteOptions::default()).err().unwrap();
+    assert!(
+        matches!(
+            newer,
+            StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{newer:?}"
+    );
+}
+
+#[test]
+fn a_process_killed_while_it_creates_the_store_leaves_one_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenroom.db");
+    killed_in_migration(&path, "a_process_that_creates");
+    assert_eq!(
+        SqliteStore::migrate(&path).unwrap(),
+        MigrationReport { from: 0, to: 1 }
+    );
+    assert_eq!(
+        SqliteStore::migrate(&path).unwrap(),
+        MigrationReport { from: 1, to: 1 }
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_became_read_only_refuses_writes_and_still_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenroom.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    store.append(append(&key("s"), 0, 1)).await.unwrap();
+
+    let fatal = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&fatal);
+    let options = SqliteOptions {
+        on_fatal: Arc::new(move |_| seen.store(true, Ordering::SeqCst)),
+        ..SqliteOptions::default()
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let (checkpoint, _woken) = CheckpointSignal::new(1_000);
+    let writer = Writer {
+        connection: Connection::open_with_flags(&path, flags).unwrap(),
+        path: path.clone(),
+        options,
+        counters: Arc::default(),
+        writing: Arc::default(),
+        checkpoint,
+    };
+    let (jobs, queue) = mpsc::channel(8);
+    let thread = std::thread::spawn(move || writer.run(queue));
+    for _ in 0..2 {
+        let prepared = Prepared::new(append(&key("s"), 1, 2)).unwrap();
+        let (job, answer) = job("append", move |connection| prepared.run(connection));
+        assert!(jobs.send(job).await.is_ok());
+        let error = answer.await.unwrap().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::ReadOnly {
+                    operation: "append",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert!(error.is_definite());
+    }
+    drop(jobs);
+    thread.join().unwrap();
+    assert!(!fatal.load(Ordering::SeqCst));
+    assert_eq!(store.read(&key("s"), 0, 9).await.unwrap(), [slot(0, 1)]);
+}
+
+/// How SQLite goes about a list.
+fn plan(connection: &Connection, list: List) -> String {
+    let mut values = list.values;
+    values.push(Value::Integer(10));
+    let mut statement = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", list.sql))
+        .unwrap();
+    let steps = statement
+        .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
+        .unwrap();
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn every_list_goes_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenroom.db");
+    let (connection, _) = open_writer(&path, &SqliteOptions::default(), MIGRATIONS).unwrap();
+    let of = tenant("acme");
+    let tasks = |query: TaskQuery, no| {
+        let after = Some((at(5), task_id(&key("s"), 1)));
+        plan(&connection, task_list(&of, &query, no, after))
+    };
+    let sessions = |query: SessionQuery| {
+        let after = Some((at(5), key("s").journal));
+        plan(&connection, session_list(&of, &query, after))
+    };
+    let resting = TaskQuery {
+        status: Some(TaskStatus::Waiting),
+        ..TaskQuery::default()
+    };
+    let running = TaskQuery {
+        status: Some(TaskStatus::Running),
+        ..TaskQuery::default()
+    };
+    let of_ann = TaskQuery {
+        subject: Some(subject("ann")),
+        ..TaskQuery::default()
+    };
+    let children = TaskQuery {
+        parent: Some(task_id(&key("s"), 0)),
+        ..TaskQuery::default()
+    };
+    let of_session = TaskQuery {
+        journal: Some(key("s").journal),
+        ..TaskQuery::default()
+    };
+    let sessions_of_ann = SessionQuery {
+        subject: Some(subject("ann")),
+        ..SessionQuery::default()
+    };
+    for (plan, index) in [
+        (sessions(SessionQuery::default()), "sessions_by_creation"),
+        (sessions(sessions_of_ann), "sessions_by_subject"),
+        (tasks(TaskQuery::default(), None), "tasks_by_creation"),
+        (tasks(of_ann, None), "tasks_by_subject"),
+        (tasks(children, None), "tasks_by_parent"),
+        (tasks(resting, None), "tasks_resting"),
+        (tasks(running, None), "tasks_open"),
+        (tasks(of_session, Some(1)), "INTEGER PRIMARY KEY"),
+    ] {
+        assert!(
+            plan.starts_with("SEARCH") && plan.contains(index),
+            "{index}: {plan}"
+        );
+    }
+}
