@@ -1,5 +1,7 @@
 //! The whole hop: supervisor's client, gRPC over loopback, host, agent and back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

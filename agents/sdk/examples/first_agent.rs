@@ -1,3 +1,5 @@
+//! A first agent, whole.
+
 use greenroom_agent_sdk::prelude::*;
 
 /// Greets whoever writes, in the words of a model.
