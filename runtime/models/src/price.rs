@@ -1,0 +1,167 @@
+//! What tokens cost, by class.
+
+use std::collections::BTreeMap;
+
+use greenroom_kernel::Usage;
+
+/// US dollars a million tokens, by class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Fresh input.
+    pub input: f64,
+    /// Input read from a cache.
+    pub cached_input: f64,
+    /// Input written to a cache.
+    pub cache_write: f64,
+    /// Output.
+    pub output: f64,
+    /// Reasoning.
+    pub reasoning: f64,
+}
+
+impl Price {
+    /// A price where writing to the cache costs as input, and reasoning as output.
+    pub const fn new(input: f64, cached_input: f64, output: f64) -> Self {
+        Self {
+            input,
+            cached_input,
+            cache_write: input,
+            output,
+            reasoning: output,
+        }
+    }
+
+    /// Nothing at all.
+    pub const FREE: Self = Self::new(0.0, 0.0, 0.0);
+
+    fn of(&self, usage: &Usage) -> f64 {
+        let parts = [
+            (usage.input_tokens, self.input),
+            (usage.cached_input_tokens, self.cached_input),
+            (usage.cache_write_tokens, self.cache_write),
+            (usage.output_tokens, self.output),
+            (usage.reasoning_tokens, self.reasoning),
+        ];
+        parts.iter().map(|(n, price)| *n as f64 * price).sum::<f64>() / 1e6
+    }
+}
+
+/// Prices by `provider/model` or `provider/*`. A dated model (`name-2024-07-18`) has the price of its undated name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceTable {
+    /// Which table this is, for whoever audits costs.
+    pub version: String,
+    prices: BTreeMap<String, Price>,
+}
+
+/// OpenAI's list prices, standard tier.
+const OPENAI: [(&str, Price); 10] = [
+    ("gpt-4o", Price::new(2.50, 1.25, 10.0)),
+    ("gpt-4o-mini", Price::new(0.15, 0.075, 0.60)),
+    ("gpt-4.1", Price::new(2.0, 0.50, 8.0)),
+    ("gpt-4.1-mini", Price::new(0.40, 0.10, 1.60)),
+    ("gpt-4.1-nano", Price::new(0.10, 0.025, 0.40)),
+    ("gpt-5", Price::new(1.25, 0.125, 10.0)),
+    ("gpt-5-mini", Price::new(0.25, 0.025, 2.0)),
+    ("gpt-5-nano", Price::new(0.05, 0.005, 0.40)),
+    ("o3", Price::new(2.0, 0.50, 8.0)),
+    ("o4-mini", Price::new(1.10, 0.275, 4.40)),
+];
+
+impl Default for PriceTable {
+    /// OpenAI's list prices of August 2025 for the provider `openai`; `local` costs nothing.
+    fn default() -> Self {
+        let mut prices: BTreeMap<String, Price> = OPENAI
+            .iter()
+            .map(|(model, price)| (format!("openai/{model}"), *price))
+            .collect();
+        prices.insert("local/*".to_owned(), Price::FREE);
+        Self {
+            version: "2025-08".to_owned(),
+            prices,
+        }
+    }
+}
+
+impl PriceTable {
+    /// A table without prices.
+    pub fn empty(version: impl Into<String>) -> Self {
+        Self {
+            version: version.into(),
+            prices: BTreeMap::new(),
+        }
+    }
+
+    /// The table with one price set; `target` is `provider/model` or `provider/*`.
+    #[must_use]
+    pub fn with(mut self, target: impl Into<String>, price: Price) -> Self {
+        self.prices.insert(target.into(), price);
+        self
+    }
+
+    /// What a call cost in US dollars; none when no price is known.
+    pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<f64> {
+        let price = |model: &str| self.prices.get(&format!("{provider}/{model}"));
+        price(model)
+            .or_else(|| price(undated(model)?))
+            .or_else(|| price("*"))
+            .map(|p| p.of(usage))
+    }
+}
+
+/// The name before a date of the form `-2024-07-18` or `-20240718`.
+fn undated(model: &str) -> Option<&str> {
+    let is_date = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(c, s)| match s {
+                b'0' => c.is_ascii_digit(),
+                s => c == s,
+            })
+    };
+    ["-0000-00-00", "-00000000"].iter().find_map(|shape| {
+        let at = model.len().checked_sub(shape.len())?;
+        let (name, date) = (model.get(..at)?, model.get(at..)?);
+        (!name.is_empty() && is_date(date, shape)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USAGE: Usage = Usage {
+        input_tokens: 1_000_000,
+        cached_input_tokens: 2_000_000,
+        cache_write_tokens: 0,
+        output_tokens: 100_000,
+        reasoning_tokens: 900_000,
+        cost_usd: None,
+        estimated: false,
+    };
+
+    #[test]
+    fn classes_are_priced_apart() {
+        let cost = PriceTable::default().cost("openai", "gpt-4.1", &USAGE).unwrap();
+        assert!((cost - (2.0 + 1.0 + 8.0)).abs() < 1e-9, "{cost}");
+    }
+
+    #[test]
+    fn a_dated_model_has_its_undated_price_and_a_relative_has_not() {
+        let table = PriceTable::default();
+        let plain = table.cost("openai", "gpt-4o-mini", &USAGE);
+        assert!(plain.is_some());
+        assert_eq!(table.cost("openai", "gpt-4o-mini-2024-07-18", &USAGE), plain);
+        assert_eq!(table.cost("openai", "gpt-4o-mini-20240718", &USAGE), plain);
+        assert_eq!(table.cost("openai", "gpt-4o-mini-audio", &USAGE), None);
+        assert_eq!(table.cost("openai", "é-2024-07-18", &USAGE), None);
+    }
+
+    #[test]
+    fn no_price_is_no_cost_and_free_is_zero() {
+        let table = PriceTable::default();
+        assert_eq!(table.cost("acme", "gpt-4o", &USAGE), None);
+        assert_eq!(table.cost("local", "anything", &USAGE), Some(0.0));
+        let mine = PriceTable::empty("mine").with("acme/*", Price::new(1.0, 0.0, 0.0));
+        assert_eq!(mine.cost("acme", "gpt-4o", &USAGE), Some(1.0));
+    }
+}

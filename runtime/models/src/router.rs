@@ -1,0 +1,174 @@
+//! The kernel's port to model calls, over the providers of one process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use greenroom_kernel::{
+    CallContext, Clock, ContentPiece, Failure, ModelAnswer, ModelRequest, Models, ProviderStatus, Randomness,
+    RetryBudget, RetryPolicy, Usage,
+};
+use greenroom_supervision::SupervisorSpec;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::call::{Call, Target};
+use crate::config::{ModelsConfig, ModelsError};
+use crate::deadlines::Deadlines;
+use crate::metrics::MetricsSink;
+use crate::price::PriceTable;
+use crate::provider::{ProviderGate, ProviderHandle, child};
+use crate::route::{RouteTarget, Served, by_priority, resolve};
+
+/// What model calls need from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// Tells how far a caller's deadline is.
+    pub clock: Arc<dyn Clock>,
+    /// Chooses the waits before retries.
+    pub random: Arc<dyn Randomness>,
+    /// Counts tries.
+    pub metrics: Arc<dyn MetricsSink>,
+}
+
+/// What every call of the process shares.
+pub(crate) struct Shared {
+    pub(crate) providers: Vec<Arc<ProviderGate>>,
+    pub(crate) routes: BTreeMap<String, Vec<RouteTarget>>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) open_wait: Duration,
+    pub(crate) queue_wait: Duration,
+    pub(crate) waiting: Semaphore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Randomness>,
+    pub(crate) metrics: Arc<dyn MetricsSink>,
+    prices: PriceTable,
+    budget: Mutex<RetryBudget>,
+    origin: Instant,
+}
+
+impl Shared {
+    pub(crate) fn count_first_try(&self) {
+        self.budget.lock().first_try(self.origin.elapsed());
+    }
+
+    pub(crate) fn may_retry(&self) -> bool {
+        self.budget.lock().try_retry(self.origin.elapsed())
+    }
+
+    /// The usage with its price, unless it came with one.
+    pub(crate) fn priced(&self, target: &Target, usage: Usage) -> Usage {
+        let cost = || self.prices.cost(target.gate.name(), &target.model, &usage);
+        Usage {
+            cost_usd: usage.cost_usd.or_else(cost),
+            ..usage
+        }
+    }
+}
+
+/// Model calls over the providers of one process: routed, bounded, retried, failed over, priced.
+pub struct ModelRouter {
+    shared: Shared,
+    node: String,
+    actors: Vec<ProviderHandle>,
+}
+
+impl ModelRouter {
+    /// Makes the router, and the supervisor `providers` with one actor a provider, to be given to the tree. Calls
+    /// work with or without it; what probes find doesn't. Must be made inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Two providers of one name, a route that leads nowhere, a breaker whose numbers contradict each other.
+    pub fn build(config: ModelsConfig, ports: Ports) -> Result<(Self, SupervisorSpec), ModelsError> {
+        config.validate()?;
+        let mut supervisor = SupervisorSpec::new("providers");
+        let (mut providers, mut actors) = (Vec::new(), Vec::new());
+        for spec in config.providers {
+            let provider = spec.backend.name().to_owned();
+            let gate = ProviderGate::new(spec, config.deadlines, config.health)
+                .map_err(|source| ModelsError::Breaker { provider, source })?;
+            let gate = Arc::new(gate);
+            let (actor, handle) = child(&gate, config.probe);
+            supervisor = supervisor.child(actor);
+            providers.push(gate);
+            actors.push(handle);
+        }
+        let shared = Shared {
+            providers,
+            routes: config.routes,
+            deadlines: config.deadlines,
+            retry: config.retry,
+            open_wait: config.open_wait,
+            queue_wait: config.queue_wait,
+            waiting: Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS)),
+            clock: ports.clock,
+            random: ports.random,
+            metrics: ports.metrics,
+            prices: config.prices,
+            budget: Mutex::new(RetryBudget::new(config.retry_budget)),
+            origin: Instant::now(),
+        };
+        let router = Self {
+            shared,
+            node: config.node,
+            actors,
+        };
+        Ok((router, supervisor))
+    }
+
+    /// The actor of a provider.
+    pub fn provider(&self, name: &str) -> Option<&ProviderHandle> {
+        let at = self.shared.providers.iter().position(|p| &**p.name() == name)?;
+        self.actors.get(at)
+    }
+
+    fn targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
+        let providers = &self.shared.providers;
+        let models: Vec<_> = providers.iter().map(|p| p.models()).collect();
+        let served: Vec<Served<'_>> = providers
+            .iter()
+            .zip(&models)
+            .map(|(p, models)| Served {
+                name: p.name(),
+                models,
+                ailing: p.is_ailing(),
+            })
+            .collect();
+        let mut placed = resolve(logical, &self.shared.routes, &served)?;
+        by_priority(&mut placed);
+        let target = |p: crate::route::Placed| {
+            Some(Target {
+                gate: Arc::clone(providers.get(p.provider)?),
+                model: p.model,
+                window: p.window,
+            })
+        };
+        Ok(placed.into_iter().filter_map(target).collect())
+    }
+}
+
+#[async_trait]
+impl Models for ModelRouter {
+    async fn call(
+        &self,
+        request: &ModelRequest,
+        context: &CallContext,
+        on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
+    ) -> Result<ModelAnswer, Failure> {
+        let targets = self.targets(request.model.as_deref())?;
+        Call::new(&self.shared, request, context, targets)
+            .run(on_content)
+            .await
+    }
+
+    fn providers(&self) -> Vec<ProviderStatus> {
+        self.shared
+            .providers
+            .iter()
+            .map(|p| p.status(&self.node))
+            .collect()
+    }
+}
