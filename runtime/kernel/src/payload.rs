@@ -19,6 +19,19 @@ impl BlobId {
         Self(blake3::hash(content.as_bytes()).to_hex().as_str().into())
     }
 
+    /// Reads a name: 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, crate::InvalidId> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() == 64 && text.bytes().all(hex) {
+            Ok(Self(text.into()))
+        } else {
+            Err(crate::InvalidId {
+                what: "a payload's name",
+                pattern: "[0-9a-f]{64}",
+            })
+        }
+    }
+
     /// The name as text: 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
