@@ -15,6 +15,7 @@ use crate::course::Course;
 use crate::provider::{Admitted, ProviderGate};
 use crate::router::Shared;
 use crate::tries::{Attempt, TryError};
+use choose::Chosen;
 use observe::Observed;
 
 /// Where a call may go.
@@ -29,7 +30,7 @@ pub(crate) struct Call<'a> {
     shared: &'a Shared,
     request: &'a ModelRequest,
     context: &'a CallContext,
-    targets: Vec<Target>,
+    targets: Vec<Arc<Target>>,
     course: Course,
     began: Instant,
     until: Instant,
@@ -53,7 +54,7 @@ impl<'a> Call<'a> {
             shared,
             request,
             context,
-            targets,
+            targets: targets.into_iter().map(Arc::new).collect(),
             began,
             until: began + total,
             last_fault: None,
@@ -71,7 +72,7 @@ impl<'a> Call<'a> {
         }
         let mut shown = false;
         loop {
-            let (at, admitted) = self.choose().await?;
+            let Chosen { at, target, admitted } = self.choose().await?;
             if std::mem::take(&mut shown) {
                 on_content(ContentPiece::Restart);
             }
@@ -79,7 +80,7 @@ impl<'a> Call<'a> {
                 shown = true;
                 on_content(ContentPiece::Text(text));
             };
-            match self.attempt(at, admitted, &mut on_text).await {
+            match self.attempt(&target, admitted, &mut on_text).await {
                 Ok(answer) => return Ok(answer),
                 Err(TryError::Cancelled) => return Err(cancelled()),
                 Err(TryError::TimeUp) => return Err(self.time_up()),
@@ -96,13 +97,10 @@ impl<'a> Call<'a> {
 
     async fn attempt(
         &mut self,
-        at: usize,
+        target: &Target,
         admitted: Admitted,
         on_text: &mut (dyn FnMut(&str) + Send),
     ) -> Result<ModelAnswer, TryError> {
-        let Some(target) = self.targets.get(at) else {
-            return Err(TryError::TimeUp);
-        };
         let made = self.course.made();
         if made == 0 {
             self.shared.count_first_try();

@@ -6,3 +6,4 @@ mod bounds;
 mod failover;
 mod script;
 mod telling;
+mod world;

@@ -1,13 +1,14 @@
 //! Who is tried next: untried targets at once, tried ones after a wait and out of the budget, and when nobody can
 //! take the call, a bounded wait for whoever can first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{ErrorCode, Failure, RetryDecision};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::{Call, cancelled};
+use super::{Call, Target, cancelled};
 use crate::course::Plan;
 use crate::provider::{Admitted, Refusal};
 
@@ -17,7 +18,12 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The shortest wait before asking again.
 const TICK: Duration = Duration::from_millis(1);
 
-type Chosen = (usize, Admitted);
+/// A target that takes the call.
+pub(super) struct Chosen {
+    pub(super) at: usize,
+    pub(super) target: Arc<Target>,
+    pub(super) admitted: Admitted,
+}
 
 impl Call<'_> {
     pub(super) async fn choose(&self) -> Result<Chosen, Failure> {
@@ -55,7 +61,9 @@ impl Call<'_> {
 
     fn admit(&self, at: usize) -> Result<Chosen, Refusal> {
         let target = self.targets.get(at).ok_or(Refusal::Busy)?;
-        target.gate.try_admit().map(|admitted| (at, admitted))
+        let admitted = target.gate.try_admit()?;
+        let target = Arc::clone(target);
+        Ok(Chosen { at, target, admitted })
     }
 
     /// Waits, boundedly, for the first of these to take the call: a slot that frees, a breaker that half-opens.
@@ -101,7 +109,8 @@ impl Call<'_> {
                 && let Some(target) = self.targets.get(at)
                 && let Ok(admitted) = target.gate.admit_with(slot)
             {
-                return Ok((at, admitted));
+                let target = Arc::clone(target);
+                return Ok(Chosen { at, target, admitted });
             }
         }
     }

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use greenroom_kernel::{ActorNode, ActorState, BreakerState, ErrorCode, FaultClass, Health, ModelRequest};
 
-use super::script::{Scripted, World, context, refuses, request};
+use super::script::{Scripted, refuses};
+use super::world::{World, context, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 

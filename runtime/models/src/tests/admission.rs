@@ -4,7 +4,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use greenroom_kernel::{BreakerState, ErrorCode, FaultClass, Health};
 
-use super::script::{Act, Scripted, World, config, pairs, refuses, says, streams};
+use super::script::{Act, Scripted, refuses, says, streams};
+use super::world::{World, config, pairs};
 use crate::ModelsConfig;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use greenroom_kernel::{CallContext, Clock, ErrorCode, FaultClass};
 
-use super::script::{Act, Script, Scripted, World, config, context, pairs, request, says, streams};
+use super::script::{Act, Script, Scripted, says, streams};
+use super::world::{World, config, context, pairs, request};
 use crate::{Deadlines, ModelsConfig};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use greenroom_kernel::{ErrorCode, FaultClass, RetryBudgetConfig};
 
-use super::script::{Act, Scripted, World, config, pairs, refuses, says, streams};
+use super::script::{Act, Scripted, refuses, says, streams};
+use super::world::{World, config, pairs};
 use crate::ModelsConfig;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,7 +11,8 @@ use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::script::{Act, Scripted, USED, World, config, refuses, says, streams};
+use super::script::{Act, Scripted, USED, refuses, says, streams};
+use super::world::{World, config};
 use crate::{ModelsConfig, ModelsError, Price, PriceTable, RouteTarget};
 
 const SECOND: Duration = Duration::from_secs(1);

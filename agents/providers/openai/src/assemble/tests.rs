@@ -1,0 +1,136 @@
+use greenroom_kernel::FaultClass;
+
+use super::*;
+
+fn assembler() -> Assembler {
+    Assembler::new(Faults::new("p", "http://h/v1", None), "m")
+}
+
+fn run(chunks: &[&str]) -> Result<Vec<ModelEvent>, FaultClass> {
+    let mut out = VecDeque::new();
+    let mut assembler = assembler();
+    for chunk in chunks {
+        assembler
+            .take(chunk.as_bytes(), &mut out)
+            .map_err(|broken| match broken {
+                Broken::Fault(fault) => fault.class,
+                Broken::TooLong(_) => FaultClass::Transient,
+            })?;
+    }
+    assembler.end(&mut out).map_err(|fault| fault.class)?;
+    out.retain(|e| *e != ModelEvent::Progress);
+    Ok(out.into())
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> ModelEvent {
+    ModelEvent::ToolCall(ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+    })
+}
+
+fn end(finish: FinishReason) -> ModelEvent {
+    ModelEvent::End { finish, usage: None }
+}
+
+#[test]
+fn interleaved_tool_calls_are_put_together_by_index_and_told_whole() {
+    let events = run(&[
+        r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{\"y\""}}]}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}},{"index":1,"function":{"arguments":":2}"}}]}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        "[DONE]",
+    ]);
+    assert_eq!(
+        events.unwrap(),
+        [
+            call("a", "f", "{\"x\":1}"),
+            call("b", "g", "{\"y\":2}"),
+            end(FinishReason::ToolCalls)
+        ]
+    );
+}
+
+#[test]
+fn servers_that_number_every_call_zero_or_not_at_all_and_say_stop_are_understood() {
+    let expected = [
+        call("a", "f", "{\"x\":1}"),
+        call("b", "g", "{}"),
+        end(FinishReason::ToolCalls),
+    ];
+    let zero = run(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}}]}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":null}}]},"finish_reason":"stop"}]}"#,
+    ]);
+    assert_eq!(zero.unwrap(), expected);
+    let none = run(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":":1}"}},{"id":"b","function":{"name":"g"}}]},"finish_reason":"stop"}]}"#,
+    ]);
+    assert_eq!(none.unwrap(), expected);
+}
+
+#[test]
+fn a_tool_call_cut_off_by_the_token_limit_is_not_told() {
+    let events = run(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x"}}]},"finish_reason":"length"}]}"#,
+    ]);
+    assert_eq!(events.unwrap(), [end(FinishReason::Length)]);
+}
+
+#[test]
+fn an_answer_is_whole_by_its_finish_reason_or_by_done_and_by_nothing_else() {
+    let text = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
+    let finish = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    let whole = [ModelEvent::Content("hi".into()), end(FinishReason::Stop)];
+    assert_eq!(run(&[text, finish]).unwrap(), whole);
+    assert_eq!(run(&[text, "[DONE]"]).unwrap(), whole);
+    assert_eq!(run(&[text]), Err(FaultClass::Transient));
+    assert_eq!(run(&["[DONE]"]), Err(FaultClass::Transient));
+    assert_eq!(run(&[]), Err(FaultClass::Transient));
+}
+
+#[test]
+fn other_choices_than_the_first_and_what_follows_done_are_ignored() {
+    let events = run(&[
+        r#"{"choices":[{"index":1,"delta":{"content":"other"}},{"index":0,"delta":{"content":"mine"},"finish_reason":"stop"}]}"#,
+        "[DONE]",
+        "not json",
+    ]);
+    assert_eq!(
+        events.unwrap(),
+        [ModelEvent::Content("mine".into()), end(FinishReason::Stop)]
+    );
+}
+
+#[test]
+fn what_is_not_shown_counts_as_progress() {
+    let mut out = VecDeque::new();
+    let chunk = br#"{"choices":[{"delta":{"role":"assistant","content":"","reasoning_content":"hm"}}]}"#;
+    assembler().take(chunk, &mut out).unwrap();
+    assert_eq!(out, [ModelEvent::Progress]);
+}
+
+#[test]
+fn an_error_finish_and_an_error_chunk_are_faults() {
+    assert_eq!(
+        run(&[r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"error"}]}"#]),
+        Err(FaultClass::Transient)
+    );
+    assert_eq!(
+        run(&[r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#]),
+        Err(FaultClass::Throttled)
+    );
+}
+
+#[test]
+fn endless_tool_calls_are_a_fault() {
+    let part = format!(
+        r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"function":{{"name":"f","arguments":"{}"}}}}]}}}}]}}"#,
+        "x".repeat(1 << 19)
+    );
+    let chunks = vec![part.as_str(); 9];
+    assert_eq!(run(&chunks), Err(FaultClass::Transient));
+}
