@@ -5,6 +5,7 @@ mod handle;
 mod intensity;
 mod lifecycle;
 mod rebuild;
+mod shutdown;
 mod slots;
 mod spec;
 

@@ -30,10 +30,12 @@ impl Supervisor {
     pub(super) fn rebuild_from(&mut self, ctx: &Ctx, failed: u64, delay: Duration) {
         self.rebuilds += 1;
         let number = self.rebuilds;
-        let first = self
-            .rebuild
-            .as_ref()
-            .map_or(failed, |running| running.first.min(failed));
+        let first = match &self.rebuild {
+            // Nothing is started yet: what was to be started still is.
+            Some(current) if !(current.stopped && current.due) => current.first.min(failed),
+            // Started in order: those before the failed one run.
+            Some(_) | None => failed,
+        };
         self.rebuild = Some(Rebuild {
             first,
             number,

@@ -58,10 +58,30 @@ async fn a_supervisor_with_a_child_that_does_not_stop_ends_in_time() {
         .stop_within(ms(700))
         .watchdog(None)
         .build();
-    let root = started(&environment, supervisor("node").child(child)).await;
+    let (sibling, handle) = Player::spec("q", &Arc::default()).build();
+    let root = started(&environment, supervisor("node").child(child).child(sibling)).await;
+    let waiting = handle.clone();
+    let mut call = tokio::task::JoinSet::new();
     let asked = tokio::time::Instant::now();
+    call.spawn(async move {
+        let answer = waiting.call(|reply| Say::Work(Arc::default(), reply)).await;
+        (answer, asked.elapsed())
+    });
+    while handle.depth() == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(soon(root.stop()).await, Cause::Stopped(None));
-    assert!(asked.elapsed() < ms(800), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() >= ms(700) && asked.elapsed() < ms(800),
+        "{:?}",
+        asked.elapsed()
+    );
+    let (answer, told_after) = soon(call.join_next()).await.unwrap().unwrap();
+    assert_eq!(answer, Err(CallError::Unanswered { actor: "q".into() }));
+    assert!(
+        told_after < ms(100),
+        "callers of its sibling don't wait for it: {told_after:?}"
+    );
 }
 
 /// Blocks its thread in the handler until the test lets go.

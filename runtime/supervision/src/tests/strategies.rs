@@ -71,25 +71,69 @@ async fn rest_for_one_stops_the_later_ones_in_reverse_and_starts_all_in_order() 
 
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_starts_again_from_whoever_fails_meanwhile() {
+    let (environment, script, of_c) = (environment(), Arc::<Script>::default(), Arc::<Script>::default());
+    let mut watch = environment.tree().subscribe();
+    let (b, b_handle) = Player::spec("b", &script).build();
+    let (c, c_handle) = Player::spec("c", &of_c).build();
+    let spec = supervisor("node")
+        .strategy(Strategy::RestForOne)
+        .child(b)
+        .child(c);
+    let root = started(&environment, spec).await;
+    // b fails, and on its way back fails to start once; then c fails to start once, which is no fault of b's.
+    script.faults.lock().push((Hook::PreStart, Fault::Err));
+    of_c.faults.lock().push((Hook::PreStart, Fault::Err));
+    b_handle.send(Say::Fail(Fault::Panic)).unwrap();
+    event(&mut watch, "node/c", SupervisionChange::Restarted).await;
+    soon(root.supervisor().ready()).await.unwrap();
+    assert_eq!(incarnations(&[b_handle, c_handle]).await, [3, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn siblings_that_fail_together_come_back_together() {
+    for killed in [[1, 2], [2, 1]] {
+        let (environment, script) = (environment(), Arc::<Script>::default());
+        let mut watch = environment.tree().subscribe();
+        let (spec, handles) = trio(&script, supervisor("node").strategy(Strategy::RestForOne));
+        let root = started(&environment, spec).await;
+        killed.iter().for_each(|at: &usize| handles[*at].kill());
+        event(&mut watch, "node/c", SupervisionChange::Restarted).await;
+        soon(root.supervisor().ready()).await.unwrap();
+        assert_eq!(incarnations(&handles).await, [1, 2, 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_while_later_siblings_stop_forgets_nobody() {
     let (environment, script) = (environment(), Arc::<Script>::default());
     let mut watch = environment.tree().subscribe();
     let (spec, handles) = trio(&script, supervisor("node").strategy(Strategy::RestForOne));
     let root = started(&environment, spec).await;
-    // b fails; on its way back it fails to start once, then c does.
-    script
-        .faults
-        .lock()
-        .extend([(Hook::PreStart, Fault::Err), (Hook::PostStart, Fault::Err)]);
-    handles[1].send(Say::Fail(Fault::Panic)).unwrap();
+    handles[2].send(Say::Nap(ms(500))).unwrap();
+    handles[0].send(Say::Fail(Fault::Err)).unwrap();
+    event(&mut watch, "node/a", SupervisionChange::Failed).await;
+    // c can't stop before its nap is over; b, whose turn comes after, fails meanwhile.
+    handles[1].kill();
+    event(&mut watch, "node/b", SupervisionChange::Failed).await;
     event(&mut watch, "node/c", SupervisionChange::Restarted).await;
-    root.supervisor().ready().await.unwrap();
-    assert_eq!(incarnations(&handles).await[0], 1);
-    let states: Vec<_> = environment.tree().snapshot()[0]
-        .children
-        .iter()
-        .map(|c| c.state)
-        .collect();
-    assert_eq!(states, [greenroom_kernel::ActorState::Running; 3]);
+    soon(root.supervisor().ready()).await.unwrap();
+    assert_eq!(incarnations(&handles).await, [2, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_while_waiting_begins_the_wait_anew() {
+    let (environment, script) = (environment(), Arc::<Script>::default());
+    let mut watch = environment.tree().subscribe();
+    let (spec, handles) = trio(&script, supervisor("node").strategy(Strategy::RestForOne));
+    let _root = started(&environment, spec).await;
+    handles[1].send(Say::Fail(Fault::Err)).unwrap();
+    event(&mut watch, "node/b", SupervisionChange::Failed).await;
+    tokio::time::sleep(ms(20)).await;
+    handles[0].send(Say::Fail(Fault::Err)).unwrap();
+    event(&mut watch, "node/a", SupervisionChange::Failed).await;
+    let failed = tokio::time::Instant::now();
+    event(&mut watch, "node/a", SupervisionChange::Restarted).await;
+    assert!(failed.elapsed() >= ms(50), "{:?}", failed.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -103,6 +103,26 @@ async fn two_trees_of_the_same_names_live_in_one_process() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_dies_with_its_supervisor_is_shown_as_gone() {
+    let environment = environment();
+    let mut watch = environment.tree().subscribe();
+    let (child, _) = Player::spec("p", &Arc::default()).build();
+    let root = started(&environment, supervisor("node").child(child)).await;
+    root.supervisor().kill();
+    assert_eq!(soon(root.ended()).await, Cause::Killed);
+    event(&mut watch, "node", SupervisionChange::Failed).await;
+    let child_state = || environment.tree().snapshot()[0].children[0].state;
+    soon(async {
+        while child_state() == ActorState::Running {
+            tokio::time::sleep(ms(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(child_state(), ActorState::Stopped);
+    assert_eq!(environment.tree().snapshot()[0].state, ActorState::Failed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_is_given_once_among_siblings() {
     let environment = environment();
     let root = started(&environment, supervisor("node")).await;
