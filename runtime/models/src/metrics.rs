@@ -17,8 +17,8 @@ pub struct TryRecord<'a> {
     pub fault: Option<FaultClass>,
     /// From its dispatch to its end.
     pub took: Duration,
-    /// From its dispatch to the model's first sign.
-    pub first_token: Option<Duration>,
+    /// From its dispatch to the first text or tool call.
+    pub first_content: Option<Duration>,
     /// What it used, priced; of a failed one what it is estimated to have used.
     pub usage: Usage,
 }

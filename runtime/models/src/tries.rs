@@ -20,8 +20,10 @@ const ANSWER_AT_MOST: usize = 8 << 20;
 pub(crate) struct Brought {
     pub(crate) content: String,
     pub(crate) calls: Vec<ToolCall>,
-    /// From the dispatch to the model's first sign.
-    pub(crate) first_token: Option<Duration>,
+    /// From the dispatch to the model's first sign, shown or not.
+    pub(crate) first_sign: Option<Duration>,
+    /// From the dispatch to the first text or tool call.
+    pub(crate) first_content: Option<Duration>,
 }
 
 impl Brought {
@@ -78,7 +80,7 @@ impl Attempt<'_> {
             let before = phase;
             phase = phase.after(&event);
             if before == Phase::Opened {
-                brought.first_token = Some(began.elapsed());
+                brought.first_sign = Some(began.elapsed());
             }
             if phase != before {
                 tracing::debug!(phase = phase.as_str(), "try");
@@ -93,6 +95,9 @@ impl Attempt<'_> {
                 ModelEvent::ToolCall(call) => brought.calls.push(call),
                 ModelEvent::Progress => {}
                 ModelEvent::End { finish, usage } => return Ok(Ended { finish, usage }),
+            }
+            if brought.first_content.is_none() && !brought.is_empty() {
+                brought.first_content = Some(began.elapsed());
             }
             let calls: usize = brought.calls.iter().map(|c| c.arguments.len()).sum();
             if brought.content.len() + calls > ANSWER_AT_MOST {

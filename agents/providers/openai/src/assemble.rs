@@ -100,7 +100,8 @@ impl Assembler {
     fn choice(&mut self, choice: Choice, out: &mut VecDeque<ModelEvent>) -> Result<(), Broken> {
         self.answered = true;
         if let Some(delta) = choice.delta {
-            let before = out.len();
+            // Frames that only name the role are no sign of the model yet.
+            let mut unseen = delta.reasons();
             for text in [delta.content, delta.refusal].into_iter().flatten() {
                 if !text.is_empty() {
                     out.push_back(ModelEvent::Content(text));
@@ -108,8 +109,9 @@ impl Assembler {
             }
             for call in delta.tool_calls.into_iter().flatten() {
                 self.call(call)?;
+                unseen = true;
             }
-            if out.len() == before {
+            if unseen {
                 out.push_back(ModelEvent::Progress);
             }
         }

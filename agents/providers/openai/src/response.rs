@@ -34,6 +34,20 @@ pub(crate) struct Delta {
     /// A refusal is what the model says instead of content.
     #[serde(default)]
     pub(crate) refusal: Option<String>,
+    /// DeepSeek, vLLM, llama.cpp.
+    #[serde(default)]
+    reasoning_content: Option<Value>,
+    /// OpenRouter, Ollama.
+    #[serde(default)]
+    reasoning: Option<Value>,
+}
+
+impl Delta {
+    /// Whether the model thinks aloud in it, which is not shown.
+    pub(crate) fn reasons(&self) -> bool {
+        let said = |field: &Option<Value>| field.as_ref().is_some_and(|v| !v.is_null() && v != "");
+        said(&self.reasoning_content) || said(&self.reasoning)
+    }
 }
 
 #[derive(Debug, Deserialize)]

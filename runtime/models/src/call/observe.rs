@@ -107,7 +107,8 @@ impl<'a> Observed<'a> {
             let report = Report {
                 fault,
                 took: self.began.elapsed(),
-                first_token: self.brought.first_token,
+                first_sign: self.brought.first_sign,
+                first_content: self.brought.first_content,
             };
             self.target.gate.settle(admitted, &report);
         }
@@ -128,7 +129,7 @@ impl<'a> Observed<'a> {
             number: self.number,
             fault,
             took: self.began.elapsed(),
-            first_token: self.brought.first_token,
+            first_content: self.brought.first_content,
             usage,
         });
     }

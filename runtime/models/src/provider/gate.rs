@@ -39,7 +39,8 @@ pub(crate) struct Admitted {
 pub(crate) struct Report<'a> {
     pub(crate) fault: Option<&'a ProviderFault>,
     pub(crate) took: Duration,
-    pub(crate) first_token: Option<Duration>,
+    pub(crate) first_sign: Option<Duration>,
+    pub(crate) first_content: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ struct Seen {
     /// The last probe failed.
     ailing: bool,
     latency: Samples,
-    first_token: Samples,
+    first_content: Samples,
 }
 
 pub(crate) struct ProviderGate {
@@ -161,12 +162,12 @@ impl ProviderGate {
                 seen.held_until = None;
                 seen.ailing = false;
             }
-            if let Some(first) = report.first_token {
-                seen.first_token.add(first);
+            if let Some(first) = report.first_content {
+                seen.first_content.add(first);
             }
         }
         // A long answer is not a slow provider: what counts is how long it took to begin.
-        let latency = report.first_token.unwrap_or(report.took);
+        let latency = report.first_sign.unwrap_or(report.took);
         admitted.permit.settle_after(outcome, latency);
     }
 
@@ -198,7 +199,7 @@ impl ProviderGate {
             in_flight: self.limit.saturating_sub(free),
             error_rate: gate.calls.failure_rate(),
             latency_ms_p50: seen.latency.median_ms(),
-            ttft_ms_p50: seen.first_token.median_ms(),
+            ttft_ms_p50: seen.first_content.median_ms(),
             last_error: seen.last_error.clone(),
         }
     }

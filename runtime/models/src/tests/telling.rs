@@ -142,13 +142,14 @@ async fn a_lost_try_that_brought_something_is_billed_as_estimated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_try_is_counted_once_with_its_first_token() {
+async fn every_try_is_counted_once_with_the_time_to_its_first_content() {
     let a = Scripted::new("a", vec![refuses(FaultClass::Overloaded)]);
     let b = Scripted::new(
         "b",
         vec![streams(&[
             Act::Wait(SECOND),
             Act::Work,
+            Act::Wait(2 * SECOND),
             Act::Say("x"),
             Act::End(None),
         ])],
@@ -158,13 +159,20 @@ async fn every_try_is_counted_once_with_its_first_token() {
     let tried: Vec<_> = world
         .tried()
         .into_iter()
-        .map(|t| (t.provider, t.number, t.class, t.first_token.map(|d| d.as_secs())))
+        .map(|t| {
+            (
+                t.provider,
+                t.number,
+                t.class,
+                t.first_content.map(|d| d.as_secs()),
+            )
+        })
         .collect();
     assert_eq!(
         tried,
         [
             ("a".into(), 1, "overloaded", None),
-            ("b".into(), 2, "ok", Some(1))
+            ("b".into(), 2, "ok", Some(3))
         ]
     );
 }

@@ -42,7 +42,7 @@ pub(super) struct Tried {
     pub(super) provider: String,
     pub(super) number: u32,
     pub(super) class: &'static str,
-    pub(super) first_token: Option<Duration>,
+    pub(super) first_content: Option<Duration>,
     pub(super) usage: Usage,
 }
 
@@ -55,7 +55,7 @@ impl MetricsSink for Counted {
             provider: record.provider.into(),
             number: record.number,
             class: record.class(),
-            first_token: record.first_token,
+            first_content: record.first_content,
             usage: record.usage,
         });
     }

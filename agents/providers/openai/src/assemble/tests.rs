@@ -106,11 +106,27 @@ fn other_choices_than_the_first_and_what_follows_done_are_ignored() {
 }
 
 #[test]
-fn what_is_not_shown_counts_as_progress() {
-    let mut out = VecDeque::new();
-    let chunk = br#"{"choices":[{"delta":{"role":"assistant","content":"","reasoning_content":"hm"}}]}"#;
-    assembler().take(chunk, &mut out).unwrap();
-    assert_eq!(out, [ModelEvent::Progress]);
+fn reasoning_and_parts_of_tool_calls_are_progress_and_a_role_alone_is_nothing() {
+    let told = |delta: &str| {
+        let mut out = VecDeque::new();
+        let chunk = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
+        assembler().take(chunk.as_bytes(), &mut out).unwrap();
+        Vec::from(out)
+    };
+    for unseen in [
+        r#"{"content":"","reasoning_content":"hm"}"#,
+        r#"{"reasoning":"hm"}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{"}}]}"#,
+    ] {
+        assert_eq!(told(unseen), [ModelEvent::Progress], "{unseen}");
+    }
+    for silent in [
+        r#"{"role":"assistant","content":"","reasoning_content":""}"#,
+        r#"{"role":"assistant","content":null,"reasoning":null}"#,
+        "{}",
+    ] {
+        assert!(told(silent).is_empty(), "{silent}");
+    }
 }
 
 #[test]
