@@ -4,8 +4,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "all of this is test code: a helper that cannot go on fails its test"
+    clippy::disallowed_methods,
+    reason = "all of this is test code: a helper that cannot go on fails its test, and tasks end with their test"
 )]
 
+mod agents;
+mod approvals;
+mod chat;
+mod crash;
 mod house;
 mod layers;
+mod refusals;
+mod support;

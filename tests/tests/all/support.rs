@@ -1,0 +1,31 @@
+//! The real binary, driven from outside as a client would, and the fake world it works in.
+
+mod agents;
+mod client;
+mod model;
+mod server;
+
+pub(crate) use agents::{Ledger, ToolHost};
+pub(crate) use client::Client;
+pub(crate) use model::FakeModel;
+pub(crate) use server::{Options, Server};
+
+use std::time::Duration;
+
+/// Waits for a condition; fails naming it when it doesn't come true in time.
+pub(crate) async fn until<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = tokio::time::Instant::now() + within;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited {within:?} in vain until {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
