@@ -106,8 +106,8 @@ impl Engine {
 
     /// Parses an operation and holds it against the limits. Nothing is executed.
     pub(crate) fn prepare(&self, operation: Operation) -> Result<Prepared, Box<ServerError>> {
-        let document = self.documents.get(&operation.query, operation.name.as_deref(), &self.limits)?;
-        document.check_cost(&operation.variables, &self.limits)?;
+        let document = self.documents.get(&self.types, &operation.query, operation.name.as_deref(), &self.limits)?;
+        document.check_cost(&self.types, &operation.variables, &self.limits)?;
         let definitions = &document.operation().variable_definitions;
         variables::check(&self.types, definitions, &operation.variables)
             .map_err(|error| Box::new(refusal(error)))?;

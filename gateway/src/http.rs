@@ -28,6 +28,7 @@ use crate::{sse, ws};
 pub(crate) use negotiate::Media;
 pub(crate) use reply::{failure, failure_with};
 
+pub(crate) use params::JsonOperation;
 use params::Params;
 
 /// How much of a body that is too large is read and thrown away, so that its sender sees the answer.

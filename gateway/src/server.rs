@@ -1,5 +1,6 @@
 //! The connections: accepted within a bound, each with a time for its headers, and seen to their end.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service;
 
 use crate::gateway::Inner;
@@ -76,14 +78,13 @@ pub(crate) async fn serve(
             let _ = stream.try_write(FULL);
             continue;
         };
-        let connection = Arc::clone(&server).connection(stream, peer, graceful.watcher(), permit);
-        let abort = abort.clone();
-        connections.spawn(async move {
-            tokio::select! {
-                () = connection => {}
-                () = abort.cancelled() => {}
-            }
-        });
+        let lease = Lease(Arc::new(Held {
+            _permit: permit,
+            _token: connections.token(),
+            abort: abort.clone(),
+        }));
+        let connection = Arc::clone(&server).connection(stream, peer, graceful.watcher(), lease.clone());
+        connections.spawn(async move { lease.until_abort(connection).await });
     }
     drop(listener);
     inner.closing.cancel();
@@ -100,6 +101,27 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// A connection's place among those that are open, kept for as long as anything uses its socket. A WebSocket
+/// outlives the HTTP connection it began as.
+#[derive(Clone)]
+pub(crate) struct Lease(Arc<Held>);
+
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _token: TaskTrackerToken,
+    abort: CancellationToken,
+}
+
+impl Lease {
+    /// Runs to the end, or until the server is out of patience.
+    pub(crate) async fn until_abort(&self, run: impl Future<Output = ()>) {
+        tokio::select! {
+            () = run => {}
+            () = self.0.abort.cancelled() => {}
+        }
+    }
+}
+
 struct Server {
     permits: Arc<Semaphore>,
     builder: auto::Builder<TokioExecutor>,
@@ -113,7 +135,7 @@ impl Server {
         stream: TcpStream,
         peer: SocketAddr,
         watcher: Watcher,
-        _permit: OwnedSemaphorePermit,
+        lease: Lease,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection without TCP_NODELAY");
@@ -126,6 +148,7 @@ impl Server {
                 asked.store(true, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(lease.clone());
                 routes.clone().call(request)
             }
         });

@@ -7,10 +7,11 @@ use async_graphql::Value;
 use greenroom_kernel::Failure;
 
 use super::document::Kind;
+use super::types::TypeMap;
 use crate::config::QueryLimits;
 
-/// Fields that return pages: what is below them is counted once for each row asked for.
-const PAGED: [&str; 5] = ["listSessions", "listTasks", "messages", "steps", "children"];
+/// Types of fields that return pages: what is below them is counted once for each row asked for.
+const PAGED: &str = "Connection";
 const DEFAULT_PAGE: usize = 20;
 /// The one query that makes tasks.
 const SPENDING: &str = "aggregateDataFromAgents";
@@ -31,14 +32,17 @@ pub(super) struct Cost {
 
 /// Counts one operation. `variables` are absent while the document is looked at for itself.
 pub(super) fn measure(
+    types: &TypeMap,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     kind: Kind,
     variables: Option<&Variables>,
     limits: &QueryLimits,
 ) -> Result<Cost, Failure> {
-    let mut walk = Walk { document, variables, limits, visited: 0, aliases: 0, roots: Vec::new(), cost: Cost::default() };
-    let complexity = walk.selections(&operation.selection_set.node, Place::default())?;
+    let mut walk =
+        Walk { types, document, variables, limits, visited: 0, aliases: 0, roots: Vec::new(), cost: Cost::default() };
+    let root = Place { parent: Some(kind.root()), ..Place::default() };
+    let complexity = walk.selections(&operation.selection_set.node, root)?;
     if complexity > limits.complexity {
         return Err(walk.too_complex());
     }
@@ -47,7 +51,9 @@ pub(super) fn measure(
 }
 
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct Place<'a> {
+    /// The type the fields are of, as far as known.
+    parent: Option<&'a str>,
     depth: usize,
     spreads: usize,
     introspection: bool,
@@ -55,6 +61,7 @@ struct Place {
 }
 
 struct Walk<'a> {
+    types: &'a TypeMap,
     document: &'a ExecutableDocument,
     variables: Option<&'a Variables>,
     limits: &'a QueryLimits,
@@ -65,7 +72,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn selections(&mut self, set: &'a SelectionSet, place: Place) -> Result<usize, Failure> {
+    fn selections(&mut self, set: &'a SelectionSet, place: Place<'a>) -> Result<usize, Failure> {
         let mut complexity = 0_usize;
         for item in &set.items {
             self.visited += 1;
@@ -91,7 +98,7 @@ impl<'a> Walk<'a> {
         Ok(complexity)
     }
 
-    fn field(&mut self, field: &'a Field, place: Place) -> Result<usize, Failure> {
+    fn field(&mut self, field: &'a Field, place: Place<'a>) -> Result<usize, Failure> {
         let name = field.name.node.as_str();
         if field.alias.is_some() {
             self.aliases += 1;
@@ -103,7 +110,8 @@ impl<'a> Walk<'a> {
             self.roots.push(field.response_key().node.as_str());
             self.cost.spends |= name == SPENDING;
         }
-        let mut below = Place { depth: place.depth + 1, spreads: 0, ..place };
+        let ty = place.parent.and_then(|parent| self.types.named(parent, name));
+        let mut below = Place { parent: ty, depth: place.depth + 1, spreads: 0, ..place };
         if below.depth > self.limits.depth {
             let depth = self.limits.depth;
             return Err(Failure::bad_input(format!("the query is deeper than {depth} fields")));
@@ -117,7 +125,7 @@ impl<'a> Walk<'a> {
             }
         }
         let inner = self.selections(&field.selection_set.node, below)?;
-        let rows = if PAGED.contains(&name) && !place.introspection { self.rows(field) } else { 1 };
+        let rows = if ty.is_some_and(|ty| ty.ends_with(PAGED)) { self.rows(field) } else { 1 };
         Ok(inner.saturating_mul(rows).saturating_add(1))
     }
 
@@ -163,7 +171,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn deeper_spread(place: Place) -> Result<Place, Failure> {
+fn deeper_spread(place: Place<'_>) -> Result<Place<'_>, Failure> {
     if place.spreads >= MAX_SPREADS {
         return Err(Failure::bad_input(format!("fragments are nested deeper than {MAX_SPREADS}")));
     }

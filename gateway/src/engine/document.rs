@@ -12,6 +12,7 @@ use async_graphql::{Name, Positioned, ServerError, Variables};
 use greenroom_kernel::Failure;
 use parking_lot::Mutex;
 
+use super::types::TypeMap;
 use super::{cost, scan};
 use crate::config::QueryLimits;
 use crate::errors::refusal;
@@ -30,6 +31,17 @@ pub(crate) enum Kind {
     Mutation,
     /// Watches.
     Subscription,
+}
+
+impl Kind {
+    /// The type of the operation's root.
+    pub(super) const fn root(self) -> &'static str {
+        match self {
+            Self::Query => "Query",
+            Self::Mutation => "Mutation",
+            Self::Subscription => "Subscription",
+        }
+    }
 }
 
 /// What is known of an operation before it is executed.
@@ -81,10 +93,10 @@ impl Prepared {
     }
 
     /// Counts the operation again where variables say how much it asks for.
-    pub(super) fn check_cost(&self, variables: &Variables, limits: &QueryLimits) -> Result<(), Box<ServerError>> {
+    pub(super) fn check_cost(&self, types: &TypeMap, variables: &Variables, limits: &QueryLimits) -> Result<(), Box<ServerError>> {
         let facts = self.facts();
         if facts.varies {
-            cost::measure(self.parsed(), self.operation(), facts.kind, Some(variables), limits).map_err(refuse)?;
+            cost::measure(types, self.parsed(), self.operation(), facts.kind, Some(variables), limits).map_err(refuse)?;
         }
         Ok(())
     }
@@ -104,11 +116,17 @@ struct Generations {
 
 impl Documents {
     /// The operation `name` of the document `text`, parsed and within the limits that don't depend on variables.
-    pub(super) fn get(&self, text: &str, name: Option<&str>, limits: &QueryLimits) -> Result<Prepared, Box<ServerError>> {
+    pub(super) fn get(
+        &self,
+        types: &TypeMap,
+        text: &str,
+        name: Option<&str>,
+        limits: &QueryLimits,
+    ) -> Result<Prepared, Box<ServerError>> {
         let document = match self.lookup(text) {
             Some(document) => document,
             None => {
-                let document = Arc::new(parse(text, limits)?);
+                let document = Arc::new(parse(types, text, limits)?);
                 if text.len() <= KEPT_BYTES {
                     self.keep(text.into(), Arc::clone(&document));
                 }
@@ -143,7 +161,7 @@ impl Generations {
     }
 }
 
-fn parse(text: &str, limits: &QueryLimits) -> Result<Document, Box<ServerError>> {
+fn parse(types: &TypeMap, text: &str, limits: &QueryLimits) -> Result<Document, Box<ServerError>> {
     scan::check(text, limits).map_err(refuse)?;
     let parsed = parse_query(text).map_err(|error| Box::new(ServerError::from(error)))?;
     let mut facts = Vec::new();
@@ -153,7 +171,7 @@ fn parse(text: &str, limits: &QueryLimits) -> Result<Document, Box<ServerError>>
             OperationType::Mutation => Kind::Mutation,
             OperationType::Subscription => Kind::Subscription,
         };
-        let cost = cost::measure(&parsed, &operation.node, kind, None, limits).map_err(refuse)?;
+        let cost = cost::measure(types, &parsed, &operation.node, kind, None, limits).map_err(refuse)?;
         let label = name.map_or_else(|| first_field(operation), Name::to_string);
         let operation = operation.node.clone();
         facts.push((name.cloned(), Facts { kind, spends: cost.spends, label, operation, varies: cost.varies }));

@@ -1,7 +1,7 @@
 //! Nulls where the specification wants them. The executor leaves a field that failed out of its object; a field
 //! that can't be null takes the nearest parent that can be with it.
 
-use async_graphql::parser::types::{BaseType, ExecutableDocument, Field, OperationType, Selection, SelectionSet, Type};
+use async_graphql::parser::types::{BaseType, ExecutableDocument, Field, Selection, SelectionSet, Type};
 use async_graphql::{Name, PathSegment, ServerError, Value};
 
 use super::document::Prepared;
@@ -10,11 +10,7 @@ use super::types::TypeMap;
 /// Settles every place where an error left a hole.
 pub(super) fn propagate(types: &TypeMap, prepared: &Prepared, data: &mut Value, errors: &[ServerError]) {
     let operation = prepared.operation();
-    let root = match operation.ty {
-        OperationType::Query => "Query",
-        OperationType::Mutation => "Mutation",
-        OperationType::Subscription => "Subscription",
-    };
+    let root = prepared.facts().kind.root();
     let root = Type { base: BaseType::Named(Name::new(root)), nullable: true };
     let walk = Walk { types, document: prepared.parsed() };
     for error in errors {

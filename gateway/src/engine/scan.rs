@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn tokens_are_counted_as_the_specification_does() {
         let text = "query Q($a: Int = 1) { f(a: $a) { g, h } } # end";
-        check(text, &limits(24)).unwrap();
-        assert!(check(text, &limits(23)).is_err());
+        check(text, &limits(23)).unwrap();
+        assert!(check(text, &limits(22)).is_err());
     }
 
     #[test]

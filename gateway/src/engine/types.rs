@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::Name;
 use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{Type, TypeKind, TypeSystemDefinition};
+use async_graphql::parser::types::{BaseType, Type, TypeKind, TypeSystemDefinition};
 
 /// An input field: its type, and whether it may be left out although the type isn't nullable.
 #[derive(Debug)]
@@ -54,6 +54,17 @@ impl TypeMap {
     /// The type of an object's field.
     pub(super) fn field(&self, object: &str, field: &str) -> Option<&Type> {
         self.objects.get(object)?.get(field)
+    }
+
+    /// The name of the type of an object's field, whatever lists and nulls are around it.
+    pub(super) fn named(&self, object: &str, field: &str) -> Option<&str> {
+        let mut base = &self.field(object, field)?.base;
+        loop {
+            match base {
+                BaseType::Named(name) => return Some(name.as_str()),
+                BaseType::List(element) => base = &element.base,
+            }
+        }
     }
 
     /// The fields of an input object.

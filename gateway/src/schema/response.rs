@@ -82,11 +82,11 @@ impl AgentResponse {
         self.0.agent.as_str()
     }
 
-    /// Text for people; empty when the agent gave none.
-    async fn content(&self, ctx: &Context<'_>) -> Result<String> {
+    /// Text for people.
+    async fn content(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         match self.0.output.as_ref().and_then(|output| output.content.as_ref()) {
-            Some(content) => Ok(Reach::of(ctx)?.text(&self.0.id.journal, content).await?.to_string()),
-            None => Ok(String::new()),
+            Some(content) => Ok(Some(Reach::of(ctx)?.text(&self.0.id.journal, content).await?.to_string())),
+            None => Ok(None),
         }
     }
 

@@ -1,0 +1,19 @@
+//! The gateway over a real socket, before a scripted supervisor.
+
+#![allow(clippy::disallowed_methods, reason = "tests spawn what they wait for")]
+
+mod client;
+mod connections;
+mod fake;
+mod fake_rows;
+mod http_errors;
+mod http_media;
+mod limits;
+mod mutations;
+mod queries;
+mod schema;
+mod subscriptions;
+mod third_party;
+mod tracing_context;
+mod websocket;
+mod websocket_closes;
