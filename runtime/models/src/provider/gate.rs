@@ -155,11 +155,11 @@ impl ProviderGate {
             if let Some(fault) = report.fault {
                 seen.last_error = Some(fault.message.clone());
                 if let Some(wait) = fault.retry_after {
-                    seen.held_until = Some(Instant::now() + wait);
+                    // A call that began before and ends well, or asks for less, takes nothing of it back.
+                    seen.held_until = seen.held_until.max(Some(Instant::now() + wait));
                 }
             } else {
                 seen.latency.add(report.took);
-                seen.held_until = None;
                 seen.ailing = false;
             }
             if let Some(first) = report.first_content {

@@ -159,3 +159,17 @@ async fn a_busy_provider_hands_over_to_the_next() {
     assert_eq!(second.result.unwrap().provider, "b");
     assert_eq!(second.took, Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_a_retry_after_does_not_end_it() {
+    let slow = streams(&[Act::Wait(2 * SECOND), Act::Say("slow"), Act::End(None)]);
+    let a = Scripted::new("a", vec![slow, refuses(FaultClass::Throttled)]);
+    *a.retry_after.lock() = Some(10 * SECOND);
+    let b = Scripted::new("b", vec![]);
+    let world = World::of(&[&a, &b]);
+    let (before, throttled) = tokio::join!(world.call(), world.call());
+    assert_eq!(before.result.unwrap().provider, "a");
+    assert_eq!(throttled.result.unwrap().provider, "b");
+    assert_eq!(world.call().await.result.unwrap().provider, "b");
+    assert_eq!(a.calls().len(), 2);
+}
