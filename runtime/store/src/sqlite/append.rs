@@ -1,7 +1,7 @@
 //! One append: the slot where absent, and the rows that change with it.
 
 use greenroom_kernel::{Append, Appended, JournalKey, JournalKind, NodeId, Slot, StoreError};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::rows::{SLOT, first_id, id_of, json, last_id, number, number_of, number_or_new, slot};
 use super::writer::Written;
@@ -120,10 +120,13 @@ impl Prepared {
         let Some(id) = id_of(no, self.seq) else {
             return Ok(self.gap(end(connection, no)?));
         };
+        // Two statements: one that reads the table it writes would go by a temporary one.
+        if self.seq > 0 && !exists(connection, id - 1)? {
+            return Ok(self.gap(end(connection, no)?));
+        }
         let stored = connection
             .prepare_cached(
-                "INSERT INTO slots (id, nonce, node, incarnation, at, entries)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?7 OR EXISTS (SELECT 1 FROM slots WHERE id = ?1 - 1)
+                "INSERT INTO slots (id, nonce, node, incarnation, at, entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT DO NOTHING",
             )?
             .execute(params![
@@ -132,14 +135,11 @@ impl Prepared {
                 self.node.as_str(),
                 self.incarnation,
                 self.at,
-                self.entries,
-                self.seq == 0,
+                self.entries
             ])?;
         if stored == 0 {
-            return Ok(match occupant(connection, id)? {
-                Some(slot) => Written::other(Appended::Collided(Box::new(slot)), 0),
-                None => self.gap(end(connection, no)?),
-            });
+            let occupant = Box::new(occupant(connection, id)?);
+            return Ok(Written::other(Appended::Collided(occupant), 0));
         }
         if let Some(session) = &self.session {
             put_session(connection, no, &self.key, session)?;
@@ -148,18 +148,7 @@ impl Prepared {
             put_task(connection, no, &self.key, task)?;
         }
         for message in &self.messages {
-            connection
-                .prepare_cached(
-                    "INSERT INTO messages (no, seq, place, at, message) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO UPDATE SET at = excluded.at, message = excluded.message",
-                )?
-                .execute(params![
-                    no,
-                    message.seq,
-                    message.place,
-                    message.at,
-                    message.message
-                ])?;
+            put_message(connection, no, message)?;
         }
         Ok(Written {
             answer: Ok(Appended::Stored),
@@ -197,21 +186,28 @@ fn end(connection: &Connection, no: i64) -> rusqlite::Result<u64> {
         })
 }
 
-fn occupant(connection: &Connection, id: i64) -> rusqlite::Result<Option<Slot>> {
+fn exists(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM slots WHERE id = ?1")?
+        .exists([id])
+}
+
+fn occupant(connection: &Connection, id: i64) -> rusqlite::Result<Slot> {
     connection
         .prepare_cached(&format!("SELECT {SLOT} FROM slots WHERE id = ?1"))?
         .query_row([id], slot)
-        .optional()
 }
 
-/// Writes a session's row. Nearly always only what no index covers changed: then no index is touched.
+// Below, a row is updated or inserted by the narrowest statement that fits. An `ON CONFLICT DO UPDATE` would
+// copy every page it touches aside first, and one that sets an indexed column touches that index.
+
 fn put_session(
     connection: &Connection,
     no: i64,
     key: &JournalKey,
     session: &Session,
 ) -> rusqlite::Result<()> {
-    let changed = connection
+    let unindexed = connection
         .prepare_cached(
             "UPDATE sessions SET title = ?2, row = ?3
              WHERE no = ?1 AND subject = ?4 AND created_at = ?5 AND deleted = ?6",
@@ -224,33 +220,46 @@ fn put_session(
             session.created_at,
             session.deleted
         ])?;
-    if changed == 0 {
-        connection
-            .prepare_cached(
-                "INSERT INTO sessions (no, tenant, id, subject, title, created_at, deleted, row)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT DO UPDATE SET subject = excluded.subject, title = excluded.title,
-                     created_at = excluded.created_at, deleted = excluded.deleted, row = excluded.row",
-            )?
-            .execute(params![
-                no,
-                key.tenant.as_str(),
-                session.id,
-                session.subject,
-                session.title,
-                session.created_at,
-                session.deleted,
-                session.row
-            ])?;
+    if unindexed > 0 {
+        return Ok(());
     }
-    Ok(())
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO sessions (no, tenant, id, subject, title, created_at, deleted, row)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            no,
+            key.tenant.as_str(),
+            session.id,
+            session.subject,
+            session.title,
+            session.created_at,
+            session.deleted,
+            session.row
+        ])?;
+    if inserted > 0 {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET subject = ?2, title = ?3, created_at = ?4, deleted = ?5, row = ?6 WHERE no = ?1",
+        )?
+        .execute(params![
+            no,
+            session.subject,
+            session.title,
+            session.created_at,
+            session.deleted,
+            session.row
+        ])
+        .map(drop)
 }
 
-/// Writes a task's row, touching as few indexes as what changed allows: a page touched is a page synced.
 fn put_task(connection: &Connection, no: i64, key: &JournalKey, task: &Task) -> rusqlite::Result<()> {
     let id = first_id(no) | i64::from(task.ordinal);
-    let fits = |mut statement: CachedStatement<'_>| {
-        statement.execute(params![
+    let changed = |mut statement: CachedStatement<'_>| {
+        let count = statement.execute(params![
             id,
             task.subject,
             task.own,
@@ -260,32 +269,24 @@ fn put_task(connection: &Connection, no: i64, key: &JournalKey, task: &Task) -> 
             task.due,
             task.updated_at,
             task.row
-        ])
+        ])?;
+        Ok::<_, rusqlite::Error>(count > 0)
     };
-    if !task.new {
-        let same_standing = connection.prepare_cached(
-            "UPDATE tasks SET updated_at = ?8, row = ?9
-             WHERE id = ?1 AND subject = ?2 AND own = ?3 AND parent IS ?4 AND created_at = ?5
-                 AND status = ?6 AND due IS ?7",
-        )?;
-        if fits(same_standing)? > 0 {
-            return Ok(());
-        }
-        let same_task = connection.prepare_cached(
-            "UPDATE tasks SET status = ?6, due = ?7, updated_at = ?8, row = ?9
-             WHERE id = ?1 AND subject = ?2 AND own = ?3 AND parent IS ?4 AND created_at = ?5",
-        )?;
-        if fits(same_task)? > 0 {
-            return Ok(());
-        }
+    let same_standing = "UPDATE tasks SET updated_at = ?8, row = ?9
+         WHERE id = ?1 AND subject = ?2 AND own = ?3 AND parent IS ?4 AND created_at = ?5
+             AND status = ?6 AND due IS ?7";
+    let same_task = "UPDATE tasks SET status = ?6, due = ?7, updated_at = ?8, row = ?9
+         WHERE id = ?1 AND subject = ?2 AND own = ?3 AND parent IS ?4 AND created_at = ?5";
+    if !task.new
+        && (changed(connection.prepare_cached(same_standing)?)?
+            || changed(connection.prepare_cached(same_task)?)?)
+    {
+        return Ok(());
     }
-    connection
+    let inserted = connection
         .prepare_cached(
             "INSERT INTO tasks (id, tenant, journal, subject, own, status, parent, created_at, updated_at, due, row)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT DO UPDATE SET subject = excluded.subject, own = excluded.own, status = excluded.status,
-                 parent = excluded.parent, created_at = excluded.created_at, updated_at = excluded.updated_at,
-                 due = excluded.due, row = excluded.row",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             id,
@@ -299,6 +300,30 @@ fn put_task(connection: &Connection, no: i64, key: &JournalKey, task: &Task) -> 
             task.updated_at,
             task.due,
             task.row
-        ])
-        .map(drop)
+        ])?;
+    if inserted == 0 {
+        let all =
+            "UPDATE tasks SET subject = ?2, own = ?3, parent = ?4, created_at = ?5, status = ?6, due = ?7,
+             updated_at = ?8, row = ?9 WHERE id = ?1";
+        changed(connection.prepare_cached(all)?)?;
+    }
+    Ok(())
+}
+
+fn put_message(connection: &Connection, no: i64, message: &Message) -> rusqlite::Result<()> {
+    let columns = params![no, message.seq, message.place, message.at, message.message];
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO messages (no, seq, place, at, message) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(columns)?;
+    if inserted == 0 {
+        connection
+            .prepare_cached(
+                "UPDATE messages SET at = ?4, message = ?5 WHERE no = ?1 AND seq = ?2 AND place = ?3",
+            )?
+            .execute(columns)?;
+    }
+    Ok(())
 }

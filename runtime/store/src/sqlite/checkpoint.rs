@@ -11,8 +11,12 @@ use rusqlite::{Connection, ErrorCode};
 use super::error::is_fatal;
 use super::options::FatalHook;
 
-/// Beyond this many times the ordinary length, the log is begun anew even though writers never pause.
-const RESTART_FACTOR: u64 = 8;
+/// Beyond this many times the ordinary length, the log is begun anew even though writers never pause. A log that
+/// is written over is synced faster than one that grows, so this is small.
+const RESTART_FACTOR: u64 = 2;
+
+/// How often to copy what was written during the last copy, before the writer is made to wait for the rest.
+const PASSES: usize = 4;
 
 /// The writer's side: tells when enough was written.
 pub(super) struct CheckpointSignal {
@@ -75,11 +79,17 @@ impl Checkpointer {
     }
 
     fn checkpoint(&self) -> rusqlite::Result<()> {
-        let log = self.pragma("PRAGMA wal_checkpoint(PASSIVE)")?;
-        if log > self.every.saturating_mul(RESTART_FACTOR) {
+        let mut log = Log::default();
+        for _ in 0..PASSES {
+            log = self.pragma("PRAGMA wal_checkpoint(PASSIVE)")?;
+            if log.pages.saturating_sub(log.copied) <= self.every / 16 {
+                break;
+            }
+        }
+        if log.pages > self.every.saturating_mul(RESTART_FACTOR) {
             // Nearly everything is copied by now, so the writer's turn is short.
             let _turn = self.writing.lock();
-            match self.pragma("PRAGMA wal_checkpoint(TRUNCATE)") {
+            match self.pragma("PRAGMA wal_checkpoint(RESTART)") {
                 // Somebody reads the log: another time.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
                 other => return other.map(drop),
@@ -88,10 +98,21 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// Runs a checkpoint; returns how many pages the log holds.
-    fn pragma(&self, sql: &str) -> rusqlite::Result<u64> {
-        self.connection
-            .query_row(sql, [], |row| row.get::<_, i64>(1))
-            .map(|pages| u64::try_from(pages).unwrap_or(0))
+    fn pragma(&self, sql: &str) -> rusqlite::Result<Log> {
+        let count = |pages: i64| u64::try_from(pages).unwrap_or(0);
+        self.connection.query_row(sql, [], |row| {
+            Ok(Log {
+                pages: count(row.get(1)?),
+                copied: count(row.get(2)?),
+            })
+        })
     }
+}
+
+/// The write-ahead log as a checkpoint left it.
+#[derive(Default)]
+struct Log {
+    pages: u64,
+    /// How many of them are in the file too.
+    copied: u64,
 }
