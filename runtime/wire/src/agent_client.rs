@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, ErrorCode, Failure, FromAgent, RunStart,
-    ToAgent,
+    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, Failure, FromAgent, RunStart, ToAgent,
 };
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::agent_service_client::AgentServiceClient;
@@ -186,7 +185,7 @@ impl Stream for Inbound {
         }
         let item = match ready!(self.frames.poll_next_unpin(cx)) {
             Some(Ok(frame)) => decode_from_agent(frame).map_err(|malformed| malformed.by_agent()),
-            Some(Err(status)) => Err(lost(failure_from_status(&status, &self.address))),
+            Some(Err(status)) => Err(failure_from_status(&status, &self.address)),
             None => {
                 self.end();
                 return Poll::Ready(None);
@@ -212,14 +211,5 @@ impl Inbound {
 impl Drop for Inbound {
     fn drop(&mut self) {
         self.queue.close();
-    }
-}
-
-/// A host that ends a stream as cancelled (its handler was dropped) is gone as far as this run goes: nobody on this
-/// side cancelled it.
-fn lost(failure: Failure) -> Failure {
-    match failure.code {
-        ErrorCode::Cancelled => Failure::unavailable(failure.message),
-        _ => failure,
     }
 }

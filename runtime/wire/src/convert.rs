@@ -3,9 +3,15 @@
 
 mod agent;
 mod common;
+pub(crate) mod events;
+pub(crate) mod observe;
+pub(crate) mod requests;
+pub(crate) mod rows;
 
 pub use agent::{
     decode_from_agent, decode_start, decode_to_agent, encode_from_agent, encode_start, encode_to_agent,
 };
 pub use common::{decode_card, encode_card};
-pub(crate) use common::{decode_failure, encode_failure};
+pub(crate) use common::{
+    decode_failure, decode_principal, encode_failure, encode_principal, list, parsed, parsed_if,
+};

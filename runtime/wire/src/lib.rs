@@ -11,6 +11,7 @@ mod malformed;
 mod queue;
 mod server;
 mod status;
+mod supervisor;
 mod trace;
 
 pub use agent_client::GrpcAgent;
@@ -23,6 +24,7 @@ pub use malformed::Malformed;
 pub use queue::{Closed, FrameQueue};
 pub use server::{GrpcServer, ServeError, ServingState};
 pub use status::{failure_from_status, status_from_failure};
+pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service};
 pub use trace::{continue_trace, inject_trace};
 
 /// No message is larger than this, in bytes: large payloads are stored, not sent.

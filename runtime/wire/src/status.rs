@@ -60,7 +60,9 @@ pub fn failure_from_status(status: &Status, peer: &str) -> Failure {
         return Failure::unavailable(message);
     }
     match status.code() {
-        Code::Cancelled => Failure::new(ErrorCode::Cancelled, message),
+        // Whoever waits for an answer has not cancelled the call: the other side dropped it, at a deadline or its
+        // own end.
+        Code::Cancelled => Failure::unavailable(message),
         Code::InvalidArgument | Code::OutOfRange => Failure::bad_input(message),
         Code::DeadlineExceeded => Failure::new(ErrorCode::DeadlineExceeded, message).retryable(),
         Code::NotFound => Failure::new(ErrorCode::NotFound, message),
@@ -146,6 +148,7 @@ mod tests {
     fn a_foreign_status_keeps_its_meaning_and_names_the_peer() {
         let cases = [
             (Code::Unavailable, ErrorCode::Unavailable, true),
+            (Code::Cancelled, ErrorCode::Unavailable, true),
             (Code::ResourceExhausted, ErrorCode::ResourceExhausted, true),
             (Code::DeadlineExceeded, ErrorCode::DeadlineExceeded, true),
             (Code::InvalidArgument, ErrorCode::BadUserInput, false),

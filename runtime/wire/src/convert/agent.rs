@@ -13,8 +13,8 @@ use greenroom_proto::v1::run_request::Frame as ToFrame;
 use greenroom_proto::v1::run_response::Frame as FromFrame;
 
 use super::common::{
-    decode_effect, decode_failure, decode_kind, decode_principal, decode_role, encode_effect, encode_failure,
-    encode_kind, encode_principal, encode_role,
+    checked_json, decode_effect, decode_failure, decode_kind, decode_principal, decode_role, encode_effect,
+    encode_failure, encode_kind, encode_principal, encode_role,
 };
 use crate::Malformed;
 
@@ -189,13 +189,6 @@ fn to_frame(frame: ToFrame) -> pb::RunRequest {
 
 fn decode_path(text: &str, field: &'static str) -> Result<StepPath, Malformed> {
     StepPath::parse(text).map_err(|e| Malformed::new(field, e))
-}
-
-fn checked_json(text: String, field: &'static str) -> Result<String, Malformed> {
-    match serde_json::from_str::<&serde_json::value::RawValue>(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Malformed::new(field, error)),
-    }
 }
 
 #[cfg(test)]

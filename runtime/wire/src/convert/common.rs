@@ -42,6 +42,7 @@ paired!(encode_kind, decode_kind, StepKind, pb::StepKind, {
 paired!(encode_effect, decode_effect, Effect, pb::Effect, {
     ReadOnly <=> ReadOnly, Idempotent <=> Idempotent, NonIdempotent <=> NonIdempotent,
 });
+pub(crate) use paired;
 
 pub(crate) fn encode_failure(failure: Failure) -> pb::ErrorInfo {
     pb::ErrorInfo {
@@ -112,4 +113,53 @@ pub fn decode_card(card: pb::AgentCard) -> Result<AgentCard, Malformed> {
 pub(crate) fn decode_json(text: Option<String>, field: &'static str) -> Result<Option<Value>, Malformed> {
     text.map(|text| serde_json::from_str(&text).map_err(|e| Malformed::new(field, e)))
         .transpose()
+}
+
+/// A field that must be there.
+pub(crate) fn need<T>(value: Option<T>, field: &'static str) -> Result<T, Malformed> {
+    value.ok_or(Malformed::absent(field))
+}
+
+/// A value that has a type of its own, from its text.
+pub(crate) fn parsed<T, E: ToString>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+    text: &str,
+    field: &'static str,
+) -> Result<T, Malformed> {
+    parse(text).map_err(|error| Malformed::new(field, error.to_string()))
+}
+
+/// The same of a text that may be absent.
+pub(crate) fn parsed_if<T, E: ToString>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+    text: Option<String>,
+    field: &'static str,
+) -> Result<Option<T>, Malformed> {
+    text.map(|text| parsed(parse, &text, field)).transpose()
+}
+
+pub(crate) fn list<A, B>(
+    values: Vec<A>,
+    decode: impl Fn(A) -> Result<B, Malformed>,
+) -> Result<Vec<B>, Malformed> {
+    values.into_iter().map(decode).collect()
+}
+
+pub(crate) fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text that must be JSON, unread.
+pub(crate) fn checked_json(text: String, field: &'static str) -> Result<String, Malformed> {
+    match serde_json::from_str::<&serde_json::value::RawValue>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Malformed::new(field, error)),
+    }
+}
+
+pub(crate) fn checked_json_if(
+    text: Option<String>,
+    field: &'static str,
+) -> Result<Option<String>, Malformed> {
+    text.map(|text| checked_json(text, field)).transpose()
 }
