@@ -31,6 +31,8 @@ pub(super) struct Reader {
     attempts: BTreeMap<u32, u32>,
     shown: Option<Shown>,
     hints: u64,
+    /// The hub may not know all: the store is asked.
+    doubt: bool,
     over: bool,
 }
 
@@ -61,6 +63,7 @@ impl Reader {
             attempts: BTreeMap::new(),
             shown: None,
             hints,
+            doubt: true,
             over: false,
         }
     }
@@ -81,15 +84,18 @@ impl Reader {
                 self.read_live();
             }
             if self.ready.is_empty() && !self.over {
-                let _ = tokio::time::timeout(LOOK_AGAIN, self.changes.changed()).await;
+                let told = tokio::time::timeout(LOOK_AGAIN, self.changes.changed()).await;
+                self.doubt = told.is_err();
             }
         }
     }
 
     async fn read_slots(&mut self) -> Result<(), Failure> {
         let slots = match self.hub.recent_from(self.at.seq) {
-            Some(slots) if !slots.is_empty() => slots,
+            // Told of a change, the hub knows the newest slots: no slot there is no slot at all.
+            Some(slots) if !slots.is_empty() || !self.doubt => slots,
             _ => {
+                self.doubt = false;
                 let read = self.shared.store.read(&self.key, self.at.seq, PAGE).await;
                 read.map_err(|error| Failure::from(&error))?
                     .into_iter()
