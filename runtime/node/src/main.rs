@@ -1,1 +1,36 @@
-fn main() {}
+//! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
+//! 1 failed, 2 misused).
+
+mod cli;
+mod config;
+mod dev;
+mod failed;
+mod operator;
+mod output;
+mod ports;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use failed::Failed;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => failed.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failed> {
+    let config = cli.config;
+    match cli.command {
+        Command::Dev(args) => dev::run(config, args),
+        Command::Schema => output::text(&greenroom_gateway::sdl()),
+        _ => Err(Failed::because("not in this version")),
+    }
+}

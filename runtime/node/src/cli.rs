@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER: &str = "Exit status: 0 done, 1 failed, 2 misused.";
+
+/// Runs AI agents under supervision: durable chats and tasks, on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "greenroom", version, after_help = AFTER, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The configuration file [default: ./greenroom.toml if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process: no key, no service, no configuration needed.
+    #[command(after_help = "Examples:\n  greenroom dev\n  greenroom dev --agent http://127.0.0.1:7071\n  \
+        OPENAI_API_KEY=sk-… greenroom dev --listen 127.0.0.1:9000 --store ./try.sqlite\n\n\
+        Ctrl-C or SIGTERM: finishes or parks what runs, within 10 s. A second Ctrl-C ends at once; nothing that was \
+        accepted is lost either way.")]
+    Dev(DevArgs),
+    /// Chat in the terminal with a running gateway.
+    #[command(after_help = "Examples:\n  greenroom chat\n  greenroom chat --session 01JD…   (goes on where it was)\n  \
+        greenroom chat --once \"What is a green room?\"\n  greenroom chat --once hello --json | jq -r .content")]
+    Chat(ChatArgs),
+    /// Look at tasks and settle them by hand.
+    #[command(after_help = "Examples:\n  greenroom tasks list --status FAILED\n  greenroom tasks show 01JD….0\n  \
+        greenroom tasks settle 01JD….0 3 --done '{\"receipt\": 17}'\n\n\
+        Talks to the process that has the store open; without one it opens the store itself.")]
+    Tasks(TasksArgs),
+    /// Check or show the configuration.
+    #[command(after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway")]
+    Config(ConfigArgs),
+    /// Say what is wrong with this installation and how to mend it.
+    #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
+    Doctor(DoctorArgs),
+    /// Bring the store to this binary's schema.
+    #[command(after_help = "Example:\n  greenroom migrate --store ./greenroom.sqlite\n\n\
+        `greenroom dev` does it by itself; a process killed on the way loses nothing: run it again.")]
+    Migrate(MigrateArgs),
+    /// Print the GraphQL schema.
+    #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
+    Schema,
+    /// Exit 0 if a gateway answers: for containers.
+    #[command(after_help = "Example:\n  greenroom healthcheck --url http://127.0.0.1:8080")]
+    Healthcheck(HealthcheckArgs),
+}
+
+#[derive(Debug, Args, Default)]
+pub(crate) struct DevArgs {
+    /// Where the gateway listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Joins an agent host in any language and follows its restarts; may be repeated.
+    #[arg(long = "agent", value_name = "URL")]
+    pub(crate) agents: Vec<String>,
+    /// Allows listening where other machines can reach it: whoever can connect may do everything.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Writes the bound addresses there as JSON once it serves; removed at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Which gateway.
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArgs {
+    /// The gateway.
+    #[arg(long, value_name = "URL", env = "GREENROOM_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// Goes on with this session.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// The agent to chat with [default: the gateway's].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// The model: a route, `provider/model`, or a model's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Sends this, prints the answer and ends.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) once: Option<String>,
+    /// Prints each answer as one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TasksArgs {
+    /// The store's file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: TasksCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TasksCommand {
+    /// Tasks, the newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long, value_name = "STATUS", ignore_case = true)]
+        status: Option<Status>,
+        /// Only those of this session.
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+        /// At most this many, 1 to 100.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// Goes on behind this page token.
+        #[arg(long, value_name = "TOKEN")]
+        after: Option<String>,
+    },
+    /// One task with its steps.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// End a task as failed.
+    Kill {
+        /// Its id.
+        id: String,
+    },
+    /// Accept a failed task once more, as a new task linked to it.
+    Retry {
+        /// Its id.
+        id: String,
+    },
+    /// Say what became of a step whose outcome is unknown.
+    Settle {
+        /// The task's id.
+        id: String,
+        /// The step's number, as `show` prints it.
+        step: u32,
+        /// It was done, with this result (JSON) or none.
+        #[arg(long, value_name = "JSON", num_args = 0..=1, default_missing_value = "null",
+              conflicts_with = "not_done", required_unless_present = "not_done")]
+        done: Option<String>,
+        /// It was not done: it may be run.
+        #[arg(long)]
+        not_done: bool,
+        /// Why, for the record.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+}
+
+/// A task's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "the names say it, and are shown as they are")]
+pub(crate) enum Status {
+    Accepted,
+    Running,
+    Waiting,
+    Completed,
+    Failed,
+    Cancelled,
+    OutcomeUnknown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether the configuration can be used.
+    Check {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print everything that is set, with its defaults and without secrets.
+    Show {
+        /// Prints JSON instead of TOML.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthcheckArgs {
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// How long it may take, in milliseconds.
+    #[arg(long, value_name = "MS", default_value = "3000", value_parser = millis)]
+    pub(crate) timeout: Duration,
+}
+
+fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests;

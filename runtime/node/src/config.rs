@@ -1,0 +1,214 @@
+//! Configuration: `greenroom.toml`, then `GREENROOM__SECTION__KEY`, then flags; checked whole before anything starts.
+
+mod error;
+mod load;
+mod mistake;
+mod paths;
+mod raw;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use greenroom_agent_assistant::Assistant;
+use greenroom_gateway::{GatewayConfig, QueryLimits};
+use greenroom_kernel::Limits;
+use greenroom_models::{Deadlines, RouteTarget};
+use greenroom_orchestrator::OrchestratorConfig;
+
+pub(crate) use error::ConfigError;
+pub(crate) use load::{Flags, Loaded, Sources, load};
+pub(crate) use paths::{cache_folder, default_store};
+pub(crate) use raw::{RawLocal, RawLog, RawLogFormat, RawProvider};
+
+use raw::{Raw, RawModels};
+
+/// Everything an operator can set, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) gateway: GatewayConfig,
+    pub(crate) gateway_listen: SocketAddr,
+    pub(crate) agent_listen: SocketAddr,
+    pub(crate) agent_hosts: Vec<String>,
+    pub(crate) operator_listen: SocketAddr,
+    pub(crate) store_path: PathBuf,
+    pub(crate) tasks: OrchestratorConfig,
+    pub(crate) models: ModelPolicy,
+    pub(crate) providers: Vec<(String, RawProvider)>,
+    pub(crate) local: RawLocal,
+    pub(crate) assistant: Assistant,
+    pub(crate) log: RawLog,
+    pub(crate) sample_ratio: f64,
+}
+
+/// How model calls are bounded and routed, whoever provides them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelPolicy {
+    pub(crate) deadlines: Deadlines,
+    pub(crate) tries: u32,
+    pub(crate) routes: Vec<(String, Vec<RouteTarget>)>,
+}
+
+impl Config {
+    /// Checks what was written.
+    fn of(raw: &Raw) -> Result<Self, ConfigError> {
+        let gateway_listen = address("gateway.listen", &raw.gateway.listen)?;
+        address("supervisor.listen", &raw.supervisor.listen)?;
+        positive("gateway.max_connections", raw.gateway.max_connections as u64)?;
+        positive("tasks.max_steps", raw.tasks.max_steps.into())?;
+        positive("tasks.silence_ms", raw.tasks.silence_ms)?;
+        positive("tasks.snapshot_every", raw.tasks.snapshot_every)?;
+        positive("models.tries", raw.models.tries.into())?;
+        if !(0.0..=1.0).contains(&raw.trace.sample_ratio) {
+            return Err(ConfigError::value("trace.sample_ratio", "it must lie between 0 and 1"));
+        }
+        for url in &raw.agent.join {
+            agent_url(url)?;
+        }
+        Ok(Self {
+            gateway: gateway(raw, gateway_listen),
+            gateway_listen,
+            agent_listen: address("agent.listen", &raw.agent.listen)?,
+            agent_hosts: raw.agent.join.clone(),
+            operator_listen: address("operator.listen", &raw.operator.listen)?,
+            store_path: match &raw.store.path {
+                Some(path) if path.as_os_str().is_empty() => {
+                    return Err(ConfigError::value("store.path", "it is empty"));
+                }
+                Some(path) => path.clone(),
+                None => default_store().ok_or(ConfigError::NoDataFolder)?,
+            },
+            tasks: tasks(raw),
+            models: models(&raw.models)?,
+            providers: providers(raw)?,
+            local: raw.local.clone(),
+            assistant: Assistant {
+                system_prompt: raw.assistant.system_prompt.clone(),
+                context_tokens: raw.assistant.context_tokens,
+                answer_tokens: raw.assistant.answer_tokens,
+            },
+            log: raw.log.clone(),
+            sample_ratio: raw.trace.sample_ratio,
+        })
+    }
+}
+
+fn gateway(raw: &Raw, listen: SocketAddr) -> GatewayConfig {
+    let (set, ours) = (&raw.gateway, GatewayConfig::default());
+    GatewayConfig {
+        loopback_only: listen.ip().is_loopback(),
+        introspection: set.introspection,
+        graphiql: set.graphiql,
+        query: QueryLimits {
+            depth: set.query_depth,
+            complexity: set.query_complexity,
+            aliases: set.query_aliases,
+            batch: set.query_batch,
+            ..ours.query
+        },
+        max_connections: set.max_connections,
+        max_body_bytes: set.max_body_bytes,
+        max_header_bytes: set.max_header_bytes,
+        header_timeout: Duration::from_millis(set.header_timeout_ms),
+        body_timeout: Duration::from_millis(set.body_timeout_ms),
+        request_timeout: Duration::from_millis(set.request_timeout_ms),
+        default_wait: Duration::from_millis(set.default_wait_ms),
+        max_wait: Duration::from_millis(set.max_wait_ms),
+        ..ours
+    }
+}
+
+fn tasks(raw: &Raw) -> OrchestratorConfig {
+    let set = &raw.tasks;
+    OrchestratorConfig {
+        default_agent: set.default_agent.clone(),
+        limits: Limits {
+            steps: set.max_steps,
+            tokens: set.max_tokens,
+            cost_usd: set.max_cost_usd,
+            time_ms: set.max_time_ms,
+            depth: set.max_depth,
+        },
+        silence_ms: set.silence_ms,
+        instance_wait_ms: set.instance_wait_ms,
+        idle_ms: set.idle_ms,
+        scan_ms: set.scan_ms,
+        snapshot_every: set.snapshot_every,
+        live_journals: set.live_journals,
+        ..OrchestratorConfig::default()
+    }
+}
+
+fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
+    let target = |text: &String| {
+        let (provider, model) = match text.split_once('/') {
+            Some((provider, model)) => (provider, Some(model.to_owned())),
+            None => (text.as_str(), None),
+        };
+        RouteTarget { provider: provider.to_owned(), model }
+    };
+    let mut routes = Vec::new();
+    for (name, targets) in &raw.routes {
+        if targets.is_empty() {
+            return Err(ConfigError::value(&format!("models.routes.{name}"), "it has no targets"));
+        }
+        routes.push((name.clone(), targets.iter().map(target).collect()));
+    }
+    Ok(ModelPolicy {
+        deadlines: Deadlines {
+            connect: Duration::from_millis(raw.connect_ms),
+            first_token: Duration::from_millis(raw.first_token_ms),
+            between_tokens: Duration::from_millis(raw.between_tokens_ms),
+            total: Duration::from_millis(raw.total_ms),
+        },
+        tries: raw.tries,
+        routes,
+    })
+}
+
+fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
+    for (name, provider) in &raw.providers {
+        let key = format!("providers.{name}");
+        if name == "local" {
+            return Err(ConfigError::value(&key, "`local` is the model in this process: see [local]"));
+        }
+        if provider.api_key.is_some() && provider.api_key_env.is_some() {
+            return Err(ConfigError::value(&key, "it has both api_key and api_key_env: keep one"));
+        }
+        if provider.concurrency == Some(0) {
+            return Err(ConfigError::value(&format!("{key}.concurrency"), "it must be at least 1"));
+        }
+    }
+    Ok(raw.providers.clone().into_iter().collect())
+}
+
+/// An `address:port`; `localhost` is this machine.
+fn address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numeric.as_deref().unwrap_or(text).parse().map_err(|_| {
+        let why = format!("`{text}` is no address:port such as 127.0.0.1:8080 or [::1]:8080");
+        ConfigError::value(key, &why)
+    })
+}
+
+fn agent_url(url: &str) -> Result<(), ConfigError> {
+    let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let port = rest.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(_)) if !rest.contains("://") => Ok(()),
+        _ => {
+            let why = format!("`{url}` is no agent host's URL such as http://127.0.0.1:7071");
+            Err(ConfigError::value("agent.join", &why))
+        }
+    }
+}
+
+fn positive(key: &str, value: u64) -> Result<(), ConfigError> {
+    if value == 0 {
+        return Err(ConfigError::value(key, "it must be at least 1"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

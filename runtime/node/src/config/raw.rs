@@ -1,0 +1,292 @@
+//! The configuration as people write it: text and numbers, with every default filled in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use greenroom_agent_assistant::Assistant;
+use greenroom_gateway::GatewayConfig;
+use greenroom_kernel::AgentName;
+use greenroom_models::Deadlines;
+use greenroom_orchestrator::OrchestratorConfig;
+use serde::{Deserialize, Serialize};
+
+/// `greenroom.toml`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Raw {
+    pub(crate) gateway: RawGateway,
+    pub(crate) supervisor: RawSupervisor,
+    pub(crate) agent: RawAgent,
+    pub(crate) operator: RawOperator,
+    pub(crate) store: RawStore,
+    pub(crate) tasks: RawTasks,
+    pub(crate) models: RawModels,
+    pub(crate) local: RawLocal,
+    pub(crate) assistant: RawAssistant,
+    pub(crate) log: RawLog,
+    pub(crate) trace: RawTrace,
+    pub(crate) providers: BTreeMap<String, RawProvider>,
+}
+
+/// `[gateway]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawGateway {
+    pub(crate) listen: String,
+    pub(crate) introspection: bool,
+    pub(crate) graphiql: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_header_bytes: usize,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) request_timeout_ms: u64,
+    pub(crate) default_wait_ms: u64,
+    pub(crate) max_wait_ms: u64,
+    pub(crate) query_depth: usize,
+    pub(crate) query_complexity: usize,
+    pub(crate) query_aliases: usize,
+    pub(crate) query_batch: usize,
+}
+
+impl Default for RawGateway {
+    fn default() -> Self {
+        let ours = GatewayConfig::default();
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            introspection: ours.introspection,
+            graphiql: ours.graphiql,
+            max_connections: ours.max_connections,
+            max_body_bytes: ours.max_body_bytes,
+            max_header_bytes: ours.max_header_bytes,
+            header_timeout_ms: millis(ours.header_timeout),
+            body_timeout_ms: millis(ours.body_timeout),
+            request_timeout_ms: millis(ours.request_timeout),
+            default_wait_ms: millis(ours.default_wait),
+            max_wait_ms: millis(ours.max_wait),
+            query_depth: ours.query.depth,
+            query_complexity: ours.query.complexity,
+            query_aliases: ours.query.aliases,
+            query_batch: ours.query.batch,
+        }
+    }
+}
+
+/// `[supervisor]`: where a supervisor of its own process listens. `dev` has the supervisor in its own process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawSupervisor {
+    pub(crate) listen: String,
+}
+
+impl Default for RawSupervisor {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7070".to_owned() }
+    }
+}
+
+/// `[agent]`: where the agents of this process listen, and which other hosts are joined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawAgent {
+    /// Any free port: 7071 is left to agent hosts of their own.
+    pub(crate) listen: String,
+    pub(crate) join: Vec<String>,
+}
+
+impl Default for RawAgent {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:0".to_owned(), join: Vec::new() }
+    }
+}
+
+/// `[operator]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawOperator {
+    pub(crate) listen: String,
+}
+
+impl Default for RawOperator {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9464".to_owned() }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawStore {
+    /// None: the platform's data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// `[tasks]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawTasks {
+    pub(crate) default_agent: AgentName,
+    pub(crate) max_steps: u32,
+    pub(crate) max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_cost_usd: Option<f64>,
+    pub(crate) max_time_ms: u64,
+    pub(crate) max_depth: u32,
+    pub(crate) silence_ms: u64,
+    pub(crate) instance_wait_ms: u64,
+    pub(crate) idle_ms: u64,
+    pub(crate) scan_ms: u64,
+    pub(crate) snapshot_every: u64,
+    pub(crate) live_journals: usize,
+}
+
+impl Default for RawTasks {
+    fn default() -> Self {
+        let ours = OrchestratorConfig::default();
+        Self {
+            default_agent: ours.default_agent,
+            max_steps: ours.limits.steps,
+            max_tokens: ours.limits.tokens,
+            max_cost_usd: ours.limits.cost_usd,
+            max_time_ms: ours.limits.time_ms,
+            max_depth: ours.limits.depth,
+            silence_ms: ours.silence_ms,
+            instance_wait_ms: ours.instance_wait_ms,
+            idle_ms: ours.idle_ms,
+            scan_ms: ours.scan_ms,
+            snapshot_every: ours.snapshot_every,
+            live_journals: ours.live_journals,
+        }
+    }
+}
+
+/// `[models]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawModels {
+    pub(crate) connect_ms: u64,
+    pub(crate) first_token_ms: u64,
+    pub(crate) between_tokens_ms: u64,
+    pub(crate) total_ms: u64,
+    /// Every try of one call at every target.
+    pub(crate) tries: u32,
+    /// Logical names and their targets, `provider` or `provider/model`, in order.
+    pub(crate) routes: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for RawModels {
+    fn default() -> Self {
+        let ours = Deadlines::default();
+        Self {
+            connect_ms: millis(ours.connect),
+            first_token_ms: millis(ours.first_token),
+            between_tokens_ms: millis(ours.between_tokens),
+            total_ms: millis(ours.total),
+            tries: 4,
+            routes: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[local]`: the small model in this process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawLocal {
+    /// None: only when no other provider is found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_folder: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offline: Option<bool>,
+}
+
+/// `[assistant]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawAssistant {
+    pub(crate) system_prompt: String,
+    pub(crate) context_tokens: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answer_tokens: Option<u32>,
+}
+
+impl Default for RawAssistant {
+    fn default() -> Self {
+        let Assistant { system_prompt, context_tokens, answer_tokens, .. } = Assistant::default();
+        Self { system_prompt, context_tokens, answer_tokens }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawLog {
+    /// None: `RUST_LOG`, else a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) filter: Option<String>,
+    pub(crate) format: RawLogFormat,
+    pub(crate) content: bool,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawLogFormat {
+    #[default]
+    Auto,
+    Json,
+    Human,
+}
+
+/// `[trace]`: what the `OTEL_*` variables don't say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawTrace {
+    pub(crate) sample_ratio: f64,
+}
+
+impl Default for RawTrace {
+    fn default() -> Self {
+        Self { sample_ratio: 1.0 }
+    }
+}
+
+/// `[providers.NAME]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawProvider {
+    pub(crate) kind: RawProviderKind,
+    /// None: OpenAI's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<String>,
+    /// The environment variable that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key_env: Option<String>,
+    /// The default first; none: what the server lists.
+    pub(crate) models: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) concurrency: Option<u32>,
+}
+
+/// A wire family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawProviderKind {
+    /// The OpenAI Chat Completions wire, at any base URL.
+    #[default]
+    OpenAi,
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

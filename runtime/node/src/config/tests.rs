@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+struct World {
+    folder: tempfile::TempDir,
+    sources: Sources,
+}
+
+fn world(file: &str, variables: &[(&str, &str)]) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("greenroom.toml"), file).unwrap();
+    let mut all: BTreeMap<String, String> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    all.entry("GREENROOM__STORE__PATH".to_owned()).or_insert_with(|| "s.sqlite".to_owned());
+    let sources = Sources { folder: folder.path().to_owned(), variables: all, ..Sources::default() };
+    World { folder, sources }
+}
+
+fn mistake(file: &str, variables: &[(&str, &str)]) -> String {
+    let world = world(file, variables);
+    let said = load(&world.sources).unwrap_err().to_string();
+    said.replace(&format!("{}/", world.folder.path().display()), "")
+}
+
+#[test]
+fn nothing_written_is_a_working_configuration() {
+    let config = load(&world("", &[]).sources).unwrap().config;
+    assert_eq!(config.gateway_listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.operator_listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.gateway, GatewayConfig::default());
+    assert_eq!(config.tasks, OrchestratorConfig::default());
+    assert_eq!(config.assistant, Assistant::default());
+    assert!(config.providers.is_empty());
+}
+
+#[test]
+fn flags_lie_over_the_environment_and_that_over_the_file() {
+    let file = "[gateway]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n[operator]\nlisten = \"127.0.0.1:2\"\n";
+    let variables = [("GREENROOM__GATEWAY__LISTEN", "127.0.0.1:3"), ("GREENROOM__OPERATOR__LISTEN", "localhost:4")];
+    let mut world = world(file, &variables);
+    world.sources.flags.listen = Some("127.0.0.1:5".to_owned());
+    let config = load(&world.sources).unwrap().config;
+    assert_eq!(config.gateway_listen.to_string(), "127.0.0.1:5");
+    assert_eq!(config.operator_listen.to_string(), "127.0.0.1:4");
+    assert_eq!(config.gateway.max_connections, 7);
+}
+
+#[test]
+fn the_environment_reaches_every_kind_of_value() {
+    let variables = [
+        ("GREENROOM__STORE__PATH", "007"),
+        ("GREENROOM__TASKS__MAX_COST_USD", "1.5"),
+        ("GREENROOM__GATEWAY__GRAPHIQL", "false"),
+        ("GREENROOM__AGENT__JOIN", "[\"http://127.0.0.1:7071\"]"),
+        ("GREENROOM__PROVIDERS__ACME__BASE_URL", "http://127.0.0.1:9/v1"),
+        ("GREENROOM__PROVIDERS__ACME__API_KEY", "123"),
+        ("GREENROOM_MODEL_PATH", "/models/m.gguf"),
+    ];
+    let config = load(&world("", &variables).sources).unwrap().config;
+    assert_eq!(config.store_path, PathBuf::from("007"));
+    assert_eq!(config.tasks.limits.cost_usd, Some(1.5));
+    assert!(!config.gateway.graphiql);
+    assert_eq!(config.agent_hosts, ["http://127.0.0.1:7071"]);
+    let (name, acme) = &config.providers[0];
+    assert_eq!((name.as_str(), acme.base_url.as_deref()), ("acme", Some("http://127.0.0.1:9/v1")));
+    assert_eq!(acme.api_key.as_deref(), Some("123"));
+    assert_eq!(config.local.model_path, Some("/models/m.gguf".into()));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
+    assert_eq!(
+        mistake("# mine\n\n[gateway]\nlsiten = \"127.0.0.1:1\"\n", &[]),
+        "configuration: greenroom.toml, line 4: unknown key `gateway.lsiten`: did you mean `gateway.listen`?"
+    );
+    assert_eq!(
+        mistake("[gatway]\n", &[]),
+        "configuration: greenroom.toml, line 1: unknown key `gatway`: did you mean `gateway`?"
+    );
+    assert_eq!(
+        mistake("[providers.acme]\nkind = \"openai\"\nbaseurl = \"http://h/v1\"\n", &[]),
+        "configuration: greenroom.toml, line 3: unknown key `providers.acme.baseurl`: did you mean \
+         `providers.acme.base_url`?"
+    );
+    assert_eq!(
+        mistake("store.pth = \"x\"\n", &[]),
+        "configuration: greenroom.toml, line 1: unknown key `store.pth`: did you mean `store.path`?"
+    );
+    assert_eq!(
+        mistake("[store]\nzzzzzzzz = 1\n", &[]),
+        "configuration: greenroom.toml, line 2: unknown key `store.zzzzzzzz`"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_named_as_it_is_written() {
+    assert_eq!(
+        mistake("", &[("GREENROOM__GATEWAY__LISTN", "127.0.0.1:1")]),
+        "configuration: environment variable GREENROOM__GATEWAY__LISTN: unknown key `gateway.listn`: did you mean \
+         `gateway.listen`?"
+    );
+    assert_eq!(
+        mistake("", &[("GREENROOM__STOR__PATH", "x")]),
+        "configuration: environment variable GREENROOM__STOR__PATH: unknown key `stor`: did you mean `store`?"
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_its_line() {
+    let said = mistake("[gateway]\n\nmax_connections = \"many\"\n", &[]);
+    assert!(said.starts_with("configuration: greenroom.toml, line 3: `gateway.max_connections`: "), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_with_its_line() {
+    let said = mistake("[gateway]\nlisten = \n", &[]);
+    assert!(said.starts_with("configuration: greenroom.toml, line 2 is no TOML: "), "{said}");
+}
+
+#[test]
+fn values_that_cannot_work_are_refused() {
+    for (file, named) in [
+        ("gateway.listen = \"8080\"", "gateway.listen"),
+        ("agent.join = [\"127.0.0.1\"]", "agent.join"),
+        ("tasks.max_steps = 0", "tasks.max_steps"),
+        ("trace.sample_ratio = 1.5", "trace.sample_ratio"),
+        ("models.routes.fast = []", "models.routes.fast"),
+        ("providers.local.kind = \"openai\"", "providers.local"),
+        ("[providers.a]\napi_key = \"x\"\napi_key_env = \"Y\"", "providers.a"),
+    ] {
+        let said = mistake(file, &[]);
+        assert!(said.starts_with(&format!("configuration: `{named}`: ")), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let mut world = world("", &[]);
+    world.sources.file = Some(world.folder.path().join("other.toml"));
+    let said = load(&world.sources).unwrap_err().to_string();
+    assert!(said.contains("other.toml can't be read"), "{said}");
+}
+
+#[test]
+fn what_is_shown_can_be_read_again_and_holds_no_secret() {
+    let loaded = load(&world("[providers.acme]\napi_key = \"sk-secret\"\n", &[]).sources).unwrap();
+    let shown = loaded.shown();
+    assert!(shown.contains("[providers.acme]") && !shown.contains("secret"), "{shown}");
+    assert!(load(&world(&shown, &[]).sources).is_ok(), "{shown}");
+}

@@ -1,0 +1,69 @@
+//! `greenroom dev`: the composition root. Everything is built unstarted with its collaborators as arguments, then
+//! the ports are bound, then it starts; it ends in the opposite order.
+
+mod banner;
+mod failpoint;
+#[cfg(feature = "local-model")]
+mod local;
+mod models;
+mod ollama;
+mod open;
+mod providers;
+mod ready;
+mod run;
+mod signals;
+mod telemetry;
+mod who;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use crate::cli::DevArgs;
+use crate::config::{self, Config, Flags, Sources};
+use crate::failed::Failed;
+
+pub(crate) use banner::url;
+pub(crate) use ollama::answers as ollama_answers;
+pub(crate) use providers::{Choice, choose};
+pub(crate) use who::dev_principal;
+
+/// How long the runtime's last tasks and blocking calls may take once everything was stopped.
+const LEAVE: Duration = Duration::from_millis(500);
+
+/// Runs until it is told to stop.
+pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
+    let flags = Flags { listen: args.listen.clone(), store: args.store.clone(), agents: args.agents.clone() };
+    let config = config::load(&Sources::of_process(file, flags))?.config;
+    admit_addresses(&config, args.insecure)?;
+    let choice = choose(&config, &|name| std::env::var(name).ok(), &ollama_answers).map_err(Failed::because)?;
+    #[cfg(feature = "local-model")]
+    if choice.local {
+        local::restart_with_thread_variables();
+    }
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(run::until_stopped(config, choice, args));
+    runtime.shutdown_timeout(LEAVE);
+    done
+}
+
+/// Without identity only this machine is let in.
+fn admit_addresses(config: &Config, insecure: bool) -> Result<(), Failed> {
+    let all: [(&str, SocketAddr); 3] = [
+        ("gateway.listen", config.gateway_listen),
+        ("agent.listen", config.agent_listen),
+        ("operator.listen", config.operator_listen),
+    ];
+    match all.iter().find(|(_, address)| !address.ip().is_loopback()) {
+        Some((key, address)) if !insecure => Err(Failed::misused(format!(
+            "{key} is {address}, which other machines can reach, and dev knows no identities: listen on 127.0.0.1, \
+             or pass --insecure and let everybody do everything"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

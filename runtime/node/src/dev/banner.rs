@@ -1,0 +1,122 @@
+//! What `dev` says when it serves.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What the banner tells.
+pub(crate) struct Banner<'a> {
+    pub(crate) gateway: SocketAddr,
+    pub(crate) graphiql: bool,
+    pub(crate) operator: SocketAddr,
+    pub(crate) store: &'a Path,
+    /// Each as `name` or `name (models)`.
+    pub(crate) providers: &'a [String],
+    pub(crate) why: &'a str,
+    pub(crate) unused: &'a [String],
+    pub(crate) agents: &'a [String],
+    pub(crate) joined: &'a [String],
+    pub(crate) insecure: bool,
+}
+
+impl Banner<'_> {
+    /// The banner's lines.
+    pub(crate) fn render(&self) -> String {
+        let url = url(self.gateway);
+        let mut lines = format!("greenroom {} is up: {url}\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(lines, "  {name:<9} {value}");
+        };
+        line("chat", &format!("greenroom chat{}", self.chat_flag()));
+        line("GraphQL", &format!("{url}/graphql{}", if self.graphiql { " (GraphiQL in a browser)" } else { "" }));
+        line("store", &self.store.display().to_string());
+        let providers = if self.providers.is_empty() { "none".to_owned() } else { self.providers.join(", ") };
+        line("model", &format!("{providers}: {}", self.why));
+        for unused in self.unused {
+            line("", unused);
+        }
+        line("agents", &self.agents.join(", "));
+        for joined in self.joined {
+            line("", &format!("{joined} (joining)"));
+        }
+        line("operator", &format!("http://{}/metrics", self.operator));
+        if self.insecure {
+            line("WARNING", "--insecure: whoever can reach this address may do everything");
+        }
+        lines
+    }
+
+    fn chat_flag(&self) -> String {
+        match self.gateway.to_string().as_str() {
+            "127.0.0.1:8080" => String::new(),
+            _ => format!(" --url {}", url(self.gateway)),
+        }
+    }
+}
+
+/// The URL that a client on this machine reaches an address by.
+pub(crate) fn url(address: SocketAddr) -> String {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn banner() -> Banner<'static> {
+        Banner {
+            gateway: ([127, 0, 0, 1], 8080).into(),
+            graphiql: true,
+            operator: ([127, 0, 0, 1], 9464).into(),
+            store: Path::new("/data/greenroom.sqlite"),
+            providers: &[],
+            why: "nothing was found",
+            unused: &[],
+            agents: &[],
+            joined: &[],
+            insecure: false,
+        }
+    }
+
+    #[test]
+    fn the_banner_tells_where_what_and_why() {
+        let (providers, agents) = (["ollama".to_owned()], ["assistant".to_owned(), "echo".to_owned()]);
+        let (unused, joined) = (["AWS …".to_owned()], ["http://127.0.0.1:7071".to_owned()]);
+        let banner = Banner {
+            providers: &providers,
+            why: "Ollama answers",
+            agents: &agents,
+            unused: &unused,
+            joined: &joined,
+            ..banner()
+        };
+        let expected = format!(
+            "greenroom {} is up: http://127.0.0.1:8080\n  \
+               chat      greenroom chat\n  \
+               GraphQL   http://127.0.0.1:8080/graphql (GraphiQL in a browser)\n  \
+               store     /data/greenroom.sqlite\n  \
+               model     ollama: Ollama answers\n  \
+               \u{20}         AWS …\n  \
+               agents    assistant, echo\n  \
+               \u{20}         http://127.0.0.1:7071 (joining)\n  \
+               operator  http://127.0.0.1:9464/metrics\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(banner.render(), expected);
+    }
+
+    #[test]
+    fn another_port_is_told_to_chat_and_an_open_address_is_warned_of() {
+        let said = Banner { gateway: ([0, 0, 0, 0], 9000).into(), insecure: true, ..banner() }.render();
+        assert!(said.contains("greenroom chat --url http://127.0.0.1:9000\n"), "{said}");
+        assert!(said.contains("WARNING") && said.contains("model     none: nothing was found"), "{said}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Builds the providers that were chosen and the router over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
+use greenroom_provider_openai::OpenAiBackend;
+use greenroom_supervision::SupervisorSpec;
+use greenroom_telemetry::Metrics;
+
+use super::providers::Choice;
+use crate::config::Config;
+use crate::failed::Failed;
+
+/// A call waits for its turn at the local model inside it, where a long answer holds up the next.
+#[cfg(feature = "local-model")]
+const LOCAL_CONNECT: Duration = Duration::from_secs(600);
+
+/// The router and what belongs to it.
+pub(super) struct BuiltModels {
+    pub(super) router: Arc<ModelRouter>,
+    pub(super) supervisor: SupervisorSpec,
+    /// As the banner names them.
+    pub(super) names: Vec<String>,
+    #[cfg(feature = "local-model")]
+    pub(super) local: Option<super::local::Watched>,
+}
+
+/// Everything unstarted, save the local model, which begins to load.
+pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<BuiltModels, Failed> {
+    let (mut specs, mut names) = (Vec::new(), Vec::new());
+    for (openai, concurrency) in &choice.remote {
+        names.push(match openai.models.first() {
+            Some(model) => format!("{} ({})", openai.name, model.name),
+            None => openai.name.clone(),
+        });
+        let backend = OpenAiBackend::new(openai.clone(), Arc::clone(&ports.clock))?;
+        let mut spec = ProviderSpec::new(Arc::new(backend));
+        spec.concurrency_limit = concurrency.unwrap_or(spec.concurrency_limit);
+        specs.push(spec);
+    }
+    #[cfg(feature = "local-model")]
+    let local = match choice.local {
+        true => {
+            let local = super::local::start(&config.local)?;
+            names.push(format!("local ({})", local.model));
+            specs.push(ProviderSpec {
+                concurrency_limit: local.at_once,
+                deadlines: Some(greenroom_models::Deadlines {
+                    connect: LOCAL_CONNECT.max(config.models.deadlines.connect),
+                    ..config.models.deadlines
+                }),
+                ..ProviderSpec::new(local.backend.clone())
+            });
+            Some(local)
+        }
+        false => None,
+    };
+    let mut models = ModelsConfig::new("dev");
+    models.providers = specs;
+    models.routes = config.models.routes.iter().cloned().collect();
+    models.deadlines = config.models.deadlines;
+    models.retry.tries = config.models.tries;
+    models.retry.within = models.retry.within.min(Duration::from_secs(600));
+    let (router, supervisor) = ModelRouter::build(models, ports)?;
+    Ok(BuiltModels {
+        router: Arc::new(router),
+        supervisor,
+        names,
+        #[cfg(feature = "local-model")]
+        local,
+    })
+}
+
+/// Counts tries on the operator's page.
+pub(super) struct CountTries(pub(super) Metrics);
+
+impl MetricsSink for CountTries {
+    fn tried(&self, record: &TryRecord<'_>) {
+        self.0.provider_try(record.provider, record.class(), record.took);
+        if let Some(after) = record.first_content {
+            self.0.first_token(record.provider, after);
+        }
+    }
+}

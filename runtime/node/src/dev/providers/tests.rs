@@ -1,0 +1,74 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::{Sources, load};
+
+fn chosen(file: &str, variables: &[(&str, &str)], ollama: bool) -> Result<Choice, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("greenroom.toml"), file).unwrap();
+    let own = BTreeMap::from([("GREENROOM__STORE__PATH".to_owned(), "s".to_owned())]);
+    let sources = Sources { folder: folder.path().to_owned(), variables: own, ..Sources::default() };
+    let config = load(&sources).unwrap().config;
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    choose(&config, &|name| variables.get(name).map(|v| (*v).to_owned()), &|| ollama)
+}
+
+fn names(choice: &Choice) -> Vec<(&str, &str)> {
+    choice.remote.iter().map(|(c, _)| (c.name.as_str(), c.base_url.as_str())).collect()
+}
+
+const ACME: &str = "[providers.acme]\nbase_url = \"http://acme/v1\"\n";
+const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-1");
+
+#[test]
+fn what_is_configured_comes_before_everything_that_is_found() {
+    let choice = chosen(ACME, &[KEY], true).unwrap();
+    assert_eq!(names(&choice), [("acme", "http://acme/v1")]);
+    assert_eq!((choice.why.as_str(), choice.local), ("configured", false));
+}
+
+#[test]
+fn a_key_comes_before_ollama_and_its_base_url_is_honoured() {
+    let choice = chosen("", &[KEY], true).unwrap();
+    assert_eq!(names(&choice), [("openai", "https://api.openai.com/v1")]);
+    assert_eq!(choice.remote[0].0.models[0].name, "gpt-4.1-mini");
+    let choice = chosen("", &[KEY, ("OPENAI_BASE_URL", "http://h/v1")], true).unwrap();
+    assert_eq!(names(&choice), [("openai", "http://h/v1")]);
+    assert!(choice.remote[0].0.models.is_empty());
+    assert_eq!(choice.why, "OPENAI_API_KEY and OPENAI_BASE_URL are set");
+}
+
+#[test]
+fn ollama_comes_before_the_local_model() {
+    let choice = chosen("", &[("OPENAI_API_KEY", " ")], true).unwrap();
+    assert_eq!(names(&choice), [("ollama", "http://127.0.0.1:11434/v1")]);
+    assert!(!choice.local);
+}
+
+#[test]
+fn without_anything_else_the_local_model_is_taken_and_the_reason_told() {
+    let choice = chosen("", &[], false).unwrap();
+    assert_eq!(choice.local, cfg!(feature = "local-model"));
+    assert!(choice.remote.is_empty() && !choice.why.is_empty());
+}
+
+#[test]
+fn the_local_model_can_be_forced_or_forbidden() {
+    assert_eq!(chosen(&format!("{ACME}[local]\nenabled = true\n"), &[], false).unwrap().local, cfg!(feature = "local-model"));
+    let none = chosen("[local]\nenabled = false\n", &[], false).unwrap();
+    assert!(!none.local && none.remote.is_empty());
+}
+
+#[test]
+fn credentials_without_an_adapter_are_told() {
+    let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "eu-west-1"), ("ANTHROPIC_API_KEY", "b")];
+    assert_eq!(chosen("", &aws, false).unwrap().unused.len(), 2);
+    assert!(chosen("", &aws[..1], false).unwrap().unused.is_empty());
+}
+
+#[test]
+fn a_key_s_variable_must_be_set() {
+    let file = format!("{ACME}api_key_env = \"ACME_KEY\"\n");
+    assert!(chosen(&file, &[], false).unwrap_err().contains("ACME_KEY"));
+    assert!(chosen(&file, &[("ACME_KEY", "k")], false).unwrap().remote[0].0.api_key.is_some());
+}

@@ -1,0 +1,288 @@
+//! The table of contents of a running `dev`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use greenroom_agent_assistant::Assistant;
+use greenroom_agent_echo::Echo;
+use greenroom_agent_sdk::AgentHost;
+use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
+use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Randomness, Store, Supervisor, Writer};
+use greenroom_models::Ports;
+use greenroom_orchestrator::{Orchestrator, Parts};
+use greenroom_supervision::{Environment, Root};
+use greenroom_telemetry::Metrics;
+use greenroom_wire::GrpcAgent;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::banner::{Banner, url};
+use super::models::{self, CountTries};
+use super::providers::Choice;
+use super::ready::{Ready, ReadyFile};
+use super::signals::Signals;
+use super::who::authenticator;
+use super::{open, telemetry};
+use crate::cli::DevArgs;
+use crate::config::Config;
+use crate::failed::{Failed, chain};
+use crate::operator::Operator;
+use crate::output;
+use crate::ports::{MachineClock, MachineRandomness};
+
+/// How long its agents may take to be found by the orchestrator; they are in this process.
+const AGENTS_FOUND: Duration = Duration::from_secs(5);
+/// How long what runs may go on once the process was told to stop.
+const FINISH: Duration = Duration::from_secs(5);
+/// How long everything may take from then on: what isn't finished is parked, and the next start goes on with it.
+const STOP: Duration = Duration::from_secs(9);
+/// How often it is looked whether something runs still.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The exit status of a process that was interrupted twice.
+const INTERRUPTED: i32 = 130;
+
+/// Starts everything, serves until a signal or a server's failure, stops everything.
+pub(super) async fn until_stopped(config: Config, choice: Choice, args: DevArgs) -> Result<(), Failed> {
+    let telemetry = telemetry::start(&config)?;
+    let done = match Running::start(config, &choice, &args).await {
+        Ok(running) => running.until_stopped().await,
+        Err(failed) => Err(failed),
+    };
+    telemetry.shutdown(Duration::from_secs(1)).await;
+    done
+}
+
+struct Running {
+    orchestrator: Arc<Orchestrator>,
+    store: Arc<dyn Store>,
+    providers: Root,
+    mutations: TaskTracker,
+    background: TaskTracker,
+    draining: Arc<AtomicBool>,
+    /// Fires when no new work is taken any more.
+    closing: CancellationToken,
+    /// Fires when the agents may go.
+    agents_closing: CancellationToken,
+    servers: JoinSet<Result<(), Failed>>,
+    ready: Option<ReadyFile>,
+}
+
+impl Running {
+    async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
+        // The outside world.
+        let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
+        let random: Arc<dyn Randomness> = Arc::new(MachineRandomness);
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let store = open::open(config.store_path.clone()).await?;
+
+        // Built, not started.
+        let environment = Environment::new(Arc::clone(&clock), Arc::clone(&random));
+        let ports = Ports {
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            metrics: Arc::new(CountTries(metrics.clone())),
+        };
+        let models = models::build(&config, choice, ports)?;
+        let host = agent_host(config.assistant.clone(), Arc::clone(&clock));
+        let joined = joined(&config.agent_hosts)?;
+        let default_agent = config.tasks.default_agent.clone();
+
+        // Bound.
+        let gateway_port = bind("gateway.listen", config.gateway_listen).await?;
+        let operator_port = bind("operator.listen", config.operator_listen).await?;
+        let agent_port = bind("agent.listen", config.agent_listen).await?;
+        let (gateway_at, operator_at) = (gateway_port.local_addr()?, operator_port.local_addr()?);
+        let agent_at = agent_port.local_addr()?;
+
+        // Started, from the inside out.
+        let (closing, agents_closing) = (CancellationToken::new(), CancellationToken::new());
+        let (mutations, background) = (TaskTracker::new(), TaskTracker::new());
+        let mut servers = JoinSet::new();
+        let providers = Root::start(&environment, models.supervisor)
+            .map_err(|cause| Failed::because(format!("the providers' supervisor did not start: {cause}")))?;
+        let until = agents_closing.clone();
+        servers.spawn(async move { host.serve(agent_port, until).await.map_err(Failed::from) });
+        let orchestrator = Orchestrator::start(Parts {
+            config: config.tasks,
+            store: Arc::clone(&store),
+            models: models.router,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            metrics: Arc::new(metrics.clone()),
+            writer: Writer { node: NodeId::parse("dev")?, incarnation: random.next_u64() >> 1 },
+            environment: environment.clone(),
+        })
+        .await?;
+        let own = GrpcAgent::new(&url(agent_at))?;
+        orchestrator.join(Arc::new(own)).await.map_err(refused)?;
+        let assistant = AgentName::parse(greenroom_agent_assistant::NAME)?;
+        orchestrator.knows(&assistant, AGENTS_FOUND).await.map_err(refused)?;
+        for host in joined {
+            orchestrator.join(Arc::new(host)).await.map_err(refused)?;
+        }
+        let draining = Arc::new(AtomicBool::new(false));
+        let operator = Operator {
+            metrics,
+            supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+            store: Arc::clone(&store),
+            clock,
+            default_agent,
+            draining: Arc::clone(&draining),
+        };
+        let until = agents_closing.clone();
+        servers.spawn(async move { operator.serve(operator_port, until).await.map_err(Failed::from) });
+        let graphiql = config.gateway.graphiql;
+        let gateway = Gateway::new(GatewayParts {
+            config: GatewayConfig { shutdown_timeout: FINISH, ..config.gateway },
+            supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+            authenticator: authenticator(args.insecure)?,
+            random,
+            tasks: mutations.clone(),
+        });
+        let until = closing.clone();
+        servers.spawn(async move { gateway.serve(gateway_port, until).await.map_err(Failed::from) });
+
+        // Told.
+        let banner = Banner {
+            gateway: gateway_at,
+            graphiql,
+            operator: operator_at,
+            store: &config.store_path,
+            providers: &models.names,
+            why: &choice.why,
+            unused: &choice.unused,
+            agents: &[greenroom_agent_assistant::NAME.to_owned(), greenroom_agent_echo::NAME.to_owned()],
+            joined: &config.agent_hosts,
+            insecure: args.insecure,
+        };
+        output::text(&banner.render())?;
+        #[cfg(feature = "local-model")]
+        if let Some(local) = models.local {
+            let progress = super::local::show_progress(local.backend.state());
+            background.spawn(closing.clone().run_until_cancelled_owned(progress));
+        }
+        let ready = Ready {
+            pid: std::process::id(),
+            gateway: gateway_at,
+            graphql: format!("{}/graphql", url(gateway_at)),
+            operator: operator_at,
+            agent: agent_at,
+            store: &config.store_path,
+            control: None,
+        };
+        let ready = match &args.ready_file {
+            Some(path) => Some(ReadyFile::write(path, &ready)?),
+            None => None,
+        };
+        Ok(Self {
+            orchestrator,
+            store,
+            providers,
+            mutations,
+            background,
+            draining,
+            closing,
+            agents_closing,
+            servers,
+            ready,
+        })
+    }
+
+    /// Serves until a signal, or until a server fails: then everything ends and the failure is told.
+    async fn until_stopped(mut self) -> Result<(), Failed> {
+        let mut signals = Signals::new()?;
+        let failed = tokio::select! {
+            () = signals.next() => None,
+            Some(ended) = self.servers.join_next() => Some(failure_of(ended)),
+        };
+        let second = async {
+            signals.next().await;
+            std::process::exit(INTERRUPTED);
+        };
+        tokio::select! {
+            stopped = tokio::time::timeout(STOP, self.stop()) => {
+                if stopped.is_err() {
+                    tracing::warn!("not everything ended in time: it is parked, and the next start goes on with it");
+                }
+            }
+            () = second => {}
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Ends everything, from the outside in.
+    async fn stop(mut self) {
+        tracing::info!("stopping: what runs is finished or parked");
+        self.draining.store(true, Ordering::Release);
+        self.ready = None;
+        self.closing.cancel();
+        self.background.close();
+        let _ = tokio::time::timeout(FINISH, self.idle()).await;
+        self.orchestrator.stop().await;
+        self.agents_closing.cancel();
+        self.providers.stop().await;
+        while let Some(ended) = self.servers.join_next().await {
+            if let Ok(Err(failed)) = ended {
+                tracing::warn!(%failed, "a server ended badly");
+            }
+        }
+        self.mutations.close();
+        self.mutations.wait().await;
+        self.background.wait().await;
+        drop(self.orchestrator);
+        // The last reference waits for what is queued to be written.
+        let store = self.store;
+        let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+    }
+
+    /// Waits until no agent runs anything.
+    async fn idle(&self) {
+        loop {
+            let agents = self.orchestrator.agents().await.unwrap_or_default();
+            if agents.iter().all(|agent| agent.in_flight == 0) {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+fn agent_host(assistant: Assistant, clock: Arc<dyn Clock>) -> AgentHost {
+    AgentHost::new()
+        .agent(Arc::new(assistant))
+        .agent(Arc::new(Echo))
+        .clock(clock)
+        // By then the orchestrator has left them.
+        .drain(Duration::from_millis(500))
+        .grace(Duration::from_millis(500))
+}
+
+fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
+    hosts.iter().map(|host| GrpcAgent::new(host).map_err(Failed::from)).collect()
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "; end what has it, or set another (port 0 takes a free one)",
+            _ => "",
+        };
+        Failed::because(format!("{key}: can't listen on {address}: {error}{remedy}"))
+    })
+}
+
+fn refused(failure: Failure) -> Failed {
+    Failed::because(failure.message)
+}
+
+fn failure_of(ended: Result<Result<(), Failed>, tokio::task::JoinError>) -> Failed {
+    match ended {
+        Ok(Ok(())) => Failed::because("a server ended by itself"),
+        Ok(Err(failed)) => failed,
+        Err(panicked) => Failed::because(chain(&panicked)),
+    }
+}

@@ -1,0 +1,100 @@
+//! What is read when the page is asked for, not counted as it happens: the tree, the breakers, the store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use greenroom_kernel::{ActorNode, StoreStats};
+use greenroom_telemetry::BreakerOwner;
+
+use super::Operator;
+
+/// The end of every OpenMetrics page.
+const END: &str = "# EOF\n";
+
+/// The whole page.
+pub(super) async fn page(operator: &Operator) -> String {
+    for provider in operator.supervisor.providers().await.unwrap_or_default() {
+        operator.metrics.breaker(BreakerOwner::Provider, &provider.name, provider.breaker);
+    }
+    for agent in operator.supervisor.agents().await.unwrap_or_default() {
+        operator.metrics.breaker(BreakerOwner::Agent, agent.card.name.as_str(), agent.breaker);
+    }
+    let tree = operator.supervisor.supervision_tree().await.unwrap_or_default();
+    let mut page = operator.metrics.render();
+    if page.ends_with(END) {
+        page.truncate(page.len() - END.len());
+    }
+    write_tree(&mut page, &tree);
+    write_store(&mut page, operator.store.stats());
+    page.push_str(END);
+    page
+}
+
+#[derive(Default)]
+struct Census {
+    actors: BTreeMap<(String, &'static str), u64>,
+    waiting: BTreeMap<String, u64>,
+}
+
+impl Census {
+    fn count(&mut self, node: &ActorNode) {
+        *self.actors.entry((node.kind.clone(), node.state.as_str())).or_default() += 1;
+        *self.waiting.entry(node.kind.clone()).or_default() += u64::from(node.mailbox);
+        node.children.iter().for_each(|child| self.count(child));
+    }
+}
+
+// Kinds are literals of ours: no label needs escaping. Writing into a string cannot fail.
+fn write_tree(page: &mut String, tree: &[ActorNode]) {
+    let mut census = Census::default();
+    tree.iter().for_each(|root| census.count(root));
+    page.push_str("# HELP greenroom_actors Actors in the supervision tree by kind and state.\n");
+    page.push_str("# TYPE greenroom_actors gauge\n");
+    for ((kind, state), count) in &census.actors {
+        let _ = writeln!(page, "greenroom_actors{{kind=\"{kind}\",state=\"{state}\"}} {count}");
+    }
+    page.push_str("# HELP greenroom_actor_messages Messages admitted and not done, by the actors' kind.\n");
+    page.push_str("# TYPE greenroom_actor_messages gauge\n");
+    for (kind, count) in &census.waiting {
+        let _ = writeln!(page, "greenroom_actor_messages{{kind=\"{kind}\"}} {count}");
+    }
+}
+
+fn write_store(page: &mut String, stats: StoreStats) {
+    for (name, help, value) in [
+        ("greenroom_store_appends", "Appends made durable.", stats.appends),
+        ("greenroom_store_commits", "Commits, each one sync, that made them so.", stats.commits),
+    ] {
+        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name}_total {value}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use greenroom_kernel::ActorState;
+
+    fn node(kind: &str, state: ActorState, mailbox: u32, children: Vec<ActorNode>) -> ActorNode {
+        ActorNode {
+            path: kind.to_owned(),
+            kind: kind.to_owned(),
+            state,
+            restarts: 0,
+            last_cause: None,
+            mailbox,
+            breaker: None,
+            children,
+        }
+    }
+
+    #[test]
+    fn actors_are_counted_by_kind_and_state_at_every_depth() {
+        let session = || node("session", ActorState::Running, 2, vec![]);
+        let tree = node("supervisor", ActorState::Running, 0, vec![session(), session()]);
+        let mut page = String::new();
+        write_tree(&mut page, &[tree]);
+        assert!(page.contains("greenroom_actors{kind=\"session\",state=\"RUNNING\"} 2\n"), "{page}");
+        assert!(page.contains("greenroom_actor_messages{kind=\"session\"} 4\n"), "{page}");
+        assert!(page.contains("greenroom_actors{kind=\"supervisor\",state=\"RUNNING\"} 1\n"), "{page}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The real clock and the real dice: the only ones of this process.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use greenroom_kernel::{Clock, Randomness, Timestamp};
+use rand::RngCore;
+
+/// The machine's clock.
+pub(crate) struct MachineClock {
+    start: Instant,
+}
+
+impl MachineClock {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for MachineClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock port's implementation")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// A generator a thread, seeded and reseeded by the operating system.
+pub(crate) struct MachineRandomness;
+
+impl Randomness for MachineRandomness {
+    fn next_u64(&self) -> u64 {
+        rand::rng().next_u64()
+    }
+}
