@@ -61,7 +61,9 @@ impl Prepared {
 
     /// What to call it in traces.
     pub(crate) fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.document.facts().label.as_str())
+        self.name
+            .as_deref()
+            .unwrap_or(self.document.facts().label.as_str())
     }
 }
 
@@ -91,7 +93,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// An engine whose mutations run on `tasks`.
-    pub(crate) fn new(backend: Backend, limits: QueryLimits, introspection: bool, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        backend: Backend,
+        limits: QueryLimits,
+        introspection: bool,
+        tasks: TaskTracker,
+    ) -> Self {
         let strict = schema::build(backend.clone(), ValidationMode::Strict);
         Self {
             types: Arc::new(TypeMap::of(&strict.sdl())),
@@ -106,7 +113,12 @@ impl Engine {
 
     /// Parses an operation and holds it against the limits. Nothing is executed.
     pub(crate) fn prepare(&self, operation: Operation) -> Result<Prepared, Box<ServerError>> {
-        let document = self.documents.get(&self.types, &operation.query, operation.name.as_deref(), &self.limits)?;
+        let document = self.documents.get(
+            &self.types,
+            &operation.query,
+            operation.name.as_deref(),
+            &self.limits,
+        )?;
         document.check_cost(&self.types, &operation.variables, &self.limits)?;
         let definitions = &document.operation().variable_definitions;
         variables::check(&self.types, definitions, &operation.variables)
@@ -119,14 +131,19 @@ impl Engine {
     }
 
     /// Executes a query or a mutation. What has an effect runs to its end even when the returned future is dropped.
-    pub(crate) async fn execute(&self, prepared: Prepared, execution: Execution) -> Answer {
+    pub(crate) async fn execute(&self, mut prepared: Prepared, execution: Execution) -> Answer {
         if prepared.kind() == Kind::Subscription {
-            let failure = Failure::bad_input("a subscription needs a WebSocket, or Accept: text/event-stream");
+            let failure =
+                Failure::bad_input("a subscription needs a WebSocket, or Accept: text/event-stream");
             return Answer::refused(refusal(failure), execution.request_id.as_str());
         }
         let has_effect = prepared.has_effect();
-        let Execution { caller, request_id, span } = execution;
-        let (schema, request) = self.request(&prepared, caller);
+        let Execution {
+            caller,
+            request_id,
+            span,
+        } = execution;
+        let (schema, request) = self.request(&mut prepared, caller);
         let run = async move { schema.execute(request).await }.instrument(span);
         let response = if has_effect {
             self.tasks.spawn(run).await.map_err(drop)
@@ -140,13 +157,21 @@ impl Engine {
     }
 
     /// Executes any operation as a stream of answers: many of a subscription, else one.
-    pub(crate) fn stream(self: &Arc<Self>, prepared: Prepared, execution: Execution) -> BoxStream<'static, Answer> {
+    pub(crate) fn stream(
+        self: &Arc<Self>,
+        mut prepared: Prepared,
+        execution: Execution,
+    ) -> BoxStream<'static, Answer> {
         let engine = Arc::clone(self);
         if prepared.kind() != Kind::Subscription {
             return stream::once(async move { engine.execute(prepared, execution).await }).boxed();
         }
-        let Execution { caller, request_id, span } = execution;
-        let (schema, request) = self.request(&prepared, caller);
+        let Execution {
+            caller,
+            request_id,
+            span,
+        } = execution;
+        let (schema, request) = self.request(&mut prepared, caller);
         let responses = {
             let _entered = span.enter();
             schema.execute_stream(request)
@@ -165,14 +190,20 @@ impl Engine {
             .boxed()
     }
 
-    fn request(&self, prepared: &Prepared, caller: Caller) -> (Schema, async_graphql::Request) {
-        let mut request = async_graphql::Request::new("").variables(prepared.variables.clone()).data(caller);
-        request.operation_name.clone_from(&prepared.name);
+    fn request(&self, prepared: &mut Prepared, caller: Caller) -> (Schema, async_graphql::Request) {
+        let mut request = async_graphql::Request::new("")
+            .variables(std::mem::take(&mut prepared.variables))
+            .data(caller);
+        request.operation_name = prepared.name.take();
         request.set_parsed_query(prepared.document.parsed().clone());
         if !self.introspection {
             request = request.disable_introspection();
         }
-        let schema = if prepared.document.is_checked() { &self.checked } else { &self.strict };
+        let schema = if prepared.document.is_checked() {
+            &self.checked
+        } else {
+            &self.strict
+        };
         (schema.clone(), request)
     }
 

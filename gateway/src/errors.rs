@@ -33,7 +33,10 @@ pub(crate) fn dress(error: &mut ServerError, request_id: &str) {
     };
     extensions.set("code", failure.code.as_str());
     extensions.set("retryable", failure.retryable);
-    extensions.set("retryAfterMs", failure.retry_after_ms.map_or(Value::Null, Value::from));
+    extensions.set(
+        "retryAfterMs",
+        failure.retry_after_ms.map_or(Value::Null, Value::from),
+    );
     extensions.set("requestId", request_id);
     if let Some(key) = key {
         extensions.set("idempotencyKey", key.as_str());
@@ -53,5 +56,7 @@ pub(crate) fn retry_after_ms(error: &ServerError) -> Option<u64> {
 
 /// What a resolver's panic looks like from outside.
 pub(crate) fn panicked() -> ServerError {
-    refusal(Failure::internal("the operation failed unexpectedly; the log names the cause"))
+    refusal(Failure::internal(
+        "the operation failed unexpectedly; the log names the cause",
+    ))
 }

@@ -49,17 +49,34 @@ pub struct Gateway {
 impl Gateway {
     /// Builds it. Nothing runs before [`Gateway::serve`].
     pub fn new(parts: GatewayParts) -> Self {
-        let GatewayParts { config, supervisor, authenticator, random, tasks } = parts;
+        let GatewayParts {
+            config,
+            supervisor,
+            authenticator,
+            random,
+            tasks,
+        } = parts;
         let backend = Backend {
             supervisor,
             random: Arc::clone(&random),
             default_wait: config.default_wait,
             max_wait: config.max_wait,
         };
-        let engine = Arc::new(Engine::new(backend, config.query.clone(), config.introspection, tasks));
+        let engine = Arc::new(Engine::new(
+            backend,
+            config.query.clone(),
+            config.introspection,
+            tasks,
+        ));
         let closing = CancellationToken::new();
         Self {
-            inner: Arc::new(Inner { config, engine, authenticator, random, closing }),
+            inner: Arc::new(Inner {
+                config,
+                engine,
+                authenticator,
+                random,
+                closing,
+            }),
             routes: Router::new(),
         }
     }
@@ -79,7 +96,10 @@ impl Gateway {
         let Self { inner, routes } = self;
         let routes = Router::new()
             .route("/graphql", any(http::graphql))
-            .route("/healthz", get(async || axum::Json(serde_json::json!({ "status": "ok" }))))
+            .route(
+                "/healthz",
+                get(async || axum::Json(serde_json::json!({ "status": "ok" }))),
+            )
             .fallback(edge::unknown_path)
             .merge(routes.with_state(()))
             .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge::guard))

@@ -1,5 +1,6 @@
 //! GraphQL over HTTP, by the letter of the GraphQL-over-HTTP specification: media types, methods and status codes.
 
+mod body;
 mod negotiate;
 mod params;
 mod reply;
@@ -8,13 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_graphql::ServerError;
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use futures::future::join_all;
 use greenroom_kernel::{ErrorCode, Failure, Principal};
 use http::{HeaderMap, Method, StatusCode, header};
-use http_body_util::BodyExt;
 
 use crate::auth::Credentials;
 use crate::engine::{Answer, Execution, Kind, Operation, Prepared};
@@ -30,9 +29,6 @@ pub(crate) use reply::{failure, failure_with};
 
 pub(crate) use params::JsonOperation;
 use params::Params;
-
-/// How much of a body that is too large is read and thrown away, so that its sender sees the answer.
-const DRAIN_FACTOR: usize = 32;
 
 /// Serves `/graphql`.
 pub(crate) async fn graphql(State(inner): State<Arc<Inner>>, request: Request) -> Response {
@@ -57,7 +53,12 @@ struct Refused {
 
 impl Refused {
     fn new(status: StatusCode, failure: Failure) -> Self {
-        Self { status, error: refusal(failure), media: Media::Json, allow: None }
+        Self {
+            status,
+            error: refusal(failure),
+            media: Media::Json,
+            allow: None,
+        }
     }
 
     fn bad(message: impl Into<String>) -> Self {
@@ -65,14 +66,19 @@ impl Refused {
     }
 
     fn method(message: &str, allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Failure::bad_input(message)) }
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Failure::bad_input(message))
+        }
     }
 
     fn response(self, request_id: &RequestId) -> Response {
         let answer = Answer::refused(self.error, request_id.as_str());
         let mut response = reply::answer(self.status, self.media, &answer);
         if let Some(allow) = self.allow {
-            response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static(allow));
+            response
+                .headers_mut()
+                .insert(header::ALLOW, http::HeaderValue::from_static(allow));
         }
         response
     }
@@ -87,25 +93,35 @@ async fn answer(inner: &Arc<Inner>, request: Request, request_id: &RequestId) ->
     let has_query = request.uri().query().is_some_and(|query| !query.is_empty());
     let browsable = inner.config.graphiql && is_get && !has_query;
     let media = negotiate::media(request.headers(), browsable).ok_or_else(|| {
-        let message = "this endpoint answers application/graphql-response+json, application/json and text/event-stream";
+        let message =
+            "this endpoint answers application/graphql-response+json, application/json and text/event-stream";
         Refused::new(StatusCode::NOT_ACCEPTABLE, Failure::bad_input(message))
     })?;
     if media == Media::Html {
         return Ok(reply::page());
     }
     let peer = peer(&request);
-    let who = authenticate(inner, request.headers(), peer).await.map_err(|failure| Refused {
-        media,
-        ..Refused::new(status_of(failure.code), failure)
-    })?;
+    let who = authenticate(inner, request.headers(), peer)
+        .await
+        .map_err(|failure| Refused {
+            media,
+            ..Refused::new(status_of(failure.code), failure)
+        })?;
     let incoming = Incoming::of(request.headers());
     let params = if is_get {
         Params::from_uri(request.uri()).map_err(Refused::bad)?
     } else {
-        let body = read_body(inner, request).await?;
+        let body = body::read(inner, request).await?;
         Params::from_body(&body, inner.config.query.batch).map_err(Refused::bad)?
     };
-    let context = Context { inner, request_id, who, incoming, media, is_get };
+    let context = Context {
+        inner,
+        request_id,
+        who,
+        incoming,
+        media,
+        is_get,
+    };
     match params {
         Params::One(operation) => context.one(operation).await,
         Params::Batch(operations) => context.batch(operations).await,
@@ -118,7 +134,10 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
     peer: SocketAddr,
 ) -> Result<Arc<Principal>, Failure> {
-    inner.authenticator.authenticate(Credentials { headers, peer }).await
+    inner
+        .authenticator
+        .authenticate(Credentials { headers, peer })
+        .await
 }
 
 /// Where a request comes from. Without a connection's word for it, from elsewhere.
@@ -142,10 +161,17 @@ struct Context<'a> {
 
 impl Context<'_> {
     async fn one(&self, operation: Operation) -> Result<Response, Refused> {
-        let prepared = self.inner.engine.prepare(operation).map_err(|error| self.unprepared(*error))?;
+        let prepared = self
+            .inner
+            .engine
+            .prepare(operation)
+            .map_err(|error| self.unprepared(*error))?;
         if self.is_get && prepared.has_effect() {
             let message = "what changes something is never done by GET: use POST";
-            return Err(Refused { media: self.media, ..Refused::method(message, "POST") });
+            return Err(Refused {
+                media: self.media,
+                ..Refused::method(message, "POST")
+            });
         }
         let execution = self.execution(&prepared);
         if self.media == Media::EventStream {
@@ -154,10 +180,17 @@ impl Context<'_> {
         }
         if prepared.kind() == Kind::Subscription {
             let message = "a subscription needs a WebSocket, or Accept: text/event-stream";
-            return Err(Refused { media: self.media, ..Refused::bad(message) });
+            return Err(Refused {
+                media: self.media,
+                ..Refused::bad(message)
+            });
         }
         let answer = self.execute(prepared, execution).await;
-        let status = if answer.is_refused() { self.refused_status() } else { StatusCode::OK };
+        let status = if answer.is_refused() {
+            self.refused_status()
+        } else {
+            StatusCode::OK
+        };
         Ok(reply::answer(status, self.media, &answer))
     }
 
@@ -165,15 +198,16 @@ impl Context<'_> {
         if self.media == Media::EventStream {
             return Err(Refused::bad("a batch is not answered as an event stream"));
         }
-        let answers = operations.into_iter().map(async |operation| {
-            match self.inner.engine.prepare(operation) {
-                Ok(prepared) => {
-                    let execution = self.execution(&prepared);
-                    self.execute(prepared, execution).await
-                }
-                Err(error) => Answer::refused(*error, self.request_id.as_str()),
-            }
-        });
+        let answers =
+            operations
+                .into_iter()
+                .map(async |operation| match self.inner.engine.prepare(operation) {
+                    Ok(prepared) => {
+                        let execution = self.execution(&prepared);
+                        self.execute(prepared, execution).await
+                    }
+                    Err(error) => Answer::refused(*error, self.request_id.as_str()),
+                });
         Ok(reply::batch(self.media, &join_all(answers).await))
     }
 
@@ -195,11 +229,20 @@ impl Context<'_> {
 
     /// The old media type answers 200 whenever it was asked a well-formed question.
     fn refused_status(&self) -> StatusCode {
-        if self.media == Media::Json { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+        if self.media == Media::Json {
+            StatusCode::OK
+        } else {
+            StatusCode::BAD_REQUEST
+        }
     }
 
     fn unprepared(&self, error: ServerError) -> Refused {
-        Refused { status: self.refused_status(), error, media: self.media, allow: None }
+        Refused {
+            status: self.refused_status(),
+            error,
+            media: self.media,
+            allow: None,
+        }
     }
 }
 
@@ -213,71 +256,11 @@ pub(crate) fn execution(
     let span = incoming.span(request_id, who, prepared.label());
     let trace = incoming.handed_on(&span);
     Execution {
-        caller: Caller { principal: Arc::clone(who), trace },
+        caller: Caller {
+            principal: Arc::clone(who),
+            trace,
+        },
         request_id: request_id.clone(),
         span,
-    }
-}
-
-async fn read_body(inner: &Inner, request: Request) -> Result<bytes::Bytes, Refused> {
-    let headers = request.headers();
-    if !negotiate::is_json(headers) {
-        let failure = Failure::bad_input("the body must be application/json in UTF-8");
-        return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure));
-    }
-    let limit = inner.config.max_body_bytes;
-    let too_large = || {
-        let failure = Failure::bad_input(format!("the body is larger than {limit} bytes"));
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, failure)
-    };
-    let waits = headers.contains_key(header::EXPECT);
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let announced_too_large = announced.is_some_and(|length: u64| length > limit as u64);
-    if announced_too_large && waits {
-        return Err(too_large());
-    }
-    let reading = async {
-        let mut body = request.into_body();
-        let read = collect(&mut body, limit, announced_too_large).await;
-        if matches!(read, Ok(None)) {
-            drain(&mut body, limit.saturating_mul(DRAIN_FACTOR)).await;
-        }
-        read
-    };
-    match tokio::time::timeout(inner.config.body_timeout, reading).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(too_large()),
-        Ok(Err(())) => Err(Refused::bad("the body ended before it was whole")),
-        Err(_elapsed) if announced_too_large => Err(too_large()),
-        Err(_elapsed) => {
-            let failure = Failure::new(ErrorCode::DeadlineExceeded, "the body took too long to arrive");
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, failure))
-        }
-    }
-}
-
-/// The whole body; none when it is larger than the limit.
-async fn collect(body: &mut Body, limit: usize, known_too_large: bool) -> Result<Option<bytes::Bytes>, ()> {
-    if known_too_large {
-        return Ok(None);
-    }
-    let mut whole = bytes::BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(drop)?.into_data() else { continue };
-        if whole.len() + data.len() > limit {
-            return Ok(None);
-        }
-        whole.extend_from_slice(&data);
-    }
-    Ok(Some(whole.freeze()))
-}
-
-async fn drain(body: &mut Body, limit: usize) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, bytes::Bytes::len);
-        if read > limit {
-            return;
-        }
     }
 }

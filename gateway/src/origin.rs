@@ -6,12 +6,16 @@ use http::{HeaderMap, Uri};
 
 /// Why a request is refused, or nothing.
 pub(crate) fn refuse_foreign(uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = match uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => hosts.next().and_then(|host| host.to_str().ok()),
-    };
-    if hosts.next().is_some() || !host.is_some_and(is_loopback_host) {
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let mut hosts = headers
+        .get_all(HOST)
+        .iter()
+        .map(|host| host.to_str().unwrap_or_default());
+    let host = hosts.next();
+    let mut named = [authority, host].into_iter().flatten();
+    let is_ours =
+        (authority.is_some() || host.is_some()) && hosts.next().is_none() && named.all(is_loopback_host);
+    if !is_ours {
         return Some("the Host header must name this machine: localhost, 127.0.0.1 or [::1]");
     }
     let foreign = |origin: &http::HeaderValue| !origin.to_str().is_ok_and(is_loopback_origin);
@@ -55,8 +59,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_name_a_request_gives_must_be_ours_and_one_must_be_given() {
+        let refused = |uri: &str, hosts: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, host.parse().unwrap());
+            }
+            refuse_foreign(&uri.parse().unwrap(), &headers).is_some()
+        };
+        assert!(!refused("/", &["localhost"]));
+        assert!(!refused("http://localhost:1/", &[]));
+        assert!(!refused("http://localhost:1/", &["localhost:1"]));
+        assert!(refused("/", &[]));
+        assert!(refused("/", &["localhost", "localhost"]));
+        assert!(refused("http://localhost/", &["evil.example"]));
+        assert!(refused("http://evil.example/", &["localhost"]));
+    }
+
+    #[test]
     fn only_names_of_this_machine_are_loopback_hosts() {
-        for good in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"] {
+        for good in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:8080",
+        ] {
             assert!(is_loopback_host(good), "{good}");
         }
         for bad in [
@@ -83,7 +112,14 @@ mod tests {
         for good in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:1"] {
             assert!(is_loopback_origin(good), "{good}");
         }
-        for bad in ["null", "", "http://evil.example", "file://localhost", "http://localhost/", "localhost"] {
+        for bad in [
+            "null",
+            "",
+            "http://evil.example",
+            "file://localhost",
+            "http://localhost/",
+            "localhost",
+        ] {
             assert!(!is_loopback_origin(bad), "{bad}");
         }
     }

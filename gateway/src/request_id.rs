@@ -19,7 +19,9 @@ impl RequestId {
     pub(crate) fn of(headers: &HeaderMap, random: &dyn Randomness) -> Self {
         let given = headers.get(HEADER).and_then(|value| value.to_str().ok());
         match given {
-            Some(id) if !id.is_empty() && id.len() <= MAX_BYTES && id.bytes().all(|b| b.is_ascii_graphic()) => {
+            Some(id)
+                if !id.is_empty() && id.len() <= MAX_BYTES && id.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
                 Self(id.into())
             }
             _ => Self(format!("{:016x}{:016x}", random.next_u64(), random.next_u64()).into()),

@@ -25,13 +25,19 @@ pub(crate) type Schema = GraphQlSchema<query::Query, mutation::Mutation, subscri
 
 /// The contract as SDL, as it is checked in.
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions().use_space_ident();
+    let options = async_graphql::SDLExportOptions::new()
+        .prefer_single_line_descriptions()
+        .use_space_ident();
     builder().finish().sdl_with_options(options)
 }
 
 /// A schema that validates documents as strictly as `mode` says.
 pub(crate) fn build(backend: Backend, mode: ValidationMode) -> Schema {
-    builder().data(backend).validation_mode(mode).limit_directives(8).finish()
+    builder()
+        .data(backend)
+        .validation_mode(mode)
+        .limit_directives(8)
+        .finish()
 }
 
 fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {

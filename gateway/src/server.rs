@@ -93,8 +93,14 @@ pub(crate) async fn serve(
         graceful.shutdown().await;
         connections.wait().await;
     };
-    if tokio::time::timeout(inner.config.shutdown_timeout, ended).await.is_err() {
-        tracing::warn!(open = connections.len(), "gateway shuts down with connections open");
+    if tokio::time::timeout(inner.config.shutdown_timeout, ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            open = connections.len(),
+            "gateway shuts down with connections open"
+        );
         abort.cancel();
         connections.wait().await;
     }
@@ -153,7 +159,9 @@ impl Server {
             }
         });
         let service = TowerToHyperService::new(service);
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = watcher.watch(connection.into_owned());
         let mut connection = std::pin::pin!(connection);
         // hyper times an HTTP/1 head, but neither the preface that tells the version nor an HTTP/2 handshake.

@@ -45,12 +45,19 @@ impl Incoming {
     pub(crate) fn handed_on(&self, span: &Span) -> Option<String> {
         let context = span.context();
         let own = context.span().span_context().clone();
-        if own.is_valid() { Some(print(&own)) } else { self.0.as_ref().map(print) }
+        if own.is_valid() {
+            Some(print(&own))
+        } else {
+            self.0.as_ref().map(print)
+        }
     }
 }
 
 fn parse(text: &str) -> Option<SpanContext> {
-    let lower_hex = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let lower_hex = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     let mut parts = text.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let fits = version.len() == 2

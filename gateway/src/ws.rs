@@ -23,8 +23,15 @@ const SUBPROTOCOL: &str = "graphql-transport-ws";
 /// Whether a request asks for a WebSocket.
 pub(crate) fn is_upgrade(request: &Request) -> bool {
     let names = |header: HeaderName, what: &str| {
-        let value = request.headers().get(header).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(what)))
+        let value = request
+            .headers()
+            .get(header)
+            .and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| {
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(what))
+        })
     };
     names(header::UPGRADE, "websocket") && names(header::CONNECTION, "upgrade")
 }

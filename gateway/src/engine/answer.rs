@@ -24,7 +24,11 @@ impl Answer {
         for error in &mut errors {
             errors::dress(error, request_id);
         }
-        Self { errors, data, retry_after_ms }
+        Self {
+            errors,
+            data,
+            retry_after_ms,
+        }
     }
 
     /// Nothing was executed, for this reason.

@@ -1,9 +1,9 @@
 //! What an operation asks for, counted before anything is executed. Each field is visited once for every way a
 //! fragment leads to it, and counting stops at the limit: a document can't make the count itself expensive.
 
+use async_graphql::Value;
 use async_graphql::Variables;
 use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
-use async_graphql::Value;
 use greenroom_kernel::Failure;
 
 use super::document::Kind;
@@ -39,9 +39,20 @@ pub(super) fn measure(
     variables: Option<&Variables>,
     limits: &QueryLimits,
 ) -> Result<Cost, Failure> {
-    let mut walk =
-        Walk { types, document, variables, limits, visited: 0, aliases: 0, roots: Vec::new(), cost: Cost::default() };
-    let root = Place { parent: Some(kind.root()), ..Place::default() };
+    let mut walk = Walk {
+        types,
+        document,
+        variables,
+        limits,
+        visited: 0,
+        aliases: 0,
+        roots: Vec::new(),
+        cost: Cost::default(),
+    };
+    let root = Place {
+        parent: Some(kind.root()),
+        ..Place::default()
+    };
     let complexity = walk.selections(&operation.selection_set.node, root)?;
     if complexity > limits.complexity {
         return Err(walk.too_complex());
@@ -103,7 +114,10 @@ impl<'a> Walk<'a> {
         if field.alias.is_some() {
             self.aliases += 1;
             if self.aliases > self.limits.aliases {
-                return Err(Failure::bad_input(format!("the query has more than {} aliases", self.limits.aliases)));
+                return Err(Failure::bad_input(format!(
+                    "the query has more than {} aliases",
+                    self.limits.aliases
+                )));
             }
         }
         if place.depth == 0 {
@@ -111,10 +125,17 @@ impl<'a> Walk<'a> {
             self.cost.spends |= name == SPENDING;
         }
         let ty = place.parent.and_then(|parent| self.types.named(parent, name));
-        let mut below = Place { parent: ty, depth: place.depth + 1, spreads: 0, ..place };
+        let mut below = Place {
+            parent: ty,
+            depth: place.depth + 1,
+            spreads: 0,
+            ..place
+        };
         if below.depth > self.limits.depth {
             let depth = self.limits.depth;
-            return Err(Failure::bad_input(format!("the query is deeper than {depth} fields")));
+            return Err(Failure::bad_input(format!(
+                "the query is deeper than {depth} fields"
+            )));
         }
         if name == "__schema" || name == "__type" {
             below.introspection = true;
@@ -125,7 +146,11 @@ impl<'a> Walk<'a> {
             }
         }
         let inner = self.selections(&field.selection_set.node, below)?;
-        let rows = if ty.is_some_and(|ty| ty.ends_with(PAGED)) { self.rows(field) } else { 1 };
+        let rows = if ty.is_some_and(|ty| ty.ends_with(PAGED)) {
+            self.rows(field)
+        } else {
+            1
+        };
         Ok(inner.saturating_mul(rows).saturating_add(1))
     }
 
@@ -146,14 +171,18 @@ impl<'a> Walk<'a> {
                 };
             }
         }
-        asked.map_or(DEFAULT_PAGE, |rows| usize::try_from(rows).unwrap_or(usize::MAX)).max(1)
+        asked
+            .map_or(DEFAULT_PAGE, |rows| usize::try_from(rows).unwrap_or(usize::MAX))
+            .max(1)
     }
 
     fn check_roots(&mut self, kind: Kind) -> Result<(), Failure> {
         let asked = self.roots.len();
         if asked > self.limits.root_fields {
             let limit = self.limits.root_fields;
-            return Err(Failure::bad_input(format!("the query has more than {limit} fields at its root")));
+            return Err(Failure::bad_input(format!(
+                "the query has more than {limit} fields at its root"
+            )));
         }
         if kind == Kind::Subscription && asked != 1 {
             return Err(Failure::bad_input("a subscription selects exactly one field"));
@@ -161,19 +190,29 @@ impl<'a> Walk<'a> {
         self.roots.sort_unstable();
         self.roots.dedup();
         if self.roots.len() != asked && (kind == Kind::Mutation || self.cost.spends) {
-            return Err(Failure::bad_input("a call that changes something is selected once: give each an alias"));
+            return Err(Failure::bad_input(
+                "a call that changes something is selected once: give each an alias",
+            ));
         }
         Ok(())
     }
 
     fn too_complex(&self) -> Failure {
-        Failure::bad_input(format!("the query is more complex than {}", self.limits.complexity))
+        Failure::bad_input(format!(
+            "the query is more complex than {}",
+            self.limits.complexity
+        ))
     }
 }
 
 fn deeper_spread(place: Place<'_>) -> Result<Place<'_>, Failure> {
     if place.spreads >= MAX_SPREADS {
-        return Err(Failure::bad_input(format!("fragments are nested deeper than {MAX_SPREADS}")));
+        return Err(Failure::bad_input(format!(
+            "fragments are nested deeper than {MAX_SPREADS}"
+        )));
     }
-    Ok(Place { spreads: place.spreads + 1, ..place })
+    Ok(Place {
+        spreads: place.spreads + 1,
+        ..place
+    })
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{
-    ExecutableDocument, OperationDefinition, OperationType, Selection,
-};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
 use async_graphql::{Name, Positioned, ServerError, Variables};
 use greenroom_kernel::Failure;
 use parking_lot::Mutex;
@@ -93,10 +91,23 @@ impl Prepared {
     }
 
     /// Counts the operation again where variables say how much it asks for.
-    pub(super) fn check_cost(&self, types: &TypeMap, variables: &Variables, limits: &QueryLimits) -> Result<(), Box<ServerError>> {
+    pub(super) fn check_cost(
+        &self,
+        types: &TypeMap,
+        variables: &Variables,
+        limits: &QueryLimits,
+    ) -> Result<(), Box<ServerError>> {
         let facts = self.facts();
         if facts.varies {
-            cost::measure(types, self.parsed(), self.operation(), facts.kind, Some(variables), limits).map_err(refuse)?;
+            cost::measure(
+                types,
+                self.parsed(),
+                self.operation(),
+                facts.kind,
+                Some(variables),
+                limits,
+            )
+            .map_err(refuse)?;
         }
         Ok(())
     }
@@ -174,17 +185,36 @@ fn parse(types: &TypeMap, text: &str, limits: &QueryLimits) -> Result<Document, 
         let cost = cost::measure(types, &parsed, &operation.node, kind, None, limits).map_err(refuse)?;
         let label = name.map_or_else(|| first_field(operation), Name::to_string);
         let operation = operation.node.clone();
-        facts.push((name.cloned(), Facts { kind, spends: cost.spends, label, operation, varies: cost.varies }));
+        facts.push((
+            name.cloned(),
+            Facts {
+                kind,
+                spends: cost.spends,
+                label,
+                operation,
+                varies: cost.varies,
+            },
+        ));
     }
-    Ok(Document { parsed, facts, checked: AtomicBool::new(false) })
+    Ok(Document {
+        parsed,
+        facts,
+        checked: AtomicBool::new(false),
+    })
 }
 
 /// What to call an operation without a name.
 fn first_field(operation: &Positioned<OperationDefinition>) -> String {
-    let name = operation.node.selection_set.node.items.iter().find_map(|item| match &item.node {
-        Selection::Field(field) => Some(field.node.name.node.to_string()),
-        _ => None,
-    });
+    let name = operation
+        .node
+        .selection_set
+        .node
+        .items
+        .iter()
+        .find_map(|item| match &item.node {
+            Selection::Field(field) => Some(field.node.name.node.to_string()),
+            _ => None,
+        });
     name.unwrap_or_else(|| operation.node.ty.to_string())
 }
 
@@ -195,7 +225,9 @@ fn select(facts: &[(Option<Name>, Facts)], name: Option<&str>) -> Result<usize, 
             .position(|(known, _)| known.as_ref().is_some_and(|known| known.as_str() == name))
             .ok_or_else(|| Failure::bad_input("operationName names no operation of the query")),
         None if facts.len() == 1 => Ok(0),
-        None => Err(Failure::bad_input("the query has several operations: operationName must name one")),
+        None => Err(Failure::bad_input(
+            "the query has several operations: operationName must name one",
+        )),
     }
 }
 

@@ -11,8 +11,14 @@ use super::types::TypeMap;
 pub(super) fn propagate(types: &TypeMap, prepared: &Prepared, data: &mut Value, errors: &[ServerError]) {
     let operation = prepared.operation();
     let root = prepared.facts().kind.root();
-    let root = Type { base: BaseType::Named(Name::new(root)), nullable: true };
-    let walk = Walk { types, document: prepared.parsed() };
+    let root = Type {
+        base: BaseType::Named(Name::new(root)),
+        nullable: true,
+    };
+    let walk = Walk {
+        types,
+        document: prepared.parsed(),
+    };
     for error in errors {
         walk.settle(data, &root, &error.path, &[&operation.selection_set.node]);
     }
@@ -62,7 +68,9 @@ impl<'a> Walk<'a> {
         for set in sets {
             for item in &set.items {
                 match &item.node {
-                    Selection::Field(field) if field.node.response_key().node == key => found.push(&field.node),
+                    Selection::Field(field) if field.node.response_key().node == key => {
+                        found.push(&field.node)
+                    }
                     Selection::Field(_) => {}
                     Selection::InlineFragment(fragment) => {
                         self.find(key, &[&fragment.node.selection_set.node], found);

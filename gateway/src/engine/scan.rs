@@ -11,7 +11,10 @@ const MAX_NESTING: usize = 48;
 /// Refuses a text that is too long or too deep to parse.
 pub(super) fn check(text: &str, limits: &QueryLimits) -> Result<(), Failure> {
     if text.len() > limits.bytes {
-        return Err(Failure::bad_input(format!("the query is longer than {} bytes", limits.bytes)));
+        return Err(Failure::bad_input(format!(
+            "the query is longer than {} bytes",
+            limits.bytes
+        )));
     }
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut tokens) = (0, 0_usize, 0_usize);
@@ -22,7 +25,9 @@ pub(super) fn check(text: &str, limits: &QueryLimits) -> Result<(), Failure> {
             _ => {}
         }
         if depth > MAX_NESTING {
-            return Err(Failure::bad_input(format!("the query is nested deeper than {MAX_NESTING} brackets")));
+            return Err(Failure::bad_input(format!(
+                "the query is nested deeper than {MAX_NESTING} brackets"
+            )));
         }
         let length = match byte {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => {
@@ -30,7 +35,10 @@ pub(super) fn check(text: &str, limits: &QueryLimits) -> Result<(), Failure> {
                 continue;
             }
             b'#' => {
-                at += bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(bytes.len() - at);
+                at += bytes[at..]
+                    .iter()
+                    .position(|b| matches!(b, b'\n' | b'\r'))
+                    .unwrap_or(bytes.len() - at);
                 continue;
             }
             b'"' => string_length(&bytes[at..]),
@@ -40,7 +48,10 @@ pub(super) fn check(text: &str, limits: &QueryLimits) -> Result<(), Failure> {
         at += length;
         tokens += 1;
         if tokens > limits.tokens {
-            return Err(Failure::bad_input(format!("the query has more than {} tokens", limits.tokens)));
+            return Err(Failure::bad_input(format!(
+                "the query has more than {} tokens",
+                limits.tokens
+            )));
         }
     }
     Ok(())
@@ -72,13 +83,18 @@ mod tests {
     use super::*;
 
     fn limits(tokens: usize) -> QueryLimits {
-        QueryLimits { tokens, ..QueryLimits::default() }
+        QueryLimits {
+            tokens,
+            ..QueryLimits::default()
+        }
     }
 
     #[test]
     fn brackets_in_strings_and_comments_do_not_count() {
         let brackets = "[".repeat(100);
-        let text = format!("{{ a(b: \"{brackets}\\\"{brackets}\", c: \"\"\"{brackets}\\\"\"\"{brackets}\"\"\") # {brackets}\n }}");
+        let text = format!(
+            "{{ a(b: \"{brackets}\\\"{brackets}\", c: \"\"\"{brackets}\\\"\"\"{brackets}\"\"\") # {brackets}\n }}"
+        );
         check(&text, &limits(20)).unwrap();
         assert!(check(&format!("{{ a(b: {brackets}"), &limits(1_000)).is_err());
         assert!(check(&format!("\"{brackets}\n{brackets}"), &limits(1_000)).is_err());

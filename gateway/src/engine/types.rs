@@ -25,19 +25,32 @@ impl TypeMap {
     /// Reads the schema's own SDL.
     pub(super) fn of(sdl: &str) -> Self {
         let mut map = Self::default();
-        let definitions = parse_schema(sdl).map(|document| document.definitions).unwrap_or_default();
+        let definitions = parse_schema(sdl)
+            .map(|document| document.definitions)
+            .unwrap_or_default();
         for definition in definitions {
-            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let TypeSystemDefinition::Type(definition) = definition else {
+                continue;
+            };
             let name = definition.node.name.node;
             match definition.node.kind {
                 TypeKind::Object(object) => {
-                    let fields = object.fields.into_iter().map(|field| (field.node.name.node, field.node.ty.node));
+                    let fields = object
+                        .fields
+                        .into_iter()
+                        .map(|field| (field.node.name.node, field.node.ty.node));
                     map.objects.insert(name, fields.collect());
                 }
                 TypeKind::InputObject(input) => {
                     let fields = input.fields.into_iter().map(|field| {
                         let has_default = field.node.default_value.is_some();
-                        (field.node.name.node, InputField { ty: field.node.ty.node, has_default })
+                        (
+                            field.node.name.node,
+                            InputField {
+                                ty: field.node.ty.node,
+                                has_default,
+                            },
+                        )
                     });
                     map.inputs.insert(name, fields.collect());
                 }

@@ -24,7 +24,10 @@ pub(super) fn check(
                 if let Err(Misfit { mut path, expected }) = fits(types, &definition.var_type.node, value) {
                     path.push(format!("${name}"));
                     path.reverse();
-                    return Err(Failure::bad_input(format!("variable {} must be {expected}", path.concat())));
+                    return Err(Failure::bad_input(format!(
+                        "variable {} must be {expected}",
+                        path.concat()
+                    )));
                 }
             }
         }
@@ -40,7 +43,10 @@ struct Misfit {
 
 impl Misfit {
     fn new(expected: impl Into<String>) -> Self {
-        Self { path: Vec::new(), expected: expected.into() }
+        Self {
+            path: Vec::new(),
+            expected: expected.into(),
+        }
     }
 
     fn at(mut self, place: String) -> Self {
@@ -51,7 +57,11 @@ impl Misfit {
 
 fn fits(types: &TypeMap, ty: &Type, value: &Value) -> Result<(), Misfit> {
     if matches!(value, Value::Null) {
-        return if ty.nullable { Ok(()) } else { Err(Misfit::new(format!("{ty}, not null"))) };
+        return if ty.nullable {
+            Ok(())
+        } else {
+            Err(Misfit::new(format!("{ty}, not null")))
+        };
     }
     match (&ty.base, value) {
         (BaseType::List(element), Value::List(values)) => {
@@ -75,9 +85,15 @@ fn named_fits(types: &TypeMap, name: &str, value: &Value) -> Result<(), Misfit> 
         }
         for (field, declared) in fields {
             match given.get(field) {
-                Some(value) => fits(types, &declared.ty, value).map_err(|misfit| misfit.at(format!(".{field}")))?,
+                Some(value) => {
+                    fits(types, &declared.ty, value).map_err(|misfit| misfit.at(format!(".{field}")))?
+                }
                 None if declared.ty.nullable || declared.has_default => {}
-                None => return Err(Misfit::new(format!("{}, it is required", declared.ty)).at(format!(".{field}"))),
+                None => {
+                    return Err(
+                        Misfit::new(format!("{}, it is required", declared.ty)).at(format!(".{field}"))
+                    );
+                }
             }
         }
         return Ok(());
@@ -89,7 +105,11 @@ fn named_fits(types: &TypeMap, name: &str, value: &Value) -> Result<(), Misfit> 
             Value::Enum(text) => known(text),
             _ => false,
         };
-        return if fits { Ok(()) } else { Err(Misfit::new(format!("a value of {name}"))) };
+        return if fits {
+            Ok(())
+        } else {
+            Err(Misfit::new(format!("a value of {name}")))
+        };
     }
     let fits = match name {
         "Int" => matches!(value, Value::Number(n) if n.as_i64().is_some_and(|n| i32::try_from(n).is_ok())),
@@ -100,5 +120,9 @@ fn named_fits(types: &TypeMap, name: &str, value: &Value) -> Result<(), Misfit> 
         "DateTime" => matches!(value, Value::String(text) if is_moment(text)),
         _ => true,
     };
-    if fits { Ok(()) } else { Err(Misfit::new(format!("of type {name}"))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Misfit::new(format!("of type {name}")))
+    }
 }

@@ -28,14 +28,22 @@ pub(super) fn media(headers: &HeaderMap, browsable: bool) -> Option<Media> {
                 continue;
             }
             asked = true;
-            let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q="))).map_or(1_000, quality);
-            let Some(media) = named(name, browsable) else { continue };
+            let quality = parts
+                .find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")))
+                .map_or(1_000, quality);
+            let Some(media) = named(name, browsable) else {
+                continue;
+            };
             if quality > 0 && best.is_none_or(|(_, best)| quality > best) {
                 best = Some((media, quality));
             }
         }
     }
-    if asked { best.map(|(media, _)| media) } else { Some(Media::Json) }
+    if asked {
+        best.map(|(media, _)| media)
+    } else {
+        Some(Media::Json)
+    }
 }
 
 fn named(name: &str, browsable: bool) -> Option<Media> {
@@ -56,16 +64,25 @@ fn named(name: &str, browsable: bool) -> Option<Media> {
 /// A quality in thousandths.
 fn quality(text: &str) -> u16 {
     let value: f32 = text.trim().parse().unwrap_or(0.0);
-    if (0.0..=1.0).contains(&value) { (value * 1_000.0) as u16 } else { 0 }
+    if (0.0..=1.0).contains(&value) {
+        (value * 1_000.0) as u16
+    } else {
+        0
+    }
 }
 
 /// Whether the body is JSON in UTF-8.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
     let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let is_json = parts
+        .next()
+        .is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     is_json
         && parts.all(|part| match part.split_once('=') {
             Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
@@ -90,9 +107,15 @@ mod tests {
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
         assert_eq!(asked(browser, true), Some(Media::Html));
         assert_eq!(asked(browser, false), Some(Media::Json));
-        assert_eq!(asked("application/graphql-response+json, application/json", true), Some(Media::GraphQl));
         assert_eq!(
-            asked("application/json;q=0.5, application/graphql-response+json; charset=utf-8; q=0.9", true),
+            asked("application/graphql-response+json, application/json", true),
+            Some(Media::GraphQl)
+        );
+        assert_eq!(
+            asked(
+                "application/json;q=0.5, application/graphql-response+json; charset=utf-8; q=0.9",
+                true
+            ),
             Some(Media::GraphQl)
         );
         assert_eq!(asked("text/event-stream", true), Some(Media::EventStream));
@@ -109,7 +132,9 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
             is_json(&headers)
         };
-        assert!(is("application/json") && is("application/json; charset=UTF-8") && is("Application/JSON;x=y"));
+        assert!(
+            is("application/json") && is("application/json; charset=UTF-8") && is("Application/JSON;x=y")
+        );
         assert!(!is("application/json; charset=utf-16") && !is("text/plain") && !is("application/jsonp"));
         assert!(!is_json(&HeaderMap::new()));
     }

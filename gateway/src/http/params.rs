@@ -72,7 +72,8 @@ impl Params {
         let Query(url) = Query::<UrlOperation>::try_from_uri(uri)
             .map_err(|error| format!("the query string is not a GraphQL request: {}", error.body_text()))?;
         let variables = match url.variables.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => serde_json::from_str(text).map_err(|error| format!("variables are not a JSON map: {error}"))?,
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| format!("variables are not a JSON map: {error}"))?,
             None => Variables::default(),
         };
         if let Some(text) = url.extensions.as_deref().filter(|text| !text.is_empty()) {

@@ -23,7 +23,10 @@ pub(super) fn answer(status: StatusCode, media: Media, answer: &Answer) -> Respo
 /// Several answers, in the order asked.
 pub(super) fn batch(media: Media, answers: &[Answer]) -> Response {
     let mut response = json(StatusCode::OK, media, answers);
-    set_retry_after(&mut response, answers.iter().filter_map(Answer::retry_after_ms).max());
+    set_retry_after(
+        &mut response,
+        answers.iter().filter_map(Answer::retry_after_ms).max(),
+    );
     response
 }
 
@@ -35,16 +38,26 @@ pub(crate) fn failure(failure: Failure, request_id: &RequestId) -> Response {
 
 /// A failure outside of GraphQL, in GraphQL's shape.
 pub(crate) fn failure_with(status: StatusCode, failure: Failure, request_id: &RequestId) -> Response {
-    answer(status, Media::Json, &Answer::refused(refusal(failure), request_id.as_str()))
+    answer(
+        status,
+        Media::Json,
+        &Answer::refused(refusal(failure), request_id.as_str()),
+    )
 }
 
 /// The query page.
 pub(super) fn page() -> Response {
     let mut response = Response::new(Body::from(PAGE));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -59,12 +72,17 @@ fn json<T: Serialize + ?Sized>(status: StatusCode, media: Media, body: &T) -> Re
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
 fn set_retry_after(response: &mut Response, retry_after_ms: Option<u64>) {
     if let Some(ms) = retry_after_ms {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
 }

@@ -54,8 +54,11 @@ macro_rules! connection {
 
         impl From<Rows<$node>> for $connection {
             fn from(rows: Rows<$node>) -> Self {
-                let edges: Vec<_> =
-                    rows.rows.into_iter().map(|(cursor, node)| $edge { cursor, node }).collect();
+                let edges: Vec<_> = rows
+                    .rows
+                    .into_iter()
+                    .map(|(cursor, node)| $edge { cursor, node })
+                    .collect();
                 Self {
                     page_info: PageInfo {
                         has_previous_page: rows.has_previous,
@@ -103,10 +106,18 @@ impl TokenPage {
     pub(super) fn new(first: Option<i32>, after: Option<&str>) -> Result<Self, Failure> {
         let first = page_size("first", first)?;
         let Some(after) = after else {
-            return Ok(Self { token: None, skip: 0, first });
+            return Ok(Self {
+                token: None,
+                skip: 0,
+                first,
+            });
         };
         let (skip, token) = after.split_once('.').ok_or_else(unknown_cursor)?;
-        let skip = skip.parse().ok().filter(|skip| *skip <= MAX_SKIP).ok_or_else(unknown_cursor)?;
+        let skip = skip
+            .parse()
+            .ok()
+            .filter(|skip| *skip <= MAX_SKIP)
+            .ok_or_else(unknown_cursor)?;
         let token = (!token.is_empty()).then(|| token.to_owned());
         Ok(Self { token, skip, first })
     }

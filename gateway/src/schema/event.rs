@@ -57,7 +57,9 @@ impl ChatEvent {
     /// The attempt it is about.
     async fn attempt(&self) -> Option<i32> {
         match &self.0.body {
-            ChatEventBody::Delta { attempt, .. } | ChatEventBody::Attempt { attempt, .. } => Some(int(*attempt)),
+            ChatEventBody::Delta { attempt, .. } | ChatEventBody::Attempt { attempt, .. } => {
+                Some(int(*attempt))
+            }
             ChatEventBody::Step { step, .. } | ChatEventBody::Waiting { step, .. } => Some(int(step.attempt)),
             ChatEventBody::Ended(task) => Some(int(task.attempts)),
             ChatEventBody::Message(_) => None,

@@ -36,7 +36,9 @@ impl ChatMessage {
 
     /// What was said.
     async fn content(&self, ctx: &Context<'_>) -> Result<String> {
-        let text = Reach::of(ctx)?.text(&self.0.session, &self.0.message.content).await?;
+        let text = Reach::of(ctx)?
+            .text(&self.0.session, &self.0.message.content)
+            .await?;
         Ok(text.to_string())
     }
 

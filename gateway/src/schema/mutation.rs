@@ -9,10 +9,10 @@ use greenroom_kernel::{
 };
 
 use super::enums::{ResolveAction, Wait};
+use super::message::ChatMessage;
 use super::mutation_input::{
     ExecuteTaskInput, ResolveTaskInput, SendChatInput, SendChatPayload, UpdateSessionInput,
 };
-use super::message::ChatMessage;
 use super::reach::{Reach, agent_name, millis, session_id, task_id};
 use super::response::AgentResponse;
 use super::session::ChatSession;
@@ -33,19 +33,31 @@ impl Mutation {
     async fn create_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id, `[A-Za-z0-9_-]{1,64}`; absent, a time-ordered one is made.")] id: Option<ID>,
+        #[graphql(desc = "Its id, `[A-Za-z0-9_-]{1,64}`; absent, a time-ordered one is made.")] id: Option<
+            ID,
+        >,
         #[graphql(desc = "A title for people.")] title: Option<String>,
     ) -> Result<ChatSession> {
-        let id = id.map(|id| SessionId::parse(&id)).transpose().map_err(Failure::from)?;
+        let id = id
+            .map(|id| SessionId::parse(&id))
+            .transpose()
+            .map_err(Failure::from)?;
         let reach = Reach::of(ctx)?;
-        Ok(ChatSession(reach.supervisor().create_session(reach.who(), id, title).await?))
+        Ok(ChatSession(
+            reach.supervisor().create_session(reach.who(), id, title).await?,
+        ))
     }
 
     /// Changes a conversation's title.
     async fn update_session(&self, ctx: &Context<'_>, input: UpdateSessionInput) -> Result<ChatSession> {
         let id = session_id(&input.id)?;
         let reach = Reach::of(ctx)?;
-        Ok(ChatSession(reach.supervisor().update_session(reach.who(), &id, input.title).await?))
+        Ok(ChatSession(
+            reach
+                .supervisor()
+                .update_session(reach.who(), &id, input.title)
+                .await?,
+        ))
     }
 
     /// Deletes a conversation and its content. Its id stays taken for a while.
@@ -72,7 +84,12 @@ impl Mutation {
             wait: wait(reach, input.wait, input.wait_ms)?,
             trace: reach.caller.trace.clone(),
         };
-        let AcceptedTask { task, session, message, cursor } = accept(reach, request).await?;
+        let AcceptedTask {
+            task,
+            session,
+            message,
+            cursor,
+        } = accept(reach, request).await?;
         let (Some(session), Some(message)) = (session, message) else {
             return Err(Failure::internal("the turn was accepted without its session or message").into());
         };
@@ -133,13 +150,18 @@ impl Mutation {
             }
         };
         let reach = Reach::of(ctx)?;
-        Ok(Task(reach.supervisor().resolve(reach.who(), &id, step, action, input.note).await?))
+        Ok(Task(
+            reach
+                .supervisor()
+                .resolve(reach.who(), &id, step, action, input.note)
+                .await?,
+        ))
     }
 }
 
 async fn accept(reach: Reach<'_>, request: AcceptRequest) -> Result<AcceptedTask> {
     let key = request.key.clone();
-    Ok(repeated(&key, || reach.supervisor().accept(reach.who(), request.clone())).await?)
+    repeated(&key, || reach.supervisor().accept(reach.who(), request.clone())).await
 }
 
 /// Makes a keyed call, and once more when it wasn't answered: the key makes that safe. When that isn't answered
@@ -151,10 +173,17 @@ where
     let unanswered = |failure: &Failure| failure.code == ErrorCode::Unavailable && failure.retryable;
     match call().await {
         Err(failure) if unanswered(&failure) => {
-            let pause = failure.retry_after_ms.unwrap_or(REPEAT_AFTER_MS).min(REPEAT_AFTER_AT_MOST_MS);
+            let pause = failure
+                .retry_after_ms
+                .unwrap_or(REPEAT_AFTER_MS)
+                .min(REPEAT_AFTER_AT_MOST_MS);
             tokio::time::sleep(Duration::from_millis(pause)).await;
             match call().await {
-                Err(failure) if unanswered(&failure) => Err(Unanswered { failure, key: key.clone() }.into()),
+                Err(failure) if unanswered(&failure) => Err(Unanswered {
+                    failure,
+                    key: key.clone(),
+                }
+                .into()),
                 answer => Ok(answer?),
             }
         }
@@ -175,5 +204,7 @@ fn wait(reach: Reach<'_>, wait: Option<Wait>, wait_ms: Option<i32>) -> Result<Du
 }
 
 fn timeout(timeout_ms: Option<i32>) -> Result<Option<Duration>, Failure> {
-    timeout_ms.map(|ms| millis("timeoutMs", ms, 1, i32::MAX as u64)).transpose()
+    timeout_ms
+        .map(|ms| millis("timeoutMs", ms, 1, i32::MAX as u64))
+        .transpose()
 }

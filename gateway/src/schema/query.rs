@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use greenroom_kernel::{
-    AggregateRequest, AgentName, Failure, Principal, SessionId, SessionQuery, TaskId, TaskRow,
+    AgentName, AggregateRequest, Failure, Principal, SessionId, SessionQuery, TaskId, TaskRow,
 };
 
 use super::agent::{AgentStatus, ProviderStatus};
@@ -103,9 +103,15 @@ pub(crate) struct Query;
 impl Query {
     /// A conversation; null when it is unknown or not the caller's.
     async fn get_session(&self, ctx: &Context<'_>, id: ID) -> Result<Option<ChatSession>> {
-        let Ok(id) = SessionId::parse(&id) else { return Ok(None) };
+        let Ok(id) = SessionId::parse(&id) else {
+            return Ok(None);
+        };
         let reach = Reach::of(ctx)?;
-        Ok(reach.supervisor().session(reach.who(), &id).await?.map(ChatSession))
+        Ok(reach
+            .supervisor()
+            .session(reach.who(), &id)
+            .await?
+            .map(ChatSession))
     }
 
     /// Conversations, newest first.
@@ -136,7 +142,9 @@ impl Query {
 
     /// A task; null when it is unknown or not the caller's.
     async fn get_task(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Task>> {
-        let Ok(id) = TaskId::parse(&id) else { return Ok(None) };
+        let Ok(id) = TaskId::parse(&id) else {
+            return Ok(None);
+        };
         let reach = Reach::of(ctx)?;
         Ok(reach.supervisor().task(reach.who(), &id).await?.map(Task))
     }
@@ -154,13 +162,18 @@ impl Query {
         let journal = session_id.map(|id| self::session_id(&id)).transpose()?;
         let reach = Reach::of(ctx)?;
         let status = status.map(greenroom_kernel::TaskStatus::from);
-        let rows = reach.supervisor().tasks(reach.who(), journal, status, page.request()).await?;
+        let rows = reach
+            .supervisor()
+            .tasks(reach.who(), journal, status, page.request())
+            .await?;
         Ok(page.rows(rows, Task).into())
     }
 
     /// An agent as it is now; null when there is none of that name.
     async fn get_agent_status(&self, ctx: &Context<'_>, name: String) -> Result<Option<AgentStatus>> {
-        let Ok(name) = AgentName::parse(&name) else { return Ok(None) };
+        let Ok(name) = AgentName::parse(&name) else {
+            return Ok(None);
+        };
         Ok(Reach::of(ctx)?.supervisor().agent(&name).await?.map(AgentStatus))
     }
 
@@ -201,7 +214,10 @@ impl Query {
             },
         };
         let target = |target: AggregateTarget| -> Result<_, Failure> {
-            Ok((agent_name(&target.agent)?, target.input.map(|input| input.to_text())))
+            Ok((
+                agent_name(&target.agent)?,
+                target.input.map(|input| input.to_text()),
+            ))
         };
         let request = AggregateRequest {
             targets: input.agents.into_iter().map(target).collect::<Result<_, _>>()?,
@@ -216,8 +232,10 @@ impl Query {
             trace: reach.caller.trace.clone(),
         };
         let key = request.key.clone();
-        let answer =
-            repeated(&key, || reach.supervisor().aggregate(reach.who(), request.clone())).await?;
+        let answer = repeated(&key, || {
+            reach.supervisor().aggregate(reach.who(), request.clone())
+        })
+        .await?;
         Ok(AggregateResult {
             complete: answer.complete,
             parts: answer.parts.into_iter().map(AggregatePart::from).collect(),

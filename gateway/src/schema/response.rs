@@ -85,7 +85,12 @@ impl AgentResponse {
     /// Text for people.
     async fn content(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         match self.0.output.as_ref().and_then(|output| output.content.as_ref()) {
-            Some(content) => Ok(Some(Reach::of(ctx)?.text(&self.0.id.journal, content).await?.to_string())),
+            Some(content) => Ok(Some(
+                Reach::of(ctx)?
+                    .text(&self.0.id.journal, content)
+                    .await?
+                    .to_string(),
+            )),
             None => Ok(None),
         }
     }

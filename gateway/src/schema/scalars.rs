@@ -7,7 +7,10 @@ use greenroom_kernel::Timestamp;
 pub(crate) struct DateTime(pub(crate) Timestamp);
 
 /// A moment: RFC 3339, UTC, milliseconds, as in `2026-11-21T08:15:30.125Z`.
-#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+#[Scalar(
+    name = "DateTime",
+    specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+)]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
@@ -54,7 +57,10 @@ impl Json {
 pub(crate) fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let digits = text.get(range)?;
-        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+        digits
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| digits.parse().ok())?
     };
     let byte = |at: usize| text.as_bytes().get(at).copied();
     let separators = byte(4)? == b'-'

@@ -48,7 +48,8 @@ impl ChatSession {
     async fn messages(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the start or behind `after`; 20 unless told, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the start or behind `after`; 20 unless told, at most 100.")]
+        first: Option<i32>,
         #[graphql(desc = "Only messages behind this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end or before `before`; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only messages before this cursor.")] before: Option<String>,
@@ -64,19 +65,30 @@ impl ChatSession {
             (page_size("first", first)?, MessageRange::After(place(&after)?))
         };
         let reach = Reach::of(ctx)?;
-        let mut rows = reach.supervisor().messages(reach.who(), &self.0.id, range, size + 1).await?;
+        let mut rows = reach
+            .supervisor()
+            .messages(reach.who(), &self.0.id, range, size + 1)
+            .await?;
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let more = rows.len() > size;
         if more && backwards {
             rows.drain(..rows.len() - size);
         }
         rows.truncate(size);
-        let rows = rows.into_iter().map(|row| (print_place(row.position), ChatMessage(row))).collect();
+        let rows = rows
+            .into_iter()
+            .map(|row| (print_place(row.position), ChatMessage(row)))
+            .collect();
         let (has_previous, has_next) = match range {
             MessageRange::After(place) => (place.is_some(), more),
             MessageRange::Before(place) => (more, place.is_some()),
         };
-        Ok(Rows { rows, has_previous, has_next }.into())
+        Ok(Rows {
+            rows,
+            has_previous,
+            has_next,
+        }
+        .into())
     }
 }
 

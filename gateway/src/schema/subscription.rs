@@ -21,10 +21,14 @@ impl Subscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The conversation.")] session_id: ID,
-        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<String>,
+        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<
+            String,
+        >,
     ) -> Result<impl Stream<Item = Result<ChatEvent>> + use<>> {
         let scope = EventScope::Session(self::session_id(&session_id)?);
-        Ok(events(ctx, scope, after).await?.map(|event| Ok(ChatEvent(event?))))
+        Ok(events(ctx, scope, after)
+            .await?
+            .map(|event| Ok(ChatEvent(event?))))
     }
 
     /// The messages of a conversation.
@@ -32,16 +36,20 @@ impl Subscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The conversation.")] session_id: ID,
-        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<String>,
+        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<
+            String,
+        >,
     ) -> Result<impl Stream<Item = Result<ChatMessage>> + use<>> {
         let scope = EventScope::Session(self::session_id(&session_id)?);
-        Ok(events(ctx, scope, after).await?.filter_map(async |event| match event {
-            Ok(event) => match event.body {
-                ChatEventBody::Message(message) => Some(Ok(ChatMessage(message))),
-                _ => None,
-            },
-            Err(failure) => Some(Err(failure.into())),
-        }))
+        Ok(events(ctx, scope, after)
+            .await?
+            .filter_map(async |event| match event {
+                Ok(event) => match event.body {
+                    ChatEventBody::Message(message) => Some(Ok(ChatMessage(message))),
+                    _ => None,
+                },
+                Err(failure) => Some(Err(failure.into())),
+            }))
     }
 
     /// What happens to a task, text as it comes.
@@ -49,10 +57,14 @@ impl Subscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The task.")] task_id: ID,
-        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<String>,
+        #[graphql(desc = "Behind this cursor; absent from now, `\"0\"` from the start.")] after: Option<
+            String,
+        >,
     ) -> Result<impl Stream<Item = Result<ChatEvent>> + use<>> {
         let scope = EventScope::Task(self::task_id(&task_id)?);
-        Ok(events(ctx, scope, after).await?.map(|event| Ok(ChatEvent(event?))))
+        Ok(events(ctx, scope, after)
+            .await?
+            .map(|event| Ok(ChatEvent(event?))))
     }
 
     /// Agents as they change, the present ones first.
@@ -62,7 +74,11 @@ impl Subscription {
         #[graphql(desc = "Only this agent; absent, all.")] name: Option<String>,
     ) -> Result<impl Stream<Item = AgentStatus> + use<>> {
         let name = name.as_deref().map(agent_name).transpose()?;
-        Ok(Reach::of(ctx)?.supervisor().watch_agents(name).await?.map(AgentStatus))
+        Ok(Reach::of(ctx)?
+            .supervisor()
+            .watch_agents(name)
+            .await?
+            .map(AgentStatus))
     }
 
     /// What happens in the supervision tree from now on.
@@ -70,7 +86,11 @@ impl Subscription {
         &self,
         ctx: &Context<'_>,
     ) -> Result<impl Stream<Item = SupervisionEvent> + use<>> {
-        Ok(Reach::of(ctx)?.supervisor().watch_supervision().await?.map(SupervisionEvent::from))
+        Ok(Reach::of(ctx)?
+            .supervisor()
+            .watch_supervision()
+            .await?
+            .map(SupervisionEvent::from))
     }
 }
 

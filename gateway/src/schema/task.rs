@@ -37,7 +37,9 @@ impl Task {
 
     /// What was asked.
     async fn input(&self, ctx: &Context<'_>) -> Result<Json> {
-        Ok(Json(Reach::of(ctx)?.json(&self.0.id.journal, &self.0.input).await?))
+        Ok(Json(
+            Reach::of(ctx)?.json(&self.0.id.journal, &self.0.input).await?,
+        ))
     }
 
     /// The answer of a completed task.
@@ -78,8 +80,10 @@ impl Task {
         #[graphql(desc = "Only steps behind this cursor.")] after: Option<String>,
     ) -> Result<StepConnection> {
         let size = usize::try_from(page_size("first", first)?).unwrap_or(usize::MAX);
-        let after: Option<u32> =
-            after.map(|cursor| cursor.parse()).transpose().map_err(|_| unknown_cursor())?;
+        let after: Option<u32> = after
+            .map(|cursor| cursor.parse())
+            .transpose()
+            .map_err(|_| unknown_cursor())?;
         let reach = Reach::of(ctx)?;
         let steps = reach.supervisor().steps(reach.who(), &self.0.id).await?;
         let mut behind: Vec<_> = steps
@@ -94,7 +98,12 @@ impl Task {
             .into_iter()
             .map(|view| (view.number.to_string(), Step::new(journal.clone(), view)))
             .collect();
-        Ok(Rows { rows, has_previous: after.is_some(), has_next: more }.into())
+        Ok(Rows {
+            rows,
+            has_previous: after.is_some(),
+            has_next: more,
+        }
+        .into())
     }
 
     /// The tasks it handed to other agents, newest first.
@@ -106,7 +115,10 @@ impl Task {
     ) -> Result<TaskConnection> {
         let page = TokenPage::new(first, after.as_deref())?;
         let reach = Reach::of(ctx)?;
-        let rows = reach.supervisor().children(reach.who(), &self.0.id, page.request()).await?;
+        let rows = reach
+            .supervisor()
+            .children(reach.who(), &self.0.id, page.request())
+            .await?;
         Ok(page.rows(rows, Task).into())
     }
 }

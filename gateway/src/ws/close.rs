@@ -47,7 +47,10 @@ impl Close {
             Self::TooManyInits => (4429, "Too many initialisation requests".into()),
             Self::TooManyOperations => (4429, "Too many operations".into()),
         };
-        Some(CloseFrame { code, reason: bounded(&reason).into() })
+        Some(CloseFrame {
+            code,
+            reason: bounded(&reason).into(),
+        })
     }
 }
 

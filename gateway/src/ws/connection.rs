@@ -63,8 +63,16 @@ pub(super) async fn serve(inner: Arc<Inner>, opening: Opening, socket: WebSocket
         operations: StreamMap::new(),
         running: HashSet::new(),
     };
-    let close = if speaks { connection.run().await } else { Close::Subprotocol };
-    tracing::debug!(request_id = connection.opening.request_id.as_str(), ?close, "websocket ends");
+    let close = if speaks {
+        connection.run().await
+    } else {
+        Close::Subprotocol
+    };
+    tracing::debug!(
+        request_id = connection.opening.request_id.as_str(),
+        ?close,
+        "websocket ends"
+    );
     connection.close(close).await;
 }
 
@@ -136,7 +144,9 @@ impl Connection {
     }
 
     async fn subscribe(&mut self, id: Arc<str>, operation: Operation) -> Result<(), Close> {
-        let Some(who) = &self.who else { return Err(Close::Unauthorized) };
+        let Some(who) = &self.who else {
+            return Err(Close::Unauthorized);
+        };
         if self.running.contains(&id) {
             return Err(Close::Duplicate(id.to_string()));
         }
@@ -148,12 +158,21 @@ impl Connection {
             Ok(prepared) => prepared,
             Err(error) => {
                 let answer = Answer::refused(*error, request_id.as_str());
-                return self.say(&ToClient::Error { id: &id, payload: answer.errors() }).await;
+                return self
+                    .say(&ToClient::Error {
+                        id: &id,
+                        payload: answer.errors(),
+                    })
+                    .await;
             }
         };
         let kind = prepared.kind();
         let execution = execution(&self.opening.incoming, who, request_id, &prepared);
-        let answers = self.inner.engine.stream(prepared, execution).map(move |answer| Output::Answer(answer, kind));
+        let answers = self
+            .inner
+            .engine
+            .stream(prepared, execution)
+            .map(move |answer| Output::Answer(answer, kind));
         let outputs = answers.chain(stream::once(async { Output::Complete })).boxed();
         self.running.insert(Arc::clone(&id));
         self.operations.insert(id, outputs);
@@ -167,9 +186,19 @@ impl Connection {
                 if answer.is_refused() || (kind == Kind::Subscription && answer.is_final()) =>
             {
                 self.forget(&id);
-                self.say(&ToClient::Error { id: &id, payload: answer.errors() }).await
+                self.say(&ToClient::Error {
+                    id: &id,
+                    payload: answer.errors(),
+                })
+                .await
             }
-            Output::Answer(answer, _) => self.say(&ToClient::Next { id: &id, payload: &answer }).await,
+            Output::Answer(answer, _) => {
+                self.say(&ToClient::Next {
+                    id: &id,
+                    payload: &answer,
+                })
+                .await
+            }
             Output::Complete => {
                 self.forget(&id);
                 self.say(&ToClient::Complete { id: &id }).await

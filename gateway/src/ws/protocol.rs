@@ -48,7 +48,10 @@ impl FromClient {
             ("subscribe", Some(id)) => {
                 let payload = payload.ok_or("Invalid message: subscribe without a payload")?;
                 let operation: JsonOperation = serde_json::from_str(payload.get()).map_err(invalid)?;
-                Ok(Self::Subscribe { id, operation: operation.into() })
+                Ok(Self::Subscribe {
+                    id,
+                    operation: operation.into(),
+                })
             }
             ("complete" | "subscribe", None) => Err("Invalid message: it needs an id".to_owned()),
             _ => Err("Invalid message: unknown type".to_owned()),
@@ -61,7 +64,6 @@ impl FromClient {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ToClient<'a> {
     ConnectionAck,
-    Ping,
     Pong,
     Next { id: &'a str, payload: &'a Answer },
     Error { id: &'a str, payload: &'a [ServerError] },

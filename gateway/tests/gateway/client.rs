@@ -67,7 +67,10 @@ impl Reply {
 
 /// The code of an answer's first error.
 pub(crate) fn code(answer: &Value) -> String {
-    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code: {answer}")).to_owned()
+    answer["errors"][0]["extensions"]["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no code: {answer}"))
+        .to_owned()
 }
 
 pub(crate) async fn start() -> Running {
@@ -113,7 +116,14 @@ async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Ru
         async move { gateway.serve(listener, shutdown).await.unwrap() }
     });
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Running { address, fake, tasks, shutdown, served, client }
+    Running {
+        address,
+        fake,
+        tasks,
+        shutdown,
+        served,
+        client,
+    }
 }
 
 pub(crate) fn dev() -> Principal {
@@ -135,30 +145,50 @@ impl Running {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = tokio::time::timeout(SOON, self.client.request(request)).await.unwrap().unwrap();
+        let response = tokio::time::timeout(SOON, self.client.request(request))
+            .await
+            .unwrap()
+            .unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = tokio::time::timeout(SOON, body.collect()).await.unwrap().unwrap().to_bytes();
-        Reply { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        let bytes = tokio::time::timeout(SOON, body.collect())
+            .await
+            .unwrap()
+            .unwrap()
+            .to_bytes();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     /// Posts a body with these headers over the usual ones.
     pub(crate) async fn post_raw(&self, body: impl Into<Body>, headers: &[(&'static str, &str)]) -> Reply {
         let mut request = Request::post(self.url("/graphql")).body(body.into()).unwrap();
-        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert("content-type", HeaderValue::from_static("application/json"));
         for (name, value) in headers {
-            request.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value.parse().unwrap());
         }
         self.send(request).await
     }
 
     pub(crate) async fn post(&self, query: &str, variables: Value) -> Reply {
-        self.post_raw(json!({ "query": query, "variables": variables }).to_string(), &[]).await
+        self.post_raw(json!({ "query": query, "variables": variables }).to_string(), &[])
+            .await
     }
 
     pub(crate) async fn get(&self, path_and_query: &str, headers: &[(&'static str, &str)]) -> Reply {
-        let mut request = Request::get(self.url(path_and_query)).body(Body::empty()).unwrap();
+        let mut request = Request::get(self.url(path_and_query))
+            .body(Body::empty())
+            .unwrap();
         for (name, value) in headers {
-            request.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value.parse().unwrap());
         }
         self.send(request).await
     }
@@ -177,7 +207,10 @@ impl Running {
         let answer = self.post(query, variables).await.json();
         assert!(answer["data"].is_null(), "{answer}");
         let extensions = &answer["errors"][0]["extensions"];
-        assert!(extensions["retryable"].is_boolean() && extensions["requestId"].is_string(), "{answer}");
+        assert!(
+            extensions["retryable"].is_boolean() && extensions["requestId"].is_string(),
+            "{answer}"
+        );
         code(&answer)
     }
 }

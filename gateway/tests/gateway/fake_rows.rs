@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use greenroom_kernel::{
     ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus, BreakerState, Effect, Health,
-    JournalKind, Message, MessageRow, Payload, Position, ProviderStatus, Role, SessionId, SessionRow, StepKind,
-    StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId, TaskOutput, TaskRow, TaskStatus,
-    Timestamp, Usage,
+    JournalKind, Message, MessageRow, Payload, Position, ProviderStatus, Role, SessionId, SessionRow,
+    StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId, TaskOutput,
+    TaskRow, TaskStatus, Timestamp, Usage,
 };
 
 pub(crate) const T0: Timestamp = Timestamp::from_millis(1_795_305_599_123);
@@ -29,7 +29,11 @@ pub(crate) fn task(id: TaskId, subject: &Subject, agent: &AgentName, input: &str
     TaskRow {
         id,
         subject: subject.clone(),
-        kind: if is_own { JournalKind::Task } else { JournalKind::Session },
+        kind: if is_own {
+            JournalKind::Task
+        } else {
+            JournalKind::Session
+        },
         turn: !is_own,
         agent: agent.clone(),
         status: TaskStatus::Running,
@@ -71,7 +75,13 @@ pub(crate) fn usage() -> Usage {
     }
 }
 
-pub(crate) fn message(task: &TaskId, number: u32, role: Role, content: &str, position: Position) -> MessageRow {
+pub(crate) fn message(
+    task: &TaskId,
+    number: u32,
+    role: Role,
+    content: &str,
+    position: Position,
+) -> MessageRow {
     MessageRow {
         session: task.journal.clone(),
         position,
@@ -161,7 +171,13 @@ pub(crate) fn tree() -> ActorNode {
         breaker: Some(BreakerState::Closed),
         children: vec![],
     };
-    ActorNode { path: "node".into(), state: ActorState::Running, breaker: None, children: vec![leaf.clone()], ..leaf }
+    ActorNode {
+        path: "node".into(),
+        state: ActorState::Running,
+        breaker: None,
+        children: vec![leaf.clone()],
+        ..leaf
+    }
 }
 
 pub(crate) fn supervision(n: i64) -> SupervisionEvent {

@@ -14,21 +14,36 @@ async fn message(query: &str, variables: Value) -> Option<String> {
 }
 
 fn nested(depth: usize) -> String {
-    format!("{{ supervisionTree {{ {} path {} }} }}", "children {".repeat(depth - 2), "}".repeat(depth - 2))
+    format!(
+        "{{ supervisionTree {{ {} path {} }} }}",
+        "children {".repeat(depth - 2),
+        "}".repeat(depth - 2)
+    )
 }
 
 #[tokio::test]
 async fn depth_is_limited_through_fragments_too() {
     assert_eq!(message(&nested(15), json!({})).await, None);
-    assert_eq!(message(&nested(16), json!({})).await.unwrap(), "the query is deeper than 15 fields");
+    assert_eq!(
+        message(&nested(16), json!({})).await.unwrap(),
+        "the query is deeper than 15 fields"
+    );
     let hidden = format!(
         "{{ supervisionTree {{ ...F }} }} fragment F on ActorNode {{ {} path {} }}",
         "children {".repeat(14),
         "}".repeat(14)
     );
-    assert_eq!(message(&hidden, json!({})).await.unwrap(), "the query is deeper than 15 fields");
+    assert_eq!(
+        message(&hidden, json!({})).await.unwrap(),
+        "the query is deeper than 15 fields"
+    );
     let brackets = format!("{{ supervisionTree {}", "{ children ".repeat(5_000));
-    assert!(message(&brackets, json!({})).await.unwrap().contains("nested deeper"));
+    assert!(
+        message(&brackets, json!({}))
+            .await
+            .unwrap()
+            .contains("nested deeper")
+    );
     let list = format!("{{ getSession(id: {}", "[".repeat(20_000));
     assert!(message(&list, json!({})).await.unwrap().contains("nested deeper"));
 }
@@ -37,31 +52,71 @@ async fn depth_is_limited_through_fragments_too() {
 async fn pages_within_pages_multiply_also_by_variables() {
     let query = "query($n: Int) { listSessions(first: $n) { edges { node { messages(first: $n) { edges { node { id } } } } } } }";
     assert_eq!(message(query, json!({ "n": 20 })).await, None);
-    assert_eq!(message(query, json!({ "n": 30 })).await.unwrap(), "the query is more complex than 2000");
-    assert_eq!(message(&query.replace("$n)", "30)").replace("($n: Int)", "").replace("query", "query Q"), json!({})).await.unwrap(), "the query is more complex than 2000");
-    assert_eq!(message("{ listSessions(first: 100) { edges { node { id title createdAt } } pageInfo { endCursor } } }", json!({})).await, None);
+    assert_eq!(
+        message(query, json!({ "n": 30 })).await.unwrap(),
+        "the query is more complex than 2000"
+    );
+    assert_eq!(
+        message(
+            &query
+                .replace("$n)", "30)")
+                .replace("($n: Int)", "")
+                .replace("query", "query Q"),
+            json!({})
+        )
+        .await
+        .unwrap(),
+        "the query is more complex than 2000"
+    );
+    assert_eq!(
+        message(
+            "{ listSessions(first: 100) { edges { node { id title createdAt } } pageInfo { endCursor } } }",
+            json!({})
+        )
+        .await,
+        None
+    );
 }
 
 #[tokio::test]
 async fn a_bomb_of_fragments_is_refused_at_once() {
     let mut query = "{ listAgents { ...F0 } }".to_owned();
     for n in 0..14 {
-        query += &format!(" fragment F{n} on AgentStatus {{ ...F{m} ...F{m} ...F{m} }}", m = n + 1);
+        query += &format!(
+            " fragment F{n} on AgentStatus {{ ...F{m} ...F{m} ...F{m} }}",
+            m = n + 1
+        );
     }
     query += " fragment F14 on AgentStatus { name }";
-    assert_eq!(message(&query, json!({})).await.unwrap(), "the query is more complex than 2000");
+    assert_eq!(
+        message(&query, json!({})).await.unwrap(),
+        "the query is more complex than 2000"
+    );
 }
 
 #[tokio::test]
 async fn aliases_root_fields_tokens_and_bytes_are_limited() {
     let aliases = |n: usize| (0..n).map(|n| format!("a{n}: name ")).collect::<String>();
-    assert_eq!(message(&format!("{{ listAgents {{ {} }} }}", aliases(30)), json!({})).await, None);
+    assert_eq!(
+        message(&format!("{{ listAgents {{ {} }} }}", aliases(30)), json!({})).await,
+        None
+    );
     let too_many = message(&format!("{{ listAgents {{ {} }} }}", aliases(31)), json!({})).await;
     assert_eq!(too_many.unwrap(), "the query has more than 30 aliases");
     let roots = |n: usize| (0..n).map(|_| "__typename ").collect::<String>();
     assert_eq!(message(&format!("{{ {} }}", roots(20)), json!({})).await, None);
-    assert!(message(&format!("{{ {} }}", roots(21)), json!({})).await.unwrap().contains("20 fields at its root"));
-    assert!(message(&format!("{{ {} }}", roots(5_000)), json!({})).await.unwrap().contains("5000 tokens"));
+    assert!(
+        message(&format!("{{ {} }}", roots(21)), json!({}))
+            .await
+            .unwrap()
+            .contains("20 fields at its root")
+    );
+    assert!(
+        message(&format!("{{ {} }}", roots(5_000)), json!({}))
+            .await
+            .unwrap()
+            .contains("5000 tokens")
+    );
     let long = format!("{{ __typename }} # {}", "x".repeat(64 * 1024));
     assert!(message(&long, json!({})).await.unwrap().contains("65536 bytes"));
 }
@@ -88,8 +143,20 @@ async fn introspection_works_and_cannot_multiply() {
 
 #[tokio::test]
 async fn limits_are_the_operators_to_set() {
-    let query = QueryLimits { depth: 2, ..QueryLimits::default() };
-    let gateway = start_with(GatewayConfig { query, ..GatewayConfig::default() }).await;
+    let query = QueryLimits {
+        depth: 2,
+        ..QueryLimits::default()
+    };
+    let gateway = start_with(GatewayConfig {
+        query,
+        ..GatewayConfig::default()
+    })
+    .await;
     gateway.data("{ listAgents { name } }", json!({})).await;
-    assert_eq!(gateway.refused("{ listAgents { instances { id } } }", json!({})).await, "BAD_USER_INPUT");
+    assert_eq!(
+        gateway
+            .refused("{ listAgents { instances { id } } }", json!({}))
+            .await,
+        "BAD_USER_INPUT"
+    );
 }

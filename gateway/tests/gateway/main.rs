@@ -1,11 +1,13 @@
 //! The gateway over a real socket, before a scripted supervisor.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
 #![allow(clippy::disallowed_methods, reason = "tests spawn what they wait for")]
 
 mod client;
 mod connections;
 mod fake;
 mod fake_rows;
+mod fake_supervisor;
 mod http_errors;
 mod http_media;
 mod limits;

@@ -17,7 +17,8 @@ const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) {
 #[tokio::test]
 async fn a_chat_is_answered_with_all_the_contract_promises() {
     let gateway = start().await;
-    let variables = json!({ "input": { "content": "hi", "metadata": { "a": [1, 2.5, null] }, "idempotencyKey": "k1" } });
+    let variables =
+        json!({ "input": { "content": "hi", "metadata": { "a": [1, 2.5, null] }, "idempotencyKey": "k1" } });
     let data = gateway.data(SEND, variables).await;
     let sent = &data["sendChat"];
     let session = sent["session"]["id"].as_str().unwrap();
@@ -49,22 +50,54 @@ async fn a_chat_is_answered_with_all_the_contract_promises() {
 #[tokio::test]
 async fn waiting_is_bounded_as_the_caller_says() {
     let gateway = start().await;
-    let execute = "mutation($i: ExecuteTaskInput!) { executeTaskOnAgent(input: $i) { status response { content } } }";
+    let execute =
+        "mutation($i: ExecuteTaskInput!) { executeTaskOnAgent(input: $i) { status response { content } } }";
     let ask = async |extra: serde_json::Value| {
         let mut input = json!({ "agent": "echo", "input": { "x": 1 } });
-        input.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         gateway.data(execute, json!({ "i": input })).await["executeTaskOnAgent"].clone()
     };
-    assert_eq!(ask(json!({ "wait": "ACCEPTED" })).await, json!({ "status": "RUNNING", "response": null }));
-    assert_eq!(ask(json!({ "waitMs": 1200, "timeoutMs": 7 })).await["status"], "COMPLETED");
-    assert_eq!(ask(json!({ "wait": null, "waitMs": null })).await["status"], "COMPLETED");
-    let waits: Vec<_> = gateway.fake.accepted.lock().iter().map(|(_, request)| (request.wait, request.timeout)).collect();
+    assert_eq!(
+        ask(json!({ "wait": "ACCEPTED" })).await,
+        json!({ "status": "RUNNING", "response": null })
+    );
+    assert_eq!(
+        ask(json!({ "waitMs": 1200, "timeoutMs": 7 })).await["status"],
+        "COMPLETED"
+    );
+    assert_eq!(
+        ask(json!({ "wait": null, "waitMs": null })).await["status"],
+        "COMPLETED"
+    );
+    let waits: Vec<_> = gateway
+        .fake
+        .accepted
+        .lock()
+        .iter()
+        .map(|(_, request)| (request.wait, request.timeout))
+        .collect();
     let ms = Duration::from_millis;
-    assert_eq!(waits, [(ms(0), None), (ms(1_200), Some(ms(7))), (ms(55_000), None)]);
-    for bad in [json!({ "waitMs": -1 }), json!({ "waitMs": 600_001 }), json!({ "timeoutMs": 0 })] {
+    assert_eq!(
+        waits,
+        [(ms(0), None), (ms(1_200), Some(ms(7))), (ms(55_000), None)]
+    );
+    for bad in [
+        json!({ "waitMs": -1 }),
+        json!({ "waitMs": 600_001 }),
+        json!({ "timeoutMs": 0 }),
+    ] {
         let mut input = json!({ "agent": "echo", "input": {} });
-        input.as_object_mut().unwrap().extend(bad.as_object().unwrap().clone());
-        assert_eq!(gateway.refused(execute, json!({ "i": input })).await, "BAD_USER_INPUT");
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(bad.as_object().unwrap().clone());
+        assert_eq!(
+            gateway.refused(execute, json!({ "i": input })).await,
+            "BAD_USER_INPUT"
+        );
     }
 }
 
@@ -87,7 +120,13 @@ async fn a_call_without_a_key_gets_one_and_is_repeated_once_with_it() {
     let query = r#"mutation { sendChat(input: { content: "x", agent: "flaky" }) { task { status } } }"#;
     let data = gateway.data(query, json!({})).await;
     assert_eq!(data["sendChat"]["task"]["status"], "COMPLETED");
-    let keys: Vec<_> = gateway.fake.accepted.lock().iter().map(|(_, request)| request.key.clone()).collect();
+    let keys: Vec<_> = gateway
+        .fake
+        .accepted
+        .lock()
+        .iter()
+        .map(|(_, request)| request.key.clone())
+        .collect();
     assert_eq!(keys.len(), 2);
     assert_eq!(keys[0], keys[1]);
 }
@@ -95,7 +134,8 @@ async fn a_call_without_a_key_gets_one_and_is_repeated_once_with_it() {
 #[tokio::test]
 async fn an_unanswered_call_says_with_which_key_to_repeat_it() {
     let gateway = start().await;
-    let query = r#"mutation { sendChat(input: { content: "x", agent: "away", idempotencyKey: "mine" }) { cursor } }"#;
+    let query =
+        r#"mutation { sendChat(input: { content: "x", agent: "away", idempotencyKey: "mine" }) { cursor } }"#;
     let answer = gateway.post(query, json!({})).await.json();
     let extensions = &answer["errors"][0]["extensions"];
     assert_eq!(answer["errors"][0]["message"], "no answer");
@@ -107,7 +147,10 @@ async fn an_unanswered_call_says_with_which_key_to_repeat_it() {
     let definite = r#"mutation { sendChat(input: { content: "x", agent: "closed" }) { cursor } }"#;
     let answer = gateway.post(definite, json!({})).await.json();
     let extensions = &answer["errors"][0]["extensions"];
-    assert_eq!((extensions["code"].as_str(), extensions["retryable"].as_bool()), (Some("UNAVAILABLE"), Some(false)));
+    assert_eq!(
+        (extensions["code"].as_str(), extensions["retryable"].as_bool()),
+        (Some("UNAVAILABLE"), Some(false))
+    );
     assert!(extensions.get("idempotencyKey").is_none());
 }
 
@@ -153,11 +196,29 @@ async fn sessions_are_created_retitled_and_deleted() {
     let data = gateway.data(create, json!({})).await;
     assert_eq!(data["createSession"], json!({ "id": "s-1", "title": "one" }));
     assert_eq!(gateway.refused(create, json!({})).await, "CONFLICT");
-    assert_eq!(gateway.refused(r#"mutation { createSession(id: "a b") { id } }"#, json!({})).await, "BAD_USER_INPUT");
+    assert_eq!(
+        gateway
+            .refused(r#"mutation { createSession(id: "a b") { id } }"#, json!({}))
+            .await,
+        "BAD_USER_INPUT"
+    );
     let update = r#"mutation { updateSession(input: { id: "s-1" }) { title } }"#;
-    assert_eq!(gateway.data(update, json!({})).await["updateSession"]["title"], json!(null));
-    assert_eq!(gateway.data(r#"mutation { deleteSession(id: "s-1") }"#, json!({})).await["deleteSession"], true);
-    assert_eq!(gateway.data(r#"{ getSession(id: "s-1") { id } }"#, json!({})).await["getSession"], json!(null));
+    assert_eq!(
+        gateway.data(update, json!({})).await["updateSession"]["title"],
+        json!(null)
+    );
+    assert_eq!(
+        gateway
+            .data(r#"mutation { deleteSession(id: "s-1") }"#, json!({}))
+            .await["deleteSession"],
+        true
+    );
+    assert_eq!(
+        gateway
+            .data(r#"{ getSession(id: "s-1") { id } }"#, json!({}))
+            .await["getSession"],
+        json!(null)
+    );
 }
 
 #[tokio::test]
@@ -169,24 +230,43 @@ async fn tasks_are_cancelled_retried_and_resolved() {
     let retry = "mutation($id: ID!) { retryTask(id: $id) { status } }";
     assert_eq!(gateway.refused(retry, json!({ "id": id })).await, "CONFLICT");
     let cancel = "mutation($id: ID!) { cancelTask(id: $id) { status } }";
-    assert_eq!(gateway.data(cancel, json!({ "id": id })).await["cancelTask"]["status"], "CANCELLED");
-    assert_eq!(gateway.data(retry, json!({ "id": id })).await["retryTask"]["status"], "CANCELLED");
+    assert_eq!(
+        gateway.data(cancel, json!({ "id": id })).await["cancelTask"]["status"],
+        "CANCELLED"
+    );
+    assert_eq!(
+        gateway.data(retry, json!({ "id": id })).await["retryTask"]["status"],
+        "CANCELLED"
+    );
     let resolve = "mutation($i: ResolveTaskInput!) { resolveTask(input: $i) { id } }";
     for (action, value) in [("APPROVE", json!({ "by": 1 })), ("SETTLE_DONE", json!(null))] {
         let input = json!({ "taskId": id, "stepSeq": 3, "action": action, "value": value, "note": "n" });
         gateway.data(resolve, json!({ "i": input })).await;
     }
     for action in ["REJECT", "SETTLE_NOT_DONE"] {
-        gateway.data(resolve, json!({ "i": { "taskId": id, "stepSeq": 4, "action": action } })).await;
+        gateway
+            .data(
+                resolve,
+                json!({ "i": { "taskId": id, "stepSeq": 4, "action": action } }),
+            )
+            .await;
         let input = json!({ "taskId": id, "stepSeq": 4, "action": action, "value": 1 });
-        assert_eq!(gateway.refused(resolve, json!({ "i": input })).await, "BAD_USER_INPUT");
+        assert_eq!(
+            gateway.refused(resolve, json!({ "i": input })).await,
+            "BAD_USER_INPUT"
+        );
     }
     let id = TaskId::parse(id.as_str().unwrap()).unwrap();
     let resolved = std::mem::take(&mut *gateway.fake.resolved.lock());
     assert_eq!(
         resolved,
         [
-            (id.clone(), 3, ResolveAction::Approve(Some(r#"{"by":1}"#.into())), Some("n".into())),
+            (
+                id.clone(),
+                3,
+                ResolveAction::Approve(Some(r#"{"by":1}"#.into())),
+                Some("n".into())
+            ),
             (id.clone(), 3, ResolveAction::SettleDone(None), Some("n".into())),
             (id.clone(), 4, ResolveAction::Reject, None),
             (id, 4, ResolveAction::SettleNotDone, None),
@@ -205,7 +285,10 @@ async fn a_caller_who_hangs_up_cancels_nothing() {
     assert_eq!(gateway.fake.accepted.lock().len(), 1);
     gateway.fake.release.add_permits(2);
     let mut finished = gateway.fake.finished.subscribe();
-    tokio::time::timeout(SOON, finished.wait_for(|n| *n == 2)).await.unwrap().unwrap();
+    tokio::time::timeout(SOON, finished.wait_for(|n| *n == 2))
+        .await
+        .unwrap()
+        .unwrap();
     gateway.tasks.close();
     tokio::time::timeout(SOON, gateway.tasks.wait()).await.unwrap();
 }
@@ -231,20 +314,29 @@ async fn several_agents_are_asked_at_once_but_never_by_get() {
     let data = gateway.data(query, json!({ "i": input })).await;
     let result = &data["aggregateDataFromAgents"];
     assert_eq!(result["complete"], false);
-    assert_eq!(result["parts"][0]["response"], json!({ "content": "part", "data": 1 }));
+    assert_eq!(
+        result["parts"][0]["response"],
+        json!({ "content": "part", "data": 1 })
+    );
     assert_eq!(result["parts"][1]["ok"], false);
     assert_eq!(result["parts"][1]["error"], json!({ "code": "AGENT_FAILED" }));
     assert_eq!(result["synthesis"], json!({ "content": "part" }));
     let asked = gateway.fake.aggregated.lock()[0].clone();
     assert_eq!(asked.targets[0].1.as_deref(), Some("[1]"));
-    assert_eq!((asked.input.as_str(), asked.quorum, asked.synthesize), (r#"{"q":1}"#, Some(1), true));
+    assert_eq!(
+        (asked.input.as_str(), asked.quorum, asked.synthesize),
+        (r#"{"q":1}"#, Some(1), true)
+    );
     for bad in [
         json!({ "agents": [], "input": 1 }),
         json!({ "agents": [{ "agent": "echo" }], "input": 1, "quorum": 2 }),
         json!({ "agents": [{ "agent": "echo" }], "input": 1, "quorum": 0 }),
         json!({ "agents": [{ "agent": "echo" }], "input": 1, "timeoutMs": -5 }),
     ] {
-        assert_eq!(gateway.refused(query, json!({ "i": bad })).await, "BAD_USER_INPUT");
+        assert_eq!(
+            gateway.refused(query, json!({ "i": bad })).await,
+            "BAD_USER_INPUT"
+        );
     }
     let by_get = "/graphql?query=query%7B...F%7Dfragment%20F%20on%20Query%7BaggregateDataFromAgents(input:%7Bagents:%5B%5D,input:1%7D)%7Bcomplete%7D%7D";
     let reply = gateway.get(by_get, &[]).await;
@@ -254,12 +346,16 @@ async fn several_agents_are_asked_at_once_but_never_by_get() {
 #[tokio::test]
 async fn a_chat_names_its_model_agent_and_session() {
     let gateway = start().await;
-    gateway.data(r#"mutation { createSession(id: "s-9") { id } }"#, json!({})).await;
+    gateway
+        .data(r#"mutation { createSession(id: "s-9") { id } }"#, json!({}))
+        .await;
     let query = r#"mutation { sendChat(input: { sessionId: "s-9", content: "x", agent: "echo", model: "big" }) { cursor } }"#;
     gateway.data(query, json!({})).await;
     let (_, request) = gateway.fake.accepted.lock()[0].clone();
     assert_eq!(request.session.unwrap().as_str(), "s-9");
-    let AcceptCall::Chat { agent, model, .. } = request.call else { panic!("not a chat") };
+    let AcceptCall::Chat { agent, model, .. } = request.call else {
+        panic!("not a chat")
+    };
     assert_eq!((agent.unwrap().as_str(), model.as_deref()), ("echo", Some("big")));
 }
 
@@ -268,6 +364,11 @@ async fn a_panic_in_a_call_is_an_internal_error_and_the_next_call_is_answered() 
     let gateway = start().await;
     let query = r#"mutation { sendChat(input: { content: "x", agent: "panics" }) { cursor } }"#;
     assert_eq!(gateway.refused(query, json!({})).await, "INTERNAL");
-    assert_eq!(gateway.refused(r#"{ getSession(id: "panic") { id } }"#, json!({})).await, "INTERNAL");
+    assert_eq!(
+        gateway
+            .refused(r#"{ getSession(id: "panic") { id } }"#, json!({}))
+            .await,
+        "INTERNAL"
+    );
     assert_eq!(gateway.get("/healthz", &[]).await.status, 200);
 }

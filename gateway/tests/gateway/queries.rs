@@ -7,9 +7,16 @@ use serde_json::{Value, json};
 use crate::client::{Running, start};
 
 async fn chats(gateway: &Running, session: &str, count: usize) {
-    gateway.data(&format!(r#"mutation {{ createSession(id: "{session}", title: "t-{session}") {{ id }} }}"#), json!({})).await;
+    gateway
+        .data(
+            &format!(r#"mutation {{ createSession(id: "{session}", title: "t-{session}") {{ id }} }}"#),
+            json!({}),
+        )
+        .await;
     for n in 0..count {
-        let query = format!(r#"mutation {{ sendChat(input: {{ sessionId: "{session}", content: "m{n}" }}) {{ cursor }} }}"#);
+        let query = format!(
+            r#"mutation {{ sendChat(input: {{ sessionId: "{session}", content: "m{n}" }}) {{ cursor }} }}"#
+        );
         gateway.data(&query, json!({})).await;
     }
 }
@@ -33,7 +40,10 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
             "instances": [{ "id": "echo@here", "node": "node-1", "version": "1.2.3", "health": "DRAINING",
                 "breaker": "OPEN", "inFlight": 2, "restarts": 1, "lastError": "boom" }] })
     );
-    assert_eq!(data["listAgents"], json!([{ "name": "assistant" }, { "name": "echo" }]));
+    assert_eq!(
+        data["listAgents"],
+        json!([{ "name": "assistant" }, { "name": "echo" }])
+    );
     assert_eq!(
         data["listProviders"],
         json!([{ "name": "local", "node": "node-1", "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
@@ -70,10 +80,18 @@ async fn messages_are_paged_both_ways_oldest_first() {
     let ask = async |variables: Value| gateway.data(query, variables).await["getSession"]["messages"].clone();
     let said = |page: &Value| -> Vec<String> {
         let edges = page["edges"].as_array().unwrap();
-        edges.iter().map(|edge| edge["node"]["content"].as_str().unwrap().to_owned()).collect()
+        edges
+            .iter()
+            .map(|edge| edge["node"]["content"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = ask(json!({})).await;
-    assert_eq!(said(&all), ["m0", "echo: m0", "m1", "echo: m1", "m2", "echo: m2", "m3", "echo: m3"]);
+    assert_eq!(
+        said(&all),
+        [
+            "m0", "echo: m0", "m1", "echo: m1", "m2", "echo: m2", "m3", "echo: m3"
+        ]
+    );
     assert_eq!(all["pageInfo"]["hasNextPage"], false);
 
     let first = ask(json!({ "first": 3 })).await;
@@ -90,7 +108,10 @@ async fn messages_are_paged_both_ways_oldest_first() {
     assert_eq!(said(&last), ["m3", "echo: m3"]);
     assert_eq!(last["pageInfo"]["hasPreviousPage"], true);
     let before = ask(json!({ "last": 6, "before": last["pageInfo"]["startCursor"] })).await;
-    assert_eq!(said(&before), ["m0", "echo: m0", "m1", "echo: m1", "m2", "echo: m2"]);
+    assert_eq!(
+        said(&before),
+        ["m0", "echo: m0", "m1", "echo: m1", "m2", "echo: m2"]
+    );
     assert_eq!(before["pageInfo"]["hasPreviousPage"], false);
     assert_eq!(said(&ask(json!({ "first": 0 })).await), Vec::<String>::new());
 
@@ -114,13 +135,23 @@ async fn messages_are_paged_both_ways_oldest_first() {
 async fn lists_continue_behind_any_of_their_rows() {
     let gateway = start().await;
     for n in 0..7 {
-        gateway.data(&format!(r#"mutation {{ createSession(id: "s{n}") {{ id }} }}"#), json!({})).await;
+        gateway
+            .data(
+                &format!(r#"mutation {{ createSession(id: "s{n}") {{ id }} }}"#),
+                json!({}),
+            )
+            .await;
     }
     let query = "query($first: Int, $after: String) { listSessions(first: $first, after: $after) {
         edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } }";
     let ask = async |variables: Value| gateway.data(query, variables).await["listSessions"].clone();
     let ids = |page: &Value| -> Vec<String> {
-        page["edges"].as_array().unwrap().iter().map(|edge| edge["node"]["id"].as_str().unwrap().to_owned()).collect()
+        page["edges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|edge| edge["node"]["id"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = ask(json!({})).await;
     let newest_first = ["s6", "s5", "s4", "s3", "s2", "s1", "s0"];
@@ -128,7 +159,10 @@ async fn lists_continue_behind_any_of_their_rows() {
     for (index, edge) in all["edges"].as_array().unwrap().iter().enumerate() {
         let rest = ask(json!({ "first": 2, "after": edge["cursor"] })).await;
         let expected: Vec<_> = newest_first.iter().skip(index + 1).take(2).collect();
-        assert_eq!(ids(&rest), expected.iter().map(|id| (**id).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            ids(&rest),
+            expected.iter().map(|id| (**id).to_owned()).collect::<Vec<_>>()
+        );
         assert_eq!(rest["pageInfo"]["hasNextPage"], json!(index + 3 < 7), "{index}");
         assert_eq!(rest["pageInfo"]["hasPreviousPage"], true);
     }
@@ -144,9 +178,16 @@ async fn lists_continue_behind_any_of_their_rows() {
     }
     assert_eq!(walked, newest_first);
     for bad in ["x", "1", "-1.", "2000.", "0.not-a-token"] {
-        assert_eq!(gateway.refused(query, json!({ "after": bad })).await, "BAD_USER_INPUT", "{bad}");
+        assert_eq!(
+            gateway.refused(query, json!({ "after": bad })).await,
+            "BAD_USER_INPUT",
+            "{bad}"
+        );
     }
-    assert_eq!(gateway.refused(query, json!({ "first": 101 })).await, "BAD_USER_INPUT");
+    assert_eq!(
+        gateway.refused(query, json!({ "first": 101 })).await,
+        "BAD_USER_INPUT"
+    );
 }
 
 #[tokio::test]
@@ -154,13 +195,18 @@ async fn sessions_and_tasks_are_filtered() {
     let gateway = start().await;
     chats(&gateway, "one", 1).await;
     chats(&gateway, "two", 2).await;
-    let filtered = "query($f: SessionFilter) { listSessions(filter: $f) { edges { node { id title createdAt } } } }";
+    let filtered =
+        "query($f: SessionFilter) { listSessions(filter: $f) { edges { node { id title createdAt } } } }";
     let data = gateway.data(filtered, json!({ "f": { "title": "t-two" } })).await;
     let edges = data["listSessions"]["edges"].as_array().unwrap().clone();
     assert_eq!(edges.len(), 1);
     let at = edges[0]["node"]["createdAt"].clone();
-    let after = gateway.data(filtered, json!({ "f": { "createdAfter": at } })).await;
-    let before = gateway.data(filtered, json!({ "f": { "createdBefore": at } })).await;
+    let after = gateway
+        .data(filtered, json!({ "f": { "createdAfter": at } }))
+        .await;
+    let before = gateway
+        .data(filtered, json!({ "f": { "createdBefore": at } }))
+        .await;
     assert_eq!(after["listSessions"]["edges"][0]["node"]["id"], "two");
     assert_eq!(before["listSessions"]["edges"][0]["node"]["id"], "one");
     let wrong = json!({ "f": { "createdAfter": "yesterday" } });
@@ -168,7 +214,10 @@ async fn sessions_and_tasks_are_filtered() {
 
     let tasks = "query($s: ID, $t: TaskStatus) { listTasks(sessionId: $s, status: $t) { edges { node { id status } } } }";
     let count = async |variables: Value| {
-        gateway.data(tasks, variables).await["listTasks"]["edges"].as_array().unwrap().len()
+        gateway.data(tasks, variables).await["listTasks"]["edges"]
+            .as_array()
+            .unwrap()
+            .len()
     };
     assert_eq!(count(json!({})).await, 3);
     assert_eq!(count(json!({ "s": "two" })).await, 2);
@@ -181,7 +230,12 @@ async fn steps_and_children_are_paged_and_read_only_when_asked() {
     chats(&gateway, "s", 1).await;
     let calls = || gateway.fake.lazy_calls.load(Ordering::Relaxed);
     let before = calls();
-    gateway.data(r#"{ getTask(id: "s.0") { id status response { provider } } getSession(id: "s") { id } }"#, json!({})).await;
+    gateway
+        .data(
+            r#"{ getTask(id: "s.0") { id status response { provider } } getSession(id: "s") { id } }"#,
+            json!({}),
+        )
+        .await;
     assert_eq!(calls(), before);
     let query = "query($a: String) { getTask(id: \"s.0\") { steps(first: 2, after: $a) { edges { cursor
         node { seq attempt kind name effect status startedAt finishedAt usage { inputTokens } error { code } prompt } }
@@ -195,7 +249,9 @@ async fn steps_and_children_are_paged_and_read_only_when_asked() {
             "error": null, "prompt": { "question": "really?" } })
     );
     assert_eq!(task["steps"]["pageInfo"]["hasNextPage"], true);
-    let rest = gateway.data(query, json!({ "a": task["steps"]["edges"][1]["cursor"] })).await;
+    let rest = gateway
+        .data(query, json!({ "a": task["steps"]["edges"][1]["cursor"] }))
+        .await;
     assert_eq!(rest["getTask"]["steps"]["edges"].as_array().unwrap().len(), 1);
     assert_eq!(task["children"]["edges"][0]["node"]["id"], "s.100");
     assert_eq!(task["children"]["pageInfo"]["hasNextPage"], true);
@@ -205,7 +261,10 @@ async fn steps_and_children_are_paged_and_read_only_when_asked() {
 async fn a_large_payload_is_read_from_the_store() {
     let gateway = start().await;
     let query = r#"mutation { sendChat(input: { content: "large" }) { response { content } } }"#;
-    assert_eq!(gateway.data(query, json!({})).await["sendChat"]["response"]["content"], "from the store");
+    assert_eq!(
+        gateway.data(query, json!({})).await["sendChat"]["response"]["content"],
+        "from the store"
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ fn items(sdl: &str) -> BTreeMap<String, String> {
                     items.insert(place.clone(), field.ty.node.to_string());
                     for argument in &field.arguments {
                         let argument = &argument.node;
-                        let default = argument.default_value.as_ref().map(|value| value.node.to_string());
+                        let default = argument
+                            .default_value
+                            .as_ref()
+                            .map(|value| value.node.to_string());
                         items.insert(
                             format!("{place}({})", argument.name.node),
                             format!("{} = {default:?}", argument.ty.node),
@@ -30,7 +33,10 @@ fn items(sdl: &str) -> BTreeMap<String, String> {
                 for field in &input.fields {
                     let field = &field.node;
                     let default = field.default_value.as_ref().map(|value| value.node.to_string());
-                    items.insert(format!("{name}.{}", field.name.node), format!("{} = {default:?}", field.ty.node));
+                    items.insert(
+                        format!("{name}.{}", field.name.node),
+                        format!("{} = {default:?}", field.ty.node),
+                    );
                 }
             }
             TypeKind::Enum(values) => {
@@ -78,7 +84,10 @@ fn everything_the_contract_promises_is_served_as_promised() {
     for (place, what) in &promised {
         assert_eq!(served.get(place), Some(what), "{place}");
     }
-    let names: Vec<_> = types(include_str!("contract.graphql")).into_iter().map(|t| t.name.node).collect();
+    let names: Vec<_> = types(include_str!("contract.graphql"))
+        .into_iter()
+        .map(|t| t.name.node)
+        .collect();
     let added = served.keys().filter(|place| {
         let of = place.split('.').next().unwrap();
         names.iter().any(|name| name == of) && !promised.contains_key(*place)
@@ -97,13 +106,25 @@ fn everything_in_the_schema_is_explained() {
         }
         match &definition.kind {
             TypeKind::Object(object) => silent.extend(
-                object.fields.iter().filter(|f| f.node.description.is_none()).map(|f| format!("{name}.{}", f.node.name.node)),
+                object
+                    .fields
+                    .iter()
+                    .filter(|f| f.node.description.is_none())
+                    .map(|f| format!("{name}.{}", f.node.name.node)),
             ),
             TypeKind::InputObject(input) => silent.extend(
-                input.fields.iter().filter(|f| f.node.description.is_none()).map(|f| format!("{name}.{}", f.node.name.node)),
+                input
+                    .fields
+                    .iter()
+                    .filter(|f| f.node.description.is_none())
+                    .map(|f| format!("{name}.{}", f.node.name.node)),
             ),
             TypeKind::Enum(values) => silent.extend(
-                values.values.iter().filter(|v| v.node.description.is_none()).map(|v| format!("{name}.{}", v.node.value.node)),
+                values
+                    .values
+                    .iter()
+                    .filter(|v| v.node.description.is_none())
+                    .map(|v| format!("{name}.{}", v.node.value.node)),
             ),
             _ => {}
         }

@@ -1,1 +1,85 @@
-//! stub
+//! One trace from the caller through the request's span to the supervisor.
+
+use std::sync::Arc;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use parking_lot::Mutex;
+use serde_json::json;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::client::start;
+
+const QUERY: &str = r#"{"query":"mutation Said { sendChat(input: { content: \"x\" }) { cursor } }"}"#;
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Keeps what it is given.
+#[derive(Debug, Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().extend(batch);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_callers_trace_goes_on_through_the_requests_span() {
+    let exporter = Kept::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let gateway = start().await;
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let reply = gateway
+        .post_raw(QUERY, &[("traceparent", &parent), ("x-request-id", "r-1")])
+        .await;
+    assert!(reply.json().get("errors").is_none());
+    let handed_on = gateway.fake.accepted.lock()[0].1.trace.clone().unwrap();
+    let spans = exporter.0.lock().clone();
+    let span = spans.iter().find(|span| span.name == "graphql").unwrap();
+    assert_eq!(span.span_context.trace_id().to_string(), TRACE);
+    assert_eq!(span.parent_span_id.to_string(), "b7ad6b7169203331");
+    assert_eq!(
+        handed_on,
+        format!("00-{TRACE}-{}-01", span.span_context.span_id())
+    );
+    let attribute = |key: &str| {
+        let found = span.attributes.iter().find(|pair| pair.key.as_str() == key);
+        found.map(|pair| pair.value.to_string()).unwrap_or_default()
+    };
+    assert_eq!(
+        (
+            attribute("request_id"),
+            attribute("tenant"),
+            attribute("operation")
+        ),
+        ("r-1".into(), "dev".into(), "Said".into())
+    );
+}
+
+#[tokio::test]
+async fn without_an_exporter_the_callers_own_context_is_handed_on() {
+    let gateway = start().await;
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-00");
+    gateway.post_raw(QUERY, &[("traceparent", &parent)]).await;
+    gateway.post_raw(QUERY, &[("traceparent", "nonsense")]).await;
+    gateway
+        .data(
+            "mutation { sendChat(input: { content: \"x\" }) { cursor } }",
+            json!({}),
+        )
+        .await;
+    let traces: Vec<_> = gateway
+        .fake
+        .accepted
+        .lock()
+        .iter()
+        .map(|(_, request)| request.trace.clone())
+        .collect();
+    assert_eq!(traces, [Some(parent), None, None]);
+}

@@ -46,13 +46,19 @@ impl Socket {
 
     pub(crate) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
-        self.say(json!({ "type": "subscribe", "id": id, "payload": payload })).await;
+        self.say(json!({ "type": "subscribe", "id": id, "payload": payload }))
+            .await;
     }
 
     /// The next message that isn't a ping.
     async fn next(&mut self) -> Message {
         loop {
-            match tokio::time::timeout(SOON, self.0.next()).await.unwrap().unwrap().unwrap() {
+            match tokio::time::timeout(SOON, self.0.next())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+            {
                 Message::Ping(_) | Message::Pong(_) => {}
                 message => return message,
             }
@@ -82,15 +88,26 @@ async fn queries_and_mutations_are_answered_once_and_completed() {
     let mut socket = connect(gateway.address).await;
     let query = "query($n: String!) { getAgentStatus(name: $n) { name } }";
     socket.subscribe("q", query, json!({ "n": "echo" })).await;
-    let next = json!({ "type": "next", "id": "q", "payload": { "data": { "getAgentStatus": { "name": "echo" } } } });
+    let next =
+        json!({ "type": "next", "id": "q", "payload": { "data": { "getAgentStatus": { "name": "echo" } } } });
     assert_eq!(socket.hear().await, next);
     assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "q" }));
-    socket.subscribe("q", "mutation { createSession(id: \"ws\") { id } }", json!({})).await;
-    assert_eq!(socket.hear().await["payload"]["data"]["createSession"]["id"], "ws");
+    socket
+        .subscribe("q", "mutation { createSession(id: \"ws\") { id } }", json!({}))
+        .await;
+    assert_eq!(
+        socket.hear().await["payload"]["data"]["createSession"]["id"],
+        "ws"
+    );
     assert_eq!(socket.hear().await["type"], "complete");
-    socket.subscribe("n", "{ getSession(id: \"down\") { id } }", json!({})).await;
+    socket
+        .subscribe("n", "{ getSession(id: \"down\") { id } }", json!({}))
+        .await;
     let next = socket.hear().await;
-    assert_eq!((&next["type"], &next["payload"]["data"]["getSession"]), (&json!("next"), &json!(null)));
+    assert_eq!(
+        (&next["type"], &next["payload"]["data"]["getSession"]),
+        (&json!("next"), &json!(null))
+    );
     assert_eq!(next["payload"]["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     assert_eq!(socket.hear().await["type"], "complete");
 }
@@ -102,18 +119,36 @@ async fn what_can_not_be_executed_is_an_error_and_the_socket_goes_on() {
     for (query, code) in [
         ("{", "BAD_USER_INPUT"),
         ("{ nope }", "BAD_USER_INPUT"),
-        ("subscription { onChat(sessionId: \"XX\") { cursor } }", "NOT_FOUND"),
-        ("subscription { onTask(taskId: \"not a task\") { cursor } }", "NOT_FOUND"),
-        ("subscription { onMessage(sessionId: \"a b\") { id } }", "NOT_FOUND"),
-        ("subscription { onAgentStatus(name: \"nope\") { name } }", "NOT_FOUND"),
+        (
+            "subscription { onChat(sessionId: \"XX\") { cursor } }",
+            "NOT_FOUND",
+        ),
+        (
+            "subscription { onTask(taskId: \"not a task\") { cursor } }",
+            "NOT_FOUND",
+        ),
+        (
+            "subscription { onMessage(sessionId: \"a b\") { id } }",
+            "NOT_FOUND",
+        ),
+        (
+            "subscription { onAgentStatus(name: \"nope\") { name } }",
+            "NOT_FOUND",
+        ),
     ] {
         socket.subscribe("e", query, json!({})).await;
         let error = socket.hear().await;
-        assert_eq!((&error["type"], &error["id"]), (&json!("error"), &json!("e")), "{error}");
+        assert_eq!(
+            (&error["type"], &error["id"]),
+            (&json!("error"), &json!("e")),
+            "{error}"
+        );
         assert_eq!(error["payload"][0]["extensions"]["code"], code);
         assert!(!error.to_string().contains("XX"));
     }
-    socket.say(json!({ "type": "ping", "payload": { "at": 1 } })).await;
+    socket
+        .say(json!({ "type": "ping", "payload": { "at": 1 } }))
+        .await;
     assert_eq!(socket.hear().await["type"], "pong");
     socket.say(json!({ "type": "pong" })).await;
     socket.say(json!({ "type": "complete", "id": "never-was" })).await;
@@ -124,15 +159,26 @@ async fn what_can_not_be_executed_is_an_error_and_the_socket_goes_on() {
 #[tokio::test]
 async fn completing_an_operation_ends_its_stream_and_frees_its_id() {
     let gateway = start().await;
-    gateway.data(r#"mutation { createSession(id: "s") { id } }"#, json!({})).await;
+    gateway
+        .data(r#"mutation { createSession(id: "s") { id } }"#, json!({}))
+        .await;
     let mut socket = connect(gateway.address).await;
     let mut dropped = gateway.fake.dropped_streams.subscribe();
     for n in 1..=2 {
-        socket.subscribe("same", "subscription { onChat(sessionId: \"s\") { cursor } }", json!({})).await;
+        socket
+            .subscribe(
+                "same",
+                "subscription { onChat(sessionId: \"s\") { cursor } }",
+                json!({}),
+            )
+            .await;
         socket.say(json!({ "type": "ping" })).await;
         assert_eq!(socket.hear().await["type"], "pong");
         socket.say(json!({ "type": "complete", "id": "same" })).await;
-        tokio::time::timeout(SOON, dropped.wait_for(|count| *count == n)).await.unwrap().unwrap();
+        tokio::time::timeout(SOON, dropped.wait_for(|count| *count == n))
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -140,12 +186,21 @@ async fn completing_an_operation_ends_its_stream_and_frees_its_id() {
 async fn a_mutation_outlives_its_socket() {
     let gateway = start().await;
     let mut socket = connect(gateway.address).await;
-    socket.subscribe("m", r#"mutation { sendChat(input: { content: "x", agent: "slow" }) { cursor } }"#, json!({})).await;
+    socket
+        .subscribe(
+            "m",
+            r#"mutation { sendChat(input: { content: "x", agent: "slow" }) { cursor } }"#,
+            json!({}),
+        )
+        .await;
     while gateway.fake.accepted.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     drop(socket);
     gateway.fake.release.add_permits(1);
     let mut finished = gateway.fake.finished.subscribe();
-    tokio::time::timeout(SOON, finished.wait_for(|n| *n == 1)).await.unwrap().unwrap();
+    tokio::time::timeout(SOON, finished.wait_for(|n| *n == 1))
+        .await
+        .unwrap()
+        .unwrap();
 }
