@@ -25,9 +25,11 @@ enum Load {
     Steps,
     /// A turn: a session's row, a task's row, a message.
     Turns,
+    /// A task with a journal of its own: accepted, then ended.
+    Tasks,
 }
 
-fn append(key: &JournalKey, seq: u64, load: Load) -> Append {
+fn append(key: &JournalKey, seq: u64, started: Timestamp, load: Load) -> Append {
     let step = Entry::StepDone {
         task: 0,
         step: StepHead {
@@ -53,15 +55,23 @@ fn append(key: &JournalKey, seq: u64, load: Load) -> Append {
         } else {
             0
         };
-        let ended = load == Load::Turns && seq % 2 == 1;
+        let ended = seq % 2 == 1 && matches!(load, Load::Turns | Load::Tasks);
+        let created_at = match load {
+            Load::Tasks => started,
+            _ => Timestamp::from_millis(i64::from(ordinal)),
+        };
         rows.tasks.push(TaskRow {
             id: TaskId {
                 journal: key.journal.clone(),
                 ordinal,
             },
             subject: subject.clone(),
-            kind: JournalKind::Session,
-            turn: true,
+            kind: if load == Load::Tasks {
+                JournalKind::Task
+            } else {
+                JournalKind::Session
+            },
+            turn: load == Load::Turns,
             agent: AgentName::parse("assistant").unwrap(),
             status: if ended {
                 TaskStatus::Completed
@@ -73,7 +83,7 @@ fn append(key: &JournalKey, seq: u64, load: Load) -> Append {
             error: None,
             usage: None,
             attempts: 1,
-            created_at: Timestamp::from_millis(i64::from(ordinal)),
+            created_at,
             updated_at: now,
             deadline: None,
             parent: None,
@@ -157,15 +167,21 @@ async fn measure(name: &str, store: Arc<dyn Store>, callers: usize, load: Load, 
         let store = Arc::clone(&store);
         tasks.spawn(async move {
             let mut waits = Vec::new();
-            let key = JournalKey {
+            let mut key = JournalKey {
                 tenant: TenantId::parse("acme").unwrap(),
-                journal: SessionId::parse(&format!("s{}-{callers}-{caller}", load as u8)).unwrap(),
+                journal: SessionId::parse(&format!("s-{caller}")).unwrap(),
             };
-            for seq in 0.. {
+            let mut started = Timestamp::default();
+            for number in 0.. {
                 if begun.elapsed() >= time {
                     break;
                 }
-                let append = append(&key, seq, load);
+                if load == Load::Tasks && number % 2 == 0 {
+                    key.journal = SessionId::parse(&format!("t-{caller}-{number}")).unwrap();
+                    started = Timestamp::default().after(begun.elapsed());
+                }
+                let seq = if load == Load::Tasks { number % 2 } else { number };
+                let append = append(&key, seq, started, load);
                 let asked = Instant::now();
                 assert_eq!(store.append(append).await.unwrap(), Appended::Stored);
                 waits.push(asked.elapsed());
@@ -232,6 +248,7 @@ async fn main() {
         ("slots", Load::Slots),
         ("steps with their task", Load::Steps),
         ("turns with all rows", Load::Turns),
+        ("tasks of their own", Load::Tasks),
     ] {
         for callers in [1, 64] {
             measure(
@@ -247,5 +264,5 @@ async fn main() {
         }
     }
     let slow = Arc::new(open("slow.db", Some(Duration::from_millis(4))));
-    measure("sqlite, turns, sync + 4 ms", slow, 64, Load::Turns, time).await;
+    measure("sqlite, tasks, sync + 4 ms", slow, 64, Load::Tasks, time).await;
 }

@@ -95,7 +95,7 @@ impl SqliteStore {
         };
         let threads = vec![
             thread("store-writer", path, move || writer.run(queue))?,
-            thread("store-checkpoint", path, move || checkpointer.run(woken))?,
+            thread("store-log", path, move || checkpointer.run(woken))?,
         ];
         Ok(Self {
             jobs: Some(jobs),
@@ -155,6 +155,8 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        // The last connection to close empties the log into the file, and one that only reads can't.
+        self.readers.stop();
         self.jobs = None;
         for thread in self.threads.drain(..) {
             join(thread);

@@ -483,6 +483,22 @@ async fn every_file_is_its_owners_only() {
     );
 }
 
+#[tokio::test]
+async fn a_closed_store_is_one_file_and_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_path(&folder);
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    store.append(append(&key("s"), 0, 1)).await.unwrap();
+    assert_eq!(store.read(&key("s"), 0, 9).await.unwrap().len(), 1);
+    drop(store);
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["greenroom.db", "greenroom.db.lock"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slowed_sync_is_paid_once_a_group() {
     let folder = tempfile::tempdir().unwrap();

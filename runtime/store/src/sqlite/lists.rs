@@ -268,6 +268,16 @@ const fn standing(status: TaskStatus) -> &'static str {
     }
 }
 
+/// Journals with a task that needs an owner.
+pub(super) const OPEN: &str = "SELECT DISTINCT tenant, journal FROM tasks INDEXED BY tasks_open
+    WHERE status IN ('ACCEPTED', 'RUNNING') AND (tenant, journal) > (?1, ?2)
+    ORDER BY tenant, journal LIMIT ?3";
+
+/// Journals with a task that is due.
+pub(super) const DUE: &str = "SELECT DISTINCT tenant, journal FROM tasks INDEXED BY tasks_due
+    WHERE due <= ?4 AND (tenant, journal) > (?1, ?2)
+    ORDER BY tenant, journal LIMIT ?3";
+
 pub(super) fn open_journals(
     connection: &Connection,
     now: Timestamp,
@@ -282,19 +292,11 @@ pub(super) fn open_journals(
         })
     };
     let mut keys = connection
-        .prepare_cached(
-            "SELECT DISTINCT tenant, journal FROM tasks
-             WHERE status IN ('ACCEPTED', 'RUNNING') AND (tenant, journal) > (?1, ?2)
-             ORDER BY tenant, journal LIMIT ?3",
-        )?
+        .prepare_cached(OPEN)?
         .query_map(params![tenant, journal, limit], key)?
         .collect::<Rows<_>>()?;
     let due = connection
-        .prepare_cached(
-            "SELECT DISTINCT tenant, journal FROM tasks
-             WHERE due <= ?4 AND (tenant, journal) > (?1, ?2)
-             ORDER BY tenant, journal LIMIT ?3",
-        )?
+        .prepare_cached(DUE)?
         .query_map(params![tenant, journal, limit, now.as_millis()], key)?
         .collect::<Rows<_>>()?;
     keys.extend(due);

@@ -1,6 +1,7 @@
 //! Threads that read, each on its own read-only connection: they see what is committed and wait for no writer.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -69,13 +70,20 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
-    fn drop(&mut self) {
+impl Readers {
+    /// Ends the threads once the queue is empty. Blocks until they are gone.
+    pub(super) fn stop(&mut self) {
         self.shared.queue.lock().closed = true;
         self.shared.woken.notify_all();
         for thread in self.threads.drain(..) {
             super::join(thread);
         }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -99,6 +107,9 @@ fn serve(shared: &Shared, connection: &Connection) {
             }
         };
         drop(queue);
-        read(connection);
+        // Whoever asked is not answered; the others are.
+        if catch_unwind(AssertUnwindSafe(|| read(connection))).is_err() {
+            tracing::error!("store: a read panicked");
+        }
     }
 }

@@ -9,7 +9,7 @@ use greenroom_kernel::{SessionQuery, TaskQuery, TaskStatus};
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use super::lists::{List, session_list, task_list};
+use super::lists::{DUE, List, OPEN, session_list, task_list};
 use super::schema::{MIGRATIONS, open_writer};
 use super::*;
 use crate::testkit::fixture::{append, at, key, slot, subject, task_id, tenant};
@@ -176,12 +176,14 @@ async fn a_file_that_became_read_only_refuses_writes_and_still_reads() {
 }
 
 /// How SQLite goes about a list.
-fn plan(connection: &Connection, list: List) -> String {
+fn plan_of_list(connection: &Connection, list: List) -> String {
     let mut values = list.values;
     values.push(Value::Integer(10));
-    let mut statement = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", list.sql))
-        .unwrap();
+    plan(connection, &list.sql, values)
+}
+
+fn plan(connection: &Connection, sql: &str, values: Vec<Value>) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = statement
         .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
         .unwrap();
@@ -196,11 +198,11 @@ fn every_list_goes_by_an_index() {
     let of = tenant("acme");
     let tasks = |query: TaskQuery, no| {
         let after = Some((at(5), task_id(&key("s"), 1)));
-        plan(&connection, task_list(&of, &query, no, after))
+        plan_of_list(&connection, task_list(&of, &query, no, after))
     };
     let sessions = |query: SessionQuery| {
         let after = Some((at(5), key("s").journal));
-        plan(&connection, session_list(&of, &query, after))
+        plan_of_list(&connection, session_list(&of, &query, after))
     };
     let resting = TaskQuery {
         status: Some(TaskStatus::Waiting),
@@ -235,6 +237,14 @@ fn every_list_goes_by_an_index() {
         (tasks(resting, None), "tasks_resting"),
         (tasks(running, None), "tasks_open"),
         (tasks(of_session, Some(1)), "INTEGER PRIMARY KEY"),
+        (
+            plan(&connection, OPEN, vec![Value::Integer(1); 3]),
+            "COVERING INDEX tasks_open",
+        ),
+        (
+            plan(&connection, DUE, vec![Value::Integer(1); 4]),
+            "COVERING INDEX tasks_due",
+        ),
     ] {
         assert!(
             plan.starts_with("SEARCH") && plan.contains(index),

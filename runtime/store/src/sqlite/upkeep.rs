@@ -101,16 +101,16 @@ pub(super) fn sweep(
     limit: u32,
 ) -> rusqlite::Result<Written<u32>> {
     let mut due = connection
-        .prepare_cached("SELECT no FROM journals WHERE deleted_at < ?1 ORDER BY deleted_at, no LIMIT ?2")?
+        .prepare_cached("SELECT no FROM journals INDEXED BY journals_deleted WHERE deleted_at < ?1 ORDER BY deleted_at, no LIMIT ?2")?
         .query_map(params![deleted_before.as_millis(), limit], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     let left = i64::from(limit) - i64::try_from(due.len()).unwrap_or(i64::MAX);
     let ended = connection
         .prepare_cached(
-            "SELECT DISTINCT id >> 32 FROM tasks AS ended
+            "SELECT DISTINCT id >> 32 FROM tasks AS ended INDEXED BY tasks_ended
              WHERE own = 1 AND status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND updated_at < ?1
                  AND NOT EXISTS (
-                     SELECT 1 FROM tasks AS other
+                     SELECT 1 FROM tasks AS other NOT INDEXED
                      WHERE other.id BETWEEN (ended.id >> 32) << 32 AND ((ended.id >> 32) << 32) | 4294967295
                          AND NOT (other.status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND other.updated_at < ?1))
              ORDER BY 1 LIMIT ?2",

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::CheckpointSignal;
-use super::error::{is_fatal, sqlite_error};
-use super::options::{FailPoint, SqliteOptions};
+use super::error::{closed, is_fatal, sqlite_error};
+use super::options::{FailPoint, FatalHook, SqliteOptions};
 
 /// How many writes share a transaction at most.
 const GROUP: usize = 1_024;
@@ -153,6 +153,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until every sender is gone and the queue is empty, or until a sync fails.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+        let _alarm = Alarm(Arc::clone(&self.options.on_fatal));
         let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
             if let Err(error) = self.write(&mut group) {
@@ -227,6 +228,17 @@ impl Writer {
             let _ = self.options.at(FailPoint::BeforeAnswer);
         }
         Ok(())
+    }
+}
+
+/// A writer that panics must not leave a process that looks alive and stores nothing.
+struct Alarm(FatalHook);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)(&closed("commit"));
+        }
     }
 }
 

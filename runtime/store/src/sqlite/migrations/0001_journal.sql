@@ -48,7 +48,7 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_by_creation ON tasks (tenant, created_at);
 CREATE INDEX tasks_by_subject ON tasks (tenant, subject, created_at);
 CREATE INDEX tasks_by_parent ON tasks (tenant, parent) WHERE parent IS NOT NULL;
-CREATE INDEX tasks_open ON tasks (tenant, journal) WHERE status IN ('ACCEPTED', 'RUNNING');
+CREATE INDEX tasks_open ON tasks (tenant, journal, status) WHERE status IN ('ACCEPTED', 'RUNNING');
 CREATE INDEX tasks_resting ON tasks (tenant, created_at) WHERE status IN ('WAITING', 'OUTCOME_UNKNOWN');
 CREATE INDEX tasks_due ON tasks (due, tenant, journal) WHERE due IS NOT NULL;
 CREATE INDEX tasks_ended ON tasks (updated_at)
