@@ -127,7 +127,20 @@ impl IdempotencyKey {
         Self(format!("{MINTED}{:016x}{:016x}", random.next_u64(), random.next_u64()).into())
     }
 
-    /// Whether the key was minted: no earlier call can have used it.
+    /// A key minted for a call that begins a conversation: it also names the session, time-ordered, so that the
+    /// call may be repeated with it.
+    pub fn mint_with_session(clock: &dyn Clock, random: &dyn Randomness) -> Self {
+        Self(format!("{MINTED}{}", SessionId::generate(clock, random)).into())
+    }
+
+    /// The session that a minted key names, if it names one.
+    pub fn minted_session(&self) -> Option<SessionId> {
+        let id = self.0.strip_prefix(MINTED)?;
+        let id: ulid::Ulid = (id.len() == ulid::ULID_LEN).then_some(id)?.parse().ok()?;
+        Some(SessionId(id.to_string().into()))
+    }
+
+    /// Whether the key was minted: no earlier call can have used it, save when that call is repeated.
     pub fn is_minted(&self) -> bool {
         self.0.starts_with(MINTED)
     }

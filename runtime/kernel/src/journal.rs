@@ -5,6 +5,7 @@
 //! orchestrator, the simulator and the agents' test kit share it.
 
 mod action;
+mod answer;
 mod cursor;
 mod entry;
 mod fold;
@@ -14,6 +15,8 @@ mod rows;
 #[cfg(test)]
 mod simulator;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use action::*;
 pub use cursor::*;

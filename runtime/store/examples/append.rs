@@ -44,6 +44,7 @@ fn append(key: &JournalKey, seq: u64, started: Timestamp, load: Load) -> Append 
         outcome: StepOutcome::Done(Payload::inline("{\"hits\":[\"one\",\"two\",\"three\"]}")),
         usage: None,
         started_at: Timestamp::from_millis(1),
+        served_by: None,
     };
     let place = |index| Position { seq, index };
     let now = Timestamp::from_millis(i64::try_from(seq).unwrap());

@@ -105,6 +105,9 @@ pub enum Entry {
         usage: Option<Usage>,
         /// When it began.
         started_at: Timestamp,
+        /// The provider and model that served a model step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        served_by: Option<(String, String)>,
     },
     /// A step that had started when its owner or agent died: it may or may not have happened.
     StepUnknown {

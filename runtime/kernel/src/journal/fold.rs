@@ -81,6 +81,12 @@ pub struct Said {
     pub content: Payload,
 }
 
+impl Said {
+    fn bytes(&self) -> usize {
+        self.content.as_inline().map_or(0, str::len)
+    }
+}
+
 /// A slot that does not follow what was folded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("slot {found} of journal {journal} does not follow: {expected} was expected")]
@@ -229,20 +235,42 @@ impl Journal {
             .insert(accepted.ordinal, OpenTask::new(accepted.clone(), position, at));
     }
 
+    /// Keeps the conversation in order of its turns, whenever they were accepted.
     fn say(&mut self, message: &Message) {
-        self.history_bytes += message.content.as_inline().map_or(0, str::len);
-        self.history.push_back(Said {
+        let said = Said {
             task: message.task,
             role: message.role,
             content: message.content.clone(),
-        });
-        while self.history.len() > HISTORY_MESSAGES
-            || (self.history_bytes > HISTORY_BYTES && self.history.len() > 1)
+        };
+        self.history_bytes += said.bytes();
+        let place = self.history.partition_point(|other| other.task <= said.task);
+        self.history.insert(place, said);
+        self.forget_old_messages();
+    }
+
+    /// Open turns see what was said before them however many are queued behind, so that their replay asks the
+    /// same again: what is said in open turns doesn't count, up to as much again.
+    fn forget_old_messages(&mut self) {
+        let oldest_open = self.open.keys().next().copied().unwrap_or(u32::MAX);
+        let open = self
+            .history
+            .iter()
+            .rev()
+            .take_while(|said| said.task >= oldest_open);
+        let (open_count, open_bytes) =
+            open.fold((0, 0), |(count, bytes), said| (count + 1, bytes + said.bytes()));
+        let (count_bound, bytes_bound) = (
+            HISTORY_MESSAGES + open_count.min(HISTORY_MESSAGES),
+            HISTORY_BYTES + open_bytes.min(HISTORY_BYTES),
+        );
+        while self.history.len() > count_bound
+            || (self.history_bytes > bytes_bound && self.history.len() > open_count + 1)
+            || (self.history_bytes > 2 * HISTORY_BYTES && self.history.len() > 1)
         {
             let Some(gone) = self.history.pop_front() else {
                 break;
             };
-            self.history_bytes -= gone.content.as_inline().map_or(0, str::len);
+            self.history_bytes -= gone.bytes();
         }
     }
 
@@ -306,9 +334,24 @@ impl Journal {
         self.keys.get(key).copied()
     }
 
-    /// The tail of the conversation before a turn, oldest first.
+    /// The tail of the conversation before a turn, oldest first: at most [`HISTORY_MESSAGES`] with
+    /// [`HISTORY_BYTES`], and the last one however long it is. The same in every attempt of the turn.
     pub fn history_before(&self, task: u32) -> impl Iterator<Item = &Said> {
-        self.history.iter().filter(move |said| said.task != task)
+        let end = self.history.partition_point(|said| said.task < task);
+        let mut bytes = 0;
+        let fits = |said: &&Said| {
+            let first = bytes == 0;
+            bytes += said.bytes();
+            first || bytes <= HISTORY_BYTES
+        };
+        let kept = self
+            .history
+            .range(..end)
+            .rev()
+            .take(HISTORY_MESSAGES)
+            .take_while(fits)
+            .count();
+        self.history.range(end - kept..end)
     }
 
     /// The task whose turn it is: the oldest open one that is not resting with an unknown outcome. A waiting

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use super::action::{Action, Reply, RequestId};
 use super::protocol::{EffectAfter, EpochCollision, OwnAppend, Protocol, Unanswered};
 use crate::{
-    Append, Appended, Entry, Journal, JournalKey, Nonce, Opened, Position, Projection, Slot, StepCall,
-    StepHead, StepPath, TaskRow, Timestamp, Writer,
+    Append, Appended, Effect, Entry, Journal, JournalKey, Nonce, Opened, Position, Projection, Slot,
+    StepCall, StepHead, StepPath, TaskRow, Timestamp, Writer,
 };
 
 /// How many tasks of one journal may be open at once.
@@ -66,6 +66,16 @@ pub(super) struct Running {
     pub(super) task: u32,
     pub(super) attempt: u32,
     pub(super) live: BTreeMap<StepPath, LiveStep>,
+    /// A person is asked: the attempt ends once no step runs whose interruption would leave its outcome unknown.
+    pub(super) parking: bool,
+}
+
+impl Running {
+    pub(super) fn has_doubtful_live(&self) -> bool {
+        self.live
+            .values()
+            .any(|step| step.head.effect == Effect::NonIdempotent)
+    }
 }
 
 /// A step that was let go and has not come back.
@@ -144,13 +154,15 @@ impl Owner {
     }
 
     fn claim(&mut self, now: Timestamp) {
-        let head = self.journal.head();
-        self.suspect = head.filter(|ordinal| {
-            self.journal
-                .open
-                .get(ordinal)
-                .is_some_and(|task| !task.is_waiting() && !task.resolved)
-        });
+        // One that was resolved and not begun again had to wait: a later one was running.
+        let ran = self
+            .journal
+            .open
+            .iter()
+            .find(|(_, task)| !task.is_unknown() && !task.resolved);
+        self.suspect = ran
+            .filter(|(_, task)| !task.is_waiting())
+            .map(|(ordinal, _)| *ordinal);
         self.stage(now, Entry::Epoch);
         self.recover(now);
     }

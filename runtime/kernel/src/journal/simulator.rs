@@ -456,10 +456,7 @@ impl World {
 
     /// Carries out what an owner wants, until it wants nothing.
     fn settle(&mut self, i: usize) -> Result<(), Violation> {
-        loop {
-            let Some(owner) = self.nodes[i].owner.as_mut() else {
-                break;
-            };
+        while let Some(owner) = self.nodes[i].owner.as_mut() {
             let actions = owner.actions();
             if actions.is_empty() {
                 break;
@@ -516,12 +513,12 @@ impl World {
     }
 
     fn current_writer(&self) -> Option<Writer> {
-        let epochs = self
+        let mut epochs = self
             .slots
             .iter()
             .flatten()
             .filter(|slot| slot.entries.contains(&Entry::Epoch));
-        epochs.last().map(|slot| slot.writer.clone())
+        epochs.next_back().map(|slot| slot.writer.clone())
     }
 
     fn check(&self) -> Result<(), Violation> {

@@ -58,6 +58,9 @@ pub struct StepRecord {
     pub state: StepState,
     /// What it used.
     pub usage: Option<Usage>,
+    /// A person once said that it had not happened.
+    #[serde(default)]
+    pub cleared: bool,
 }
 
 /// Where a step stands.
@@ -114,6 +117,10 @@ impl OpenTask {
     }
 
     pub(super) fn apply(&mut self, position: Position, at: Timestamp, entry: &Entry) {
+        if self.end.is_some() {
+            // The first terminal entry wins.
+            return;
+        }
         self.last = position;
         self.updated_at = at;
         match entry {
@@ -126,10 +133,14 @@ impl OpenTask {
                 outcome,
                 usage,
                 started_at,
+                served_by,
                 ..
             } => {
                 self.deaths = 0;
                 self.owner_losses = 0;
+                if served_by.is_some() {
+                    self.served_by.clone_from(served_by);
+                }
                 if let Some(used) = usage {
                     self.usage = Some(self.usage.unwrap_or_default().plus(*used));
                 }
@@ -140,7 +151,7 @@ impl OpenTask {
                 };
                 self.record(step, *started_at, done, *usage);
             }
-            Entry::StepUnknown { number, .. } => self.change(*number, |_| Some(StepState::Unknown)),
+            Entry::StepUnknown { number, .. } => self.change(*number, |step| step.state = StepState::Unknown),
             Entry::Waiting {
                 step, prompt, until, ..
             } => {
@@ -160,7 +171,10 @@ impl OpenTask {
                 self.resolved = true;
                 self.deaths = 0;
                 self.owner_losses = 0;
-                self.change(*number, |_| Some(settled(resolution, at)));
+                self.change(*number, |step| {
+                    step.state = settled(resolution, at);
+                    step.cleared |= step.state == StepState::Cleared;
+                });
             }
             Entry::Ended { end, .. } => self.end = Some(end.clone()),
             Entry::Opened(_)
@@ -209,6 +223,7 @@ impl OpenTask {
 
     fn record(&mut self, head: &StepHead, started_at: Timestamp, state: StepState, usage: Option<Usage>) {
         self.next_number = self.next_number.max(head.number + 1);
+        let cleared = self.steps.get(&head.path).is_some_and(|step| step.cleared);
         self.steps.insert(
             head.path.clone(),
             StepRecord {
@@ -216,16 +231,16 @@ impl OpenTask {
                 started_at,
                 state,
                 usage,
+                cleared,
             },
         );
     }
 
-    fn change(&mut self, number: u32, to: impl Fn(&StepRecord) -> Option<StepState>) {
-        for step in self.steps.values_mut().filter(|step| step.head.number == number) {
-            if let Some(state) = to(step) {
-                step.state = state;
-            }
-        }
+    fn change(&mut self, number: u32, change: impl Fn(&mut StepRecord)) {
+        self.steps
+            .values_mut()
+            .filter(|step| step.head.number == number)
+            .for_each(change);
     }
 
     /// Whether it rests with an unknown outcome.
@@ -238,6 +253,12 @@ impl OpenTask {
         self.steps
             .values()
             .any(|step| matches!(step.state, StepState::Waiting { .. }))
+    }
+
+    /// Whether it sleeps: that its owners come and go meanwhile says nothing about it.
+    pub fn is_sleeping(&self) -> bool {
+        let sleeps = |step: &StepRecord| matches!(step.state, StepState::Started { due: Some(_) });
+        self.steps.values().any(sleeps)
     }
 
     /// The step of that number.

@@ -172,6 +172,7 @@ impl Reader {
                 outcome,
                 usage,
                 started_at,
+                ..
             } => {
                 let (status, error) = match outcome {
                     StepOutcome::Done(_) => (StepStatus::Done, None),

@@ -32,7 +32,8 @@ impl Owner {
                 } else {
                     AttemptCause::OwnerLost
                 };
-                if cause == AttemptCause::OwnerLost && task.owner_losses + 1 >= OWNER_LOSS_BOUND {
+                let bounded = cause == AttemptCause::OwnerLost && !task.is_sleeping();
+                if bounded && task.owner_losses + 1 >= OWNER_LOSS_BOUND {
                     self.end(
                         now,
                         ordinal,
@@ -61,6 +62,7 @@ impl Owner {
             task,
             attempt,
             live: BTreeMap::new(),
+            parking: false,
         });
         self.when_durable(Action::Begin { task, attempt });
     }
@@ -198,9 +200,15 @@ impl Owner {
         self.stage(now, Entry::Ended { task: ordinal, end });
     }
 
-    /// Parks a task that waits for a person: its attempt ends and frees what it holds.
+    /// Parks a task that waits for a person: its attempt ends and frees what it holds, as soon as no step runs
+    /// beside the question that must not be cut short.
     pub(in crate::journal) fn park(&mut self) {
-        self.halt("the task waits for a person");
+        if let Some(running) = self.running.as_mut() {
+            running.parking = true;
+            if !running.has_doubtful_live() {
+                self.halt("the task waits for a person");
+            }
+        }
     }
 
     fn halt(&mut self, reason: &'static str) {

@@ -1,10 +1,7 @@
 //! What callers ask of an owner.
 
 use crate::journal::action::{Action, NewTask, Reply, RequestId, StepResolution};
-use crate::journal::task::StepState;
-use crate::{
-    Entry, ErrorCode, Failure, Message, Owner, Payload, Resolution, ResolveAction, Role, TaskEnd, Timestamp,
-};
+use crate::{Entry, ErrorCode, Failure, Message, Owner, Role, TaskEnd, Timestamp};
 
 use super::QUEUE_BOUND;
 
@@ -111,7 +108,7 @@ impl Owner {
     }
 
     /// Answers a waiting approval or settles an unknown outcome. The same answer again changes nothing; another
-    /// one is CONFLICT.
+    /// one is CONFLICT. A task that ended is replied to as it stands: [`crate::OpenTask::was_answered`] compares.
     pub fn resolve(&mut self, now: Timestamp, request: RequestId, answer: StepResolution) {
         let ordinal = answer.task;
         let verdict = match self
@@ -122,7 +119,7 @@ impl Owner {
         {
             None => Ok(None),
             Some(None) => Err(Failure::new(ErrorCode::NotFound, "this task has no such step")),
-            Some(Some(step)) => resolution(&step.state, &answer.action),
+            Some(Some(step)) => step.answer(&answer.action),
         };
         match verdict {
             Err(failure) => self.reply(request, Err(failure)),
@@ -160,43 +157,5 @@ impl Owner {
             Some(row) => Reply::Task(Box::new(row)),
             None => Reply::Ended(self.journal.task_id(ordinal)),
         }
-    }
-}
-
-/// What an answer makes of a step: a resolution to journal, nothing when it was given before, or a refusal.
-fn resolution(state: &StepState, action: &ResolveAction) -> Result<Option<Resolution>, Failure> {
-    let json = |value: &Option<String>| Payload::inline(value.as_deref().unwrap_or("null"));
-    let wanted = match action {
-        ResolveAction::Approve(value) => Resolution::Approved(json(value)),
-        ResolveAction::Reject => Resolution::Rejected,
-        ResolveAction::SettleDone(value) => Resolution::SettledDone(json(value)),
-        ResolveAction::SettleNotDone => Resolution::SettledNotDone,
-    };
-    let settles = matches!(wanted, Resolution::SettledDone(_) | Resolution::SettledNotDone);
-    match state {
-        StepState::Waiting { .. } if !settles => Ok(Some(wanted)),
-        StepState::Waiting { .. } => Err(Failure::bad_input(
-            "this step waits for an approval: APPROVE or REJECT it",
-        )),
-        StepState::Unknown if settles => Ok(Some(wanted)),
-        StepState::Unknown => Err(Failure::bad_input(
-            "this step's outcome is unknown: SETTLE_DONE or SETTLE_NOT_DONE it",
-        )),
-        StepState::Done {
-            resolution: Some(given),
-            ..
-        } if *given == wanted => Ok(None),
-        StepState::Cleared if wanted == Resolution::SettledNotDone => Ok(None),
-        StepState::Done {
-            resolution: Some(_), ..
-        }
-        | StepState::Cleared => Err(Failure::new(
-            ErrorCode::Conflict,
-            "this step was answered otherwise before",
-        )),
-        StepState::Started { .. } | StepState::Done { resolution: None, .. } => Err(Failure::new(
-            ErrorCode::Conflict,
-            "this step does not wait for an answer",
-        )),
     }
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use crate::journal::action::Action;
 use crate::journal::task::StepState;
 use crate::{
-    Effect, Entry, ErrorCode, Failure, Owner, Payload, StepCall, StepHead, StepKind, StepOutcome, StepPath,
-    TaskEnd, Timestamp, Usage,
+    Effect, Entry, ErrorCode, Failure, INLINE_LIMIT, Owner, Payload, StepCall, StepHead, StepKind,
+    StepOutcome, StepPath, TaskEnd, Timestamp, Usage,
 };
 
 use super::{LiveStep, identity};
@@ -41,6 +41,10 @@ impl Owner {
         else {
             return;
         };
+        if running.parking {
+            // The attempt is about to end: the next one asks again.
+            return;
+        }
         if running.live.contains_key(&call.path) {
             let why = format!(
                 "step {} was asked for twice: every call needs a path of its own",
@@ -177,6 +181,10 @@ impl Owner {
     /// Asks a person: the question is journaled, and the attempt ends.
     fn ask(&mut self, now: Timestamp, task: u32, step: StepHead, call: &StepCall) {
         match serde_json::from_str::<Question>(&call.input) {
+            Ok(question) if question.prompt.get().len() > INLINE_LIMIT => {
+                let why = format!("an approval's prompt may have {INLINE_LIMIT} bytes");
+                self.fail(now, task, Failure::bad_input(why));
+            }
             Ok(question) => {
                 let prompt = Payload::inline(question.prompt.get());
                 let until = question.timeout_ms.map(|ms| now.after(Duration::from_millis(ms)));
@@ -224,11 +232,9 @@ impl Owner {
         else {
             return;
         };
-        if let (Some(served_by), Some(open)) = (cost.served_by, self.journal.open.get_mut(&task)) {
-            open.served_by = Some(served_by);
-        }
+        let parked = running.parking && !running.has_doubtful_live();
         let number = head.number;
-        let usage = cost.usage;
+        let StepCost { usage, served_by } = cost;
         self.stage(
             now,
             Entry::StepDone {
@@ -237,6 +243,7 @@ impl Owner {
                 outcome: outcome.clone(),
                 usage,
                 started_at,
+                served_by,
             },
         );
         if performed {
@@ -249,6 +256,9 @@ impl Owner {
         }
         if let Some(failure) = self.over_limit(task, number) {
             self.fail(now, task, failure);
+        } else if parked {
+            self.park();
+            self.schedule(now);
         }
     }
 
