@@ -103,8 +103,8 @@ impl GrpcServer {
             .add_service(HealthServer::new(HealthService::from_health_reporter(
                 self.reporter,
             )))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+            .add_service(reflection(&self.names).build_v1()?)
+            .add_service(reflection(&self.names).build_v1alpha()?);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
@@ -130,8 +130,12 @@ impl GrpcServer {
     }
 }
 
-fn reflection() -> Reflection<'static> {
-    Reflection::configure()
+/// Names what is served here, not everything the contracts define.
+fn reflection(names: &[&'static str]) -> Reflection<'static> {
+    let common = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+    let described = Reflection::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let names = names.iter().copied().chain(common);
+    names.fold(described, |described, name| described.with_service_name(name))
 }

@@ -73,3 +73,70 @@ pub fn continue_trace(span: &Span, metadata: &MetadataMap, fallback: Option<&str
         drop(span.set_parent(context));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{TraceId, TracerProvider as _};
+    use opentelemetry_sdk::propagation::TraceContextPropagator;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    /// Traces into nowhere, so that spans have ids.
+    fn traced(work: impl FnOnce()) {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let provider = SdkTracerProvider::builder().build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+    }
+
+    fn trace_of(span: &Span) -> TraceId {
+        span.context().span().span_context().trace_id()
+    }
+
+    #[test]
+    fn a_call_made_within_a_span_is_continued_on_the_other_side() {
+        traced(|| {
+            let here = tracing::info_span!("here");
+            let mut metadata = MetadataMap::new();
+            here.in_scope(|| inject_trace(&mut metadata, Some(CALLER)));
+            let there = tracing::info_span!("there");
+            continue_trace(&there, &metadata, None);
+            assert_ne!(trace_of(&here), TraceId::INVALID);
+            assert_eq!(
+                trace_of(&there),
+                trace_of(&here),
+                "the span goes before the fallback"
+            );
+        });
+    }
+
+    #[test]
+    fn without_a_span_the_given_parent_travels_and_is_continued() {
+        traced(|| {
+            let mut metadata = MetadataMap::new();
+            inject_trace(&mut metadata, Some(CALLER));
+            assert_eq!(metadata.get(TRACEPARENT).unwrap(), CALLER);
+            let caller = TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").unwrap();
+            for (metadata, fallback) in [(metadata, None), (MetadataMap::new(), Some(CALLER))] {
+                let there = tracing::info_span!("there");
+                continue_trace(&there, &metadata, fallback);
+                assert_eq!(trace_of(&there), caller);
+            }
+        });
+    }
+
+    #[test]
+    fn nonsense_from_a_caller_starts_a_trace_of_its_own() {
+        traced(|| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert(TRACEPARENT, MetadataValue::from_static("nonsense"));
+            let there = tracing::info_span!("there");
+            continue_trace(&there, &metadata, None);
+            assert_ne!(trace_of(&there), TraceId::INVALID);
+        });
+    }
+}

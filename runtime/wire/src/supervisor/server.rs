@@ -1,14 +1,14 @@
 //! `SupervisorService` over any supervisor.
 
+mod answer;
+
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
-use greenroom_kernel::{AgentName, Cursor, Failure, SessionId, Supervisor, TaskId};
+use greenroom_kernel::{AgentName, Cursor, SessionId, Supervisor};
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::supervisor_service_server::{SupervisorService, SupervisorServiceServer};
-use tonic::{Request, Response, Status};
-use tracing::{Instrument as _, Span};
+use tonic::Request;
 
 use crate::convert::events::{decode_scope, encode_event};
 use crate::convert::observe::{encode_actor, encode_agent, encode_provider, encode_supervision};
@@ -20,7 +20,8 @@ use crate::convert::rows::{
     decode_payload, decode_task_status, encode_message, encode_session, encode_step, encode_task,
 };
 use crate::convert::{decode_principal, parsed, parsed_if};
-use crate::{MAX_MESSAGE_BYTES, Malformed, continue_trace, status_from_failure};
+use crate::{MAX_MESSAGE_BYTES, status_from_failure};
+use answer::{Answer, Items, answer, begin, session_id, task_id};
 
 /// The service over `supervisor`: mount it with [`GrpcServer::service`](crate::GrpcServer::service).
 pub fn supervisor_service(supervisor: Arc<dyn Supervisor>) -> SupervisorServiceServer<ServedSupervisor> {
@@ -30,47 +31,6 @@ pub fn supervisor_service(supervisor: Arc<dyn Supervisor>) -> SupervisorServiceS
 /// A supervisor as a service.
 #[derive(Clone)]
 pub struct ServedSupervisor(Arc<dyn Supervisor>);
-
-type Answer<T> = Result<Response<T>, Status>;
-type Items<T> = BoxStream<'static, Result<T, Status>>;
-
-/// Why a call is not answered: it made no sense, or it failed.
-struct Refused(Failure);
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
-impl From<Malformed> for Refused {
-    fn from(malformed: Malformed) -> Self {
-        Self(malformed.by_caller())
-    }
-}
-
-/// The span of a call, continuing the caller's trace, and what is asked.
-fn begin<Q>(operation: &'static str, request: Request<Q>) -> (Span, Q) {
-    let (metadata, _, question) = request.into_parts();
-    let span = tracing::info_span!("supervisor call", otel.kind = "server", operation);
-    continue_trace(&span, &metadata, None);
-    (span, question)
-}
-
-async fn answer<T>(span: Span, work: impl Future<Output = Result<T, Refused>>) -> Answer<T> {
-    match work.instrument(span).await {
-        Ok(answer) => Ok(Response::new(answer)),
-        Err(Refused(failure)) => Err(status_from_failure(&failure)),
-    }
-}
-
-fn session_id(text: &str) -> Result<SessionId, Malformed> {
-    parsed(SessionId::parse, text, "id")
-}
-
-fn task_id(text: &str) -> Result<TaskId, Malformed> {
-    parsed(TaskId::parse, text, "id")
-}
 
 #[tonic::async_trait]
 impl SupervisorService for ServedSupervisor {

@@ -255,7 +255,7 @@ pub(crate) fn agent(full: bool) -> AgentStatus {
             description: "d".into(),
             skills: vec!["s".into()],
             input_schema: full.then(|| json!({ "type": "object" })),
-            output_schema: full.then(|| json!(true)),
+            output_schema: full.then_some(serde_json::Value::Bool(true)),
         },
         health: Health::Degraded,
         breaker: BreakerState::Open,
