@@ -14,7 +14,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -174,6 +175,35 @@ impl Running {
                 .insert(HeaderName::from_static(name), value.parse().unwrap());
         }
         self.send(request).await
+    }
+
+    /// Waits until the one connection of a gateway with `max_connections: 1` is seen to be gone.
+    pub(crate) async fn hung_up(&self) {
+        let ask = async {
+            loop {
+                let mut stream = TcpStream::connect(self.address).await.unwrap();
+                let _ = stream
+                    .write_all(b"GET /healthz HTTP/1.0\r\nhost: localhost\r\n\r\n")
+                    .await;
+                let mut heard = String::new();
+                let _ = stream.read_to_string(&mut heard).await;
+                if heard.contains(" 200 ") {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, ask).await.unwrap();
+    }
+
+    /// The head and body of a query's request.
+    pub(crate) fn raw_post(query: &str) -> String {
+        let body = json!({ "query": query }).to_string();
+        let length = body.len();
+        format!(
+            "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+            content-length: {length}\r\n\r\n{body}"
+        )
     }
 
     pub(crate) async fn post(&self, query: &str, variables: Value) -> Reply {

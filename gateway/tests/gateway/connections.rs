@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{SOON, start, start_with};
+use crate::client::{Running, SOON, start, start_with};
 
 /// Sends these bytes and reads until the connection is closed.
 async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
@@ -128,17 +128,7 @@ async fn one_connection_too_many_is_told_to_come_back() {
     let body: Value = serde_json::from_str(body).unwrap();
     assert_eq!(crate::client::code(&body), "RESOURCE_EXHAUSTED");
     drop(first);
-    let began = Instant::now();
-    while raw(
-        gateway.address,
-        b"GET /healthz HTTP/1.0\r\nhost: localhost\r\n\r\n",
-    )
-    .await
-    .contains(" 503 ")
-    {
-        assert!(began.elapsed() < SOON);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    gateway.hung_up().await;
 }
 
 #[tokio::test]
@@ -189,13 +179,11 @@ async fn shutting_down_is_bounded_while_the_mutation_runs_on() {
     })
     .await;
     let query = r#"mutation { sendChat(input: { content: "x", agent: "slow" }) { cursor } }"#;
-    let body = json!({ "query": query }).to_string();
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
-    let head = format!(
-        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+        .write_all(Running::raw_post(query).as_bytes())
+        .await
+        .unwrap();
     while gateway.fake.accepted.lock().is_empty() {
         tokio::task::yield_now().await;
     }

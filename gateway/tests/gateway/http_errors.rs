@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use greenroom_gateway::GatewayConfig;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{start, start_with};
 
@@ -92,6 +94,24 @@ async fn a_body_of_ten_mebibytes_is_too_large_announced_or_not() {
         (413, "BAD_USER_INPUT")
     );
     assert_eq!(gateway.get("/healthz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_only_after_writing_all_sees_why_it_was_refused() {
+    let gateway = start().await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let size = 10 * 1024 * 1024;
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; size]).await.unwrap();
+    let mut heard = [0; 12];
+    tokio::time::timeout(crate::client::SOON, stream.read_exact(&mut heard))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&heard, b"HTTP/1.1 413");
 }
 
 fn bytes_of(chunk: &[u8]) -> bytes::Bytes {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use greenroom_gateway::GatewayConfig;
 use greenroom_kernel::{AcceptCall, ResolveAction, TaskId};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::client::{SOON, start};
+use crate::client::{Running, SOON, start, start_with};
 
 const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) {
     session { id title metadata cursor createdAt updatedAt } cursor
@@ -276,13 +279,23 @@ async fn tasks_are_cancelled_retried_and_resolved() {
 
 #[tokio::test]
 async fn a_caller_who_hangs_up_cancels_nothing() {
-    let gateway = start().await;
+    let gateway = start_with(GatewayConfig {
+        max_connections: 1,
+        ..GatewayConfig::default()
+    })
+    .await;
     let query = r#"mutation { a: sendChat(input: { content: "1", agent: "slow" }) { cursor }
                               b: sendChat(input: { content: "2", agent: "slow" }) { cursor } }"#;
-    let body = json!({ "query": query }).to_string();
-    let hung_up = tokio::time::timeout(Duration::from_millis(300), gateway.post_raw(body, &[])).await;
-    assert!(hung_up.is_err());
-    assert_eq!(gateway.fake.accepted.lock().len(), 1);
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    stream
+        .write_all(Running::raw_post(query).as_bytes())
+        .await
+        .unwrap();
+    while gateway.fake.accepted.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    gateway.hung_up().await;
     gateway.fake.release.add_permits(2);
     let mut finished = gateway.fake.finished.subscribe();
     tokio::time::timeout(SOON, finished.wait_for(|n| *n == 2))

@@ -75,7 +75,7 @@ async fn messages_are_paged_both_ways_oldest_first() {
     let gateway = start().await;
     chats(&gateway, "s", 4).await;
     let query = "query($first: Int, $after: String, $last: Int, $before: String) { getSession(id: \"s\") {
-        messages(first: $first, after: $after, last: $last, before: $before) {
+        id messages(first: $first, after: $after, last: $last, before: $before) {
             edges { cursor node { content } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }";
     let ask = async |variables: Value| gateway.data(query, variables).await["getSession"]["messages"].clone();
     let said = |page: &Value| -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use futures::{SinkExt, StreamExt};
+use greenroom_gateway::GatewayConfig;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -10,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::client::{SOON, start};
+use crate::client::{SOON, start, start_with};
 
 /// A client's socket.
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -184,7 +185,11 @@ async fn completing_an_operation_ends_its_stream_and_frees_its_id() {
 
 #[tokio::test]
 async fn a_mutation_outlives_its_socket() {
-    let gateway = start().await;
+    let gateway = start_with(GatewayConfig {
+        max_connections: 1,
+        ..GatewayConfig::default()
+    })
+    .await;
     let mut socket = connect(gateway.address).await;
     socket
         .subscribe(
@@ -197,6 +202,7 @@ async fn a_mutation_outlives_its_socket() {
         tokio::task::yield_now().await;
     }
     drop(socket);
+    gateway.hung_up().await;
     gateway.fake.release.add_permits(1);
     let mut finished = gateway.fake.finished.subscribe();
     tokio::time::timeout(SOON, finished.wait_for(|n| *n == 1))
