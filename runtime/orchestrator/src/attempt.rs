@@ -47,11 +47,7 @@ impl AttemptLine {
     /// Sends the agent a frame; one that is gone is noticed by the attempt itself.
     pub(crate) fn send(&self, frame: ToAgent) {
         if let Some(sink) = self.sink.get() {
-            let answers = matches!(frame, ToAgent::Answer { .. });
             let _ = sink.send(frame);
-            if answers {
-                let _ = sink.send(ToAgent::Credit(1));
-            }
         }
     }
 
@@ -240,7 +236,6 @@ impl Attempt {
                         outcome,
                         cost: StepCost::default(),
                     });
-                    self.line.send(ToAgent::Credit(1));
                 }
                 FromAgent::Completed { content, data } => return self.completed(content, data).await,
                 FromAgent::Failed(failure) => return AttemptEnd::Failed(failure),
