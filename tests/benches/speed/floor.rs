@@ -52,7 +52,7 @@ async fn run(
 }
 
 /// Serves until killed; writes its address to `ready`.
-pub fn serve(ready: &str) {
+pub(crate) fn serve(ready: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -314,6 +314,6 @@ async fn long_session() -> Figure {
     }
 }
 
-pub async fn figures(time: Duration) -> Vec<Figure> {
+pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
     vec![lone_caller().await, slow_syncs(time).await, long_session().await]
 }

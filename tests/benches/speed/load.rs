@@ -8,17 +8,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-pub const MUTATION: &str = r#"{"query":"mutation($input: ExecuteTaskInput!) { executeTaskOnAgent(input: $input) { id status agent } }","variables":{"input":{"agent":"echo","input":{"content":"hello"}}}}"#;
+pub(crate) const MUTATION: &str = r#"{"query":"mutation($input: ExecuteTaskInput!) { executeTaskOnAgent(input: $input) { id status agent } }","variables":{"input":{"agent":"echo","input":{"content":"hello"}}}}"#;
 
 /// One connection.
-pub struct Caller {
+pub(crate) struct Caller {
     stream: TcpStream,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl Caller {
-    pub async fn connect(address: &str) -> Self {
+    pub(crate) async fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let request = format!(
@@ -33,7 +33,7 @@ impl Caller {
     }
 
     /// One call; fails on anything but a completed task.
-    pub async fn call(&mut self) {
+    pub(crate) async fn call(&mut self) {
         self.stream.write_all(&self.request).await.unwrap();
         self.buffer.clear();
         loop {
@@ -65,7 +65,7 @@ impl Caller {
 }
 
 /// Calls made by `callers` that call one after another for `time`.
-pub async fn drive(address: &str, callers: usize, time: Duration) -> u64 {
+pub(crate) async fn drive(address: &str, callers: usize, time: Duration) -> u64 {
     let calls = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
     let mut tasks = JoinSet::new();
@@ -86,7 +86,7 @@ pub async fn drive(address: &str, callers: usize, time: Duration) -> u64 {
 }
 
 /// Processor seconds that a process has used, all threads together.
-pub fn cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after = stat.rsplit_once(')').unwrap().1;
     let fields: Vec<&str> = after.split_whitespace().collect();
@@ -95,7 +95,7 @@ pub fn cpu_seconds(pid: u32) -> f64 {
 }
 
 /// Resident memory of a process, in MiB.
-pub fn resident_mib(pid: u32) -> f64 {
+pub(crate) fn resident_mib(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()
@@ -105,7 +105,7 @@ pub fn resident_mib(pid: u32) -> f64 {
 }
 
 /// The middle of some durations, in milliseconds.
-pub fn median(mut times: Vec<Duration>) -> f64 {
+pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e3
 }

@@ -1,7 +1,7 @@
 //! What durability and supervision cost: ratios against floors measured in the same run.
 //!
 //! `cargo bench -p greenroom-tests --bench speed` (add `-- --check` to fail below the bounds, `-- --seconds 3` for
-//! shorter runs). Needs the release binary: `cargo build --release`.
+//! shorter runs, `-- --inside` or `-- --outside` for one half). Needs the release binary: `cargo build --release`.
 
 #![allow(
     clippy::print_stdout,
@@ -56,8 +56,14 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let mut figures = runtime.block_on(outside::figures(time));
-    figures.extend(runtime.block_on(inside::figures(time)));
+    let only = |part: &str| args.iter().any(|arg| arg == part);
+    let mut figures = Vec::new();
+    if !only("--inside") {
+        figures.extend(runtime.block_on(outside::figures(time)));
+    }
+    if !only("--outside") {
+        figures.extend(runtime.block_on(inside::figures(time)));
+    }
     println!();
     let mut below = 0;
     for figure in &figures {

@@ -97,7 +97,7 @@ async fn efficiency(name: &str, pid: u32, address: &str, callers: usize, time: D
     per_cpu
 }
 
-pub async fn figures(time: Duration) -> Vec<Figure> {
+pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
     let home = tempfile::tempdir().unwrap();
     let (bare, address) = floor(&home).await;
     let floor = efficiency("bare async-graphql on axum, 64", bare.0.id(), &address, 64, time).await;

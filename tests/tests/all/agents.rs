@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::json;
 
-use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, until};
+use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, nodes, until};
 
 async fn world() -> (Server, FakeModel, ToolHost, Client) {
     let model = FakeModel::start().await;
@@ -52,12 +52,10 @@ async fn a_task_takes_every_kind_of_step_once() {
         assert_eq!(host.ledger.counts(what)["job-1"], 1, "{what}");
     }
     assert_eq!(model.asked()["job-1"], 1);
-    let steps = client.task(task["id"].as_str().unwrap()).await["steps"]["nodes"].clone();
-    let kinds: Vec<_> = steps
-        .as_array()
-        .unwrap()
+    let steps = client.task(task["id"].as_str().unwrap()).await["steps"].clone();
+    let kinds: Vec<_> = nodes(&steps)
         .iter()
-        .map(|step| step["kind"].as_str().unwrap())
+        .map(|step| step["kind"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(kinds, ["MODEL", "EFFECT", "EFFECT", "TIMER"]);
     server.assert_calm();
@@ -72,9 +70,10 @@ async fn a_hand_off_is_a_child_task_and_its_answer_comes_back() {
         .data();
     let task = &task["executeTaskOnAgent"];
     assert_eq!(task["response"]["content"], "echo said ahoy", "{task}");
-    let query = "query($id: ID!) { getTask(id: $id) { children { nodes { id agent status } } } }";
+    let query = "query($id: ID!) { getTask(id: $id) { children { edges { node { id agent status } } } } }";
     let children =
-        client.call(query, json!({ "id": task["id"] })).await.data()["getTask"]["children"]["nodes"].clone();
+        client.call(query, json!({ "id": task["id"] })).await.data()["getTask"]["children"].clone();
+    let children = nodes(&children);
     assert_eq!(children[0]["agent"], "echo");
     assert_eq!(children[0]["status"], "COMPLETED");
 }

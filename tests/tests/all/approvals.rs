@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::agents::known;
-use crate::support::{Client, FakeModel, Options, Server, ToolHost, until};
+use crate::support::{Client, FakeModel, Options, Server, ToolHost, nodes, until};
 
 const RESOLVE: &str = "mutation($input: ResolveTaskInput!) { resolveTask(input: $input) { id status } }";
 
@@ -17,8 +17,8 @@ async fn waiting(client: &Client, name: &str) -> (String, Value) {
     let task = &accepted["executeTaskOnAgent"];
     assert_eq!(task["status"], "WAITING", "{task}");
     let id = task["id"].as_str().unwrap().to_owned();
-    let steps = client.task(&id).await["steps"]["nodes"].clone();
-    (id, steps[0].clone())
+    let steps = client.task(&id).await["steps"].clone();
+    (id, nodes(&steps)[0].clone())
 }
 
 async fn ended(client: &Client, id: &str) -> Value {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::known;
-use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, until};
+use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, nodes, until};
 
 const EXECUTE: &str = "mutation($input: ExecuteTaskInput!) { executeTaskOnAgent(input: $input) { id } }";
 const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) { task { id } } }";
@@ -320,7 +320,7 @@ impl World {
 }
 
 async fn settle(client: &Client, id: &str, task: &Value, ledger: &Ledger) {
-    let steps = task["steps"]["nodes"].as_array().unwrap();
+    let steps = nodes(&task["steps"]);
     let step = steps
         .iter()
         .find(|step| step["status"] == "OUTCOME_UNKNOWN")

@@ -16,3 +16,4 @@ mod house;
 mod layers;
 mod refusals;
 mod support;
+mod telemetry;

@@ -6,7 +6,7 @@ mod model;
 mod server;
 
 pub(crate) use agents::{Ledger, ToolHost};
-pub(crate) use client::Client;
+pub(crate) use client::{Client, nodes};
 pub(crate) use model::FakeModel;
 pub(crate) use server::{Options, Server};
 

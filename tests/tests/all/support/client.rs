@@ -28,6 +28,12 @@ impl GraphQl {
     }
 }
 
+/// The rows of a connection.
+pub(crate) fn nodes(connection: &Value) -> Vec<Value> {
+    let edges = connection["edges"].as_array().expect("a connection");
+    edges.iter().map(|edge| edge["node"].clone()).collect()
+}
+
 /// One event of a subscription.
 pub(crate) type Event = Value;
 
@@ -96,7 +102,7 @@ impl Client {
 
     pub(crate) async fn task(&self, id: &str) -> Value {
         let query = format!(
-            "query($id: ID!) {{ getTask(id: $id) {{ {TASK} steps(first: 100) {{ nodes {{ seq kind name status attempt prompt }} }} }} }}"
+            "query($id: ID!) {{ getTask(id: $id) {{ {TASK} steps(first: 100) {{ edges {{ node {{ seq kind name status attempt prompt }} }} }} }} }}"
         );
         self.call(&query, json!({ "id": id })).await.data()["getTask"].clone()
     }
@@ -104,7 +110,7 @@ impl Client {
     /// Every message of a session, oldest first.
     pub(crate) async fn messages(&self, session: &str) -> Vec<Value> {
         let query = "query($id: ID!, $after: String) { getSession(id: $id) { messages(first: 100, after: $after) \
-                     { nodes { id role content taskId } pageInfo { hasNextPage endCursor } } } }";
+                     { edges { node { id role content taskId } } pageInfo { hasNextPage endCursor } } } }";
         let mut all = Vec::new();
         let mut after = Value::Null;
         loop {
@@ -113,7 +119,7 @@ impl Client {
                 .await
                 .data();
             let page = &page["getSession"]["messages"];
-            all.extend(page["nodes"].as_array().expect("messages").iter().cloned());
+            all.extend(nodes(page));
             if page["pageInfo"]["hasNextPage"] != true {
                 return all;
             }
