@@ -22,6 +22,9 @@ use crate::price::PriceTable;
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::{RouteTarget, Served, by_priority, resolve};
 
+/// How long a call waits to learn what the providers serve, when nobody has asked them yet.
+const ACQUAINTANCE: Duration = Duration::from_secs(4);
+
 /// What model calls need from outside.
 #[derive(Clone)]
 pub struct Ports {
@@ -125,6 +128,39 @@ impl ModelRouter {
         self.actors.get(at)
     }
 
+    /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
+    /// serves first; one that doesn't say is why the call fails.
+    async fn acquainted_targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
+        let begun = Instant::now();
+        loop {
+            let failure = match self.targets(logical) {
+                Ok(targets) => return Ok(targets),
+                Err(failure) => failure,
+            };
+            let strangers = self.strangers();
+            if strangers.is_empty() || begun.elapsed() > ACQUAINTANCE {
+                return Err(failure);
+            }
+            for actor in strangers {
+                if let Err(fault) = actor.probe().await
+                    && begun.elapsed() > ACQUAINTANCE / 4
+                {
+                    return Err(Failure::from(fault));
+                }
+            }
+            tokio::time::sleep(ACQUAINTANCE / 40).await;
+        }
+    }
+
+    /// The actors of providers of which no model is known.
+    fn strangers(&self) -> Vec<&ProviderHandle> {
+        let providers = self.shared.providers.iter().zip(&self.actors);
+        providers
+            .filter(|(gate, _)| gate.models().is_empty())
+            .map(|(_, actor)| actor)
+            .collect()
+    }
+
     fn targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
         let providers = &self.shared.providers;
         let models: Vec<_> = providers.iter().map(|p| p.models()).collect();
@@ -158,7 +194,7 @@ impl Models for ModelRouter {
         context: &CallContext,
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
-        let targets = self.targets(request.model.as_deref())?;
+        let targets = self.acquainted_targets(request.model.as_deref()).await?;
         Call::new(&self.shared, request, context, targets)
             .run(on_content)
             .await

@@ -15,7 +15,7 @@ use tracing::{Instrument, Span};
 use crate::agents::Lease;
 use crate::hub::Hub;
 use crate::journal_actor::Message;
-use crate::payloads::{fetch, stash};
+use crate::payloads::{fetch, patiently, stash};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -38,6 +38,10 @@ impl AttemptLine {
             sink: Arc::default(),
             span: Arc::default(),
         }
+    }
+
+    pub(crate) fn task(&self) -> u32 {
+        self.task
     }
 
     pub(crate) fn is(&self, task: u32, attempt: u32) -> bool {
@@ -143,27 +147,41 @@ impl Attempt {
             Ok(start) => start,
             Err(failure) => return AttemptEnd::Failed(failure),
         };
+        let (agents, agent) = (&self.shared.agents, &self.briefing.accepted.agent);
         let wait = Duration::from_millis(self.shared.config.instance_wait_ms);
-        let lease = match self
-            .shared
-            .agents
-            .lease(&self.briefing.accepted.agent, wait)
-            .await
-        {
-            Ok(lease) => lease,
-            Err(failure) => return AttemptEnd::Failed(failure),
-        };
-        let end = match lease.endpoint().run(start).await {
-            Ok(run) => self.converse(run).await,
-            Err(failure)
-                if failure.code == ErrorCode::BadUserInput || failure.code == ErrorCode::NotFound =>
-            {
-                AttemptEnd::Failed(failure)
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let lease = match agents.lease(agent, left).await {
+                Ok(lease) => lease,
+                Err(failure) => return AttemptEnd::Failed(failure),
+            };
+            let begun = tokio::time::timeout(self.shared.config.silence(), lease.endpoint().run(start.clone()));
+            let end = match begun.await {
+                Ok(Ok(run)) => self.converse(run).await,
+                Ok(Err(failure))
+                    if failure.code == ErrorCode::BadUserInput || failure.code == ErrorCode::NotFound =>
+                {
+                    AttemptEnd::Failed(failure)
+                }
+                // Nothing ran, so no attempt is lost: another instance, or this one when it is back.
+                Ok(Err(failure)) => {
+                    lease.unreached(failure);
+                    agents.change();
+                    continue;
+                }
+                Err(_) => {
+                    lease.unreached(Failure::unavailable("the agent host does not answer"));
+                    agents.change();
+                    continue;
+                }
+            };
+            settle(lease, &end);
+            if matches!(end, AttemptEnd::Died(_)) {
+                agents.change();
             }
-            Err(failure) => AttemptEnd::Died(failure.message),
-        };
-        settle(lease, &end);
-        end
+            return end;
+        }
     }
 
     async fn start(&self) -> Result<RunStart, Failure> {
@@ -173,7 +191,7 @@ impl Attempt {
         for (role, content) in &self.briefing.history {
             history.push(HistoryMessage {
                 role: *role,
-                content: fetch(store, key, content).await?.to_string(),
+                content: patiently(|| fetch(store, key, content)).await?.to_string(),
             });
         }
         let task = self.briefing.task_id();
@@ -188,7 +206,7 @@ impl Attempt {
                 scopes: Vec::new(),
                 tier: String::new(),
             },
-            input: fetch(store, key, &accepted.input).await?.to_string(),
+            input: patiently(|| fetch(store, key, &accepted.input)).await?.to_string(),
             history,
             model: accepted.model.clone(),
             deadline: Some(self.briefing.deadline),
@@ -238,6 +256,10 @@ impl Attempt {
                     });
                 }
                 FromAgent::Completed { content, data } => return self.completed(content, data).await,
+                // Nobody here cancelled it: its host is leaving, and another instance takes over.
+                FromAgent::Failed(failure) if failure.code == ErrorCode::Cancelled => {
+                    return AttemptEnd::Died(failure.message);
+                }
                 FromAgent::Failed(failure) => return AttemptEnd::Failed(failure),
                 FromAgent::Panicked(why) => return AttemptEnd::Died(format!("the agent panicked: {why}")),
             }
@@ -256,16 +278,18 @@ impl Attempt {
     async fn stash_optional(&self, text: Option<String>) -> Result<Option<Payload>, Failure> {
         match text {
             None => Ok(None),
-            Some(text) => stash(&*self.shared.store, &self.briefing.key, text)
-                .await
-                .map(Some),
+            Some(text) => {
+                let (store, key) = (&*self.shared.store, &self.briefing.key);
+                patiently(|| stash(store, key, text.clone())).await.map(Some)
+            }
         }
     }
 
     async fn stash_outcome(&self, outcome: StepOutcome) -> StepOutcome {
         match outcome {
             StepOutcome::Done(Payload::Inline(text)) => {
-                match stash(&*self.shared.store, &self.briefing.key, text.to_string()).await {
+                let (store, key) = (&*self.shared.store, &self.briefing.key);
+                match patiently(|| stash(store, key, text.to_string())).await {
                     Ok(payload) => StepOutcome::Done(payload),
                     Err(failure) => StepOutcome::Failed(failure),
                 }
