@@ -23,7 +23,6 @@ pub(crate) fn refusal(failure: Failure) -> ServerError {
 /// Gives an error the extensions of the contract. Errors without a cause of ours come from the executor's own
 /// checks of the document and its arguments: they are the caller's.
 pub(crate) fn dress(error: &mut ServerError, request_id: &str) {
-    let mut extensions = ErrorExtensionValues::default();
     let (failure, key) = if let Some(failure) = error.source::<Failure>() {
         (failure.clone(), None)
     } else if let Some(unanswered) = error.source::<Unanswered>() {
@@ -31,6 +30,10 @@ pub(crate) fn dress(error: &mut ServerError, request_id: &str) {
     } else {
         (Failure::bad_input(std::mem::take(&mut error.message)), None)
     };
+    if failure.code == ErrorCode::Internal {
+        tracing::error!(request_id, path = ?error.path, message = failure.message, "internal error");
+    }
+    let mut extensions = ErrorExtensionValues::default();
     extensions.set("code", failure.code.as_str());
     extensions.set("retryable", failure.retryable);
     extensions.set(

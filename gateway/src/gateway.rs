@@ -61,6 +61,7 @@ impl Gateway {
             random: Arc::clone(&random),
             default_wait: config.default_wait,
             max_wait: config.max_wait,
+            answer_grace: config.answer_grace,
         };
         let engine = Arc::new(Engine::new(
             backend,

@@ -6,12 +6,14 @@ mod params;
 mod reply;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_graphql::ServerError;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use futures::future::join_all;
+use futures::future::{FutureExt, join_all};
+use futures::stream::StreamExt;
 use greenroom_kernel::{ErrorCode, Failure, Principal};
 use http::{HeaderMap, Method, StatusCode, header};
 
@@ -175,8 +177,15 @@ impl Context<'_> {
         }
         let execution = self.execution(&prepared);
         if self.media == Media::EventStream {
-            let answers = self.inner.engine.stream(prepared, execution);
-            return Ok(sse::response(self.inner, answers));
+            let mut answers = self.inner.engine.stream(prepared, execution).peekable();
+            // The document's own faults are known at once, before the stream begins.
+            let first = Pin::new(&mut answers).peek().now_or_never().flatten();
+            return match first {
+                Some(refused) if refused.is_refused() => {
+                    Ok(reply::answer(StatusCode::BAD_REQUEST, Media::Json, refused))
+                }
+                _ => Ok(sse::response(self.inner, answers.boxed())),
+            };
         }
         if prepared.kind() == Kind::Subscription {
             let message = "a subscription needs a WebSocket, or Accept: text/event-stream";
@@ -185,7 +194,12 @@ impl Context<'_> {
                 ..Refused::bad(message)
             });
         }
-        let answer = self.execute(prepared, execution).await;
+        let answer = self.execute(prepared, execution).await.map_err(|error| Refused {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            error,
+            media: self.media,
+            allow: None,
+        })?;
         let status = if answer.is_refused() {
             self.refused_status()
         } else {
@@ -204,23 +218,25 @@ impl Context<'_> {
                 .map(async |operation| match self.inner.engine.prepare(operation) {
                     Ok(prepared) => {
                         let execution = self.execution(&prepared);
-                        self.execute(prepared, execution).await
+                        let answer = self.execute(prepared, execution).await;
+                        answer.unwrap_or_else(|error| Answer::refused(error, self.request_id.as_str()))
                     }
                     Err(error) => Answer::refused(*error, self.request_id.as_str()),
                 });
         Ok(reply::batch(self.media, &join_all(answers).await))
     }
 
-    async fn execute(&self, prepared: Prepared, execution: Execution) -> Answer {
+    /// Executes within the time a request has. What has an effect goes on without it: its outcome is not known.
+    async fn execute(&self, prepared: Prepared, execution: Execution) -> Result<Answer, ServerError> {
         let limit = self.inner.config.request_timeout;
-        match tokio::time::timeout(limit, self.inner.engine.execute(prepared, execution)).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => {
-                let message = "the request took too long; what it began goes on";
-                let failure = Failure::new(ErrorCode::DeadlineExceeded, message);
-                Answer::refused(refusal(failure), self.request_id.as_str())
-            }
-        }
+        let has_effect = prepared.has_effect();
+        let answer = tokio::time::timeout(limit, self.inner.engine.execute(prepared, execution)).await;
+        answer.map_err(|_elapsed| {
+            refusal(match has_effect {
+                true => Failure::unavailable("the request took too long; what it began goes on"),
+                false => Failure::new(ErrorCode::DeadlineExceeded, "the request took too long"),
+            })
+        })
     }
 
     fn execution(&self, prepared: &Prepared) -> Execution {

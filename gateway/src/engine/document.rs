@@ -16,9 +16,9 @@ use crate::config::QueryLimits;
 use crate::errors::refusal;
 
 /// Documents of one generation; two are kept.
-const KEPT: usize = 256;
+const KEPT: usize = 128;
 /// A longer text isn't worth keeping.
-const KEPT_BYTES: usize = 8 * 1024;
+const KEPT_BYTES: usize = 4 * 1024;
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,4 +233,31 @@ fn select(facts: &[(Option<Name>, Facts)], name: Option<&str>) -> Result<usize, 
 
 fn refuse(failure: Failure) -> Box<ServerError> {
     Box::new(refusal(failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(documents: &Documents, text: &str) -> Arc<Document> {
+        documents
+            .get(&TypeMap::default(), text, None, &QueryLimits::default())
+            .unwrap()
+            .document
+    }
+
+    #[test]
+    fn a_text_that_comes_again_is_not_parsed_again_and_few_are_kept() {
+        let documents = Documents::default();
+        let often = get(&documents, "{ often }");
+        for n in 0..KEPT * 5 {
+            get(&documents, &format!("{{ a{n} }}"));
+            assert!(Arc::ptr_eq(&often, &get(&documents, "{ often }")), "{n}");
+        }
+        let generations = documents.generations.lock();
+        assert!(generations.newer.len() + generations.older.len() <= 2 * KEPT);
+        drop(generations);
+        let long = format!("{{ long }} # {}", "x".repeat(KEPT_BYTES));
+        assert!(!Arc::ptr_eq(&get(&documents, &long), &get(&documents, &long)));
+    }
 }

@@ -160,35 +160,44 @@ impl Mutation {
 }
 
 async fn accept(reach: Reach<'_>, request: AcceptRequest) -> Result<AcceptedTask> {
-    let key = request.key.clone();
-    repeated(&key, || reach.supervisor().accept(reach.who(), request.clone())).await
+    let call = || reach.supervisor().accept(reach.who(), request.clone());
+    repeated(&request.key, request.wait + reach.backend.answer_grace, call).await
 }
 
 /// Makes a keyed call, and once more when it wasn't answered: the key makes that safe. When that isn't answered
-/// either the caller is told the key, because the outcome is not known.
-pub(super) async fn repeated<T, F>(key: &IdempotencyKey, call: impl Fn() -> F) -> Result<T>
+/// either, or not within `patience`, the caller is told the key, because the outcome is not known.
+pub(super) async fn repeated<T, F>(
+    key: &IdempotencyKey,
+    patience: Duration,
+    call: impl Fn() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let unanswered = |failure: &Failure| failure.code == ErrorCode::Unavailable && failure.retryable;
-    match call().await {
-        Err(failure) if unanswered(&failure) => {
-            let pause = failure
-                .retry_after_ms
-                .unwrap_or(REPEAT_AFTER_MS)
-                .min(REPEAT_AFTER_AT_MOST_MS);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            match call().await {
-                Err(failure) if unanswered(&failure) => Err(Unanswered {
-                    failure,
-                    key: key.clone(),
-                }
-                .into()),
-                answer => Ok(answer?),
+    let is_unanswered = |failure: &Failure| failure.code == ErrorCode::Unavailable && failure.retryable;
+    let twice = async {
+        match call().await {
+            Err(failure) if is_unanswered(&failure) => {
+                let pause = failure
+                    .retry_after_ms
+                    .unwrap_or(REPEAT_AFTER_MS)
+                    .min(REPEAT_AFTER_AT_MOST_MS);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                call().await
             }
+            answer => answer,
         }
-        answer => Ok(answer?),
-    }
+    };
+    let answer = tokio::time::timeout(patience, twice).await;
+    let answer = answer.unwrap_or_else(|_| Err(Failure::unavailable("no answer came in time")));
+    answer.map_err(|failure| match is_unanswered(&failure) {
+        true => Unanswered {
+            failure,
+            key: key.clone(),
+        }
+        .into(),
+        false => failure.into(),
+    })
 }
 
 fn wait(reach: Reach<'_>, wait: Option<Wait>, wait_ms: Option<i32>) -> Result<Duration, Failure> {

@@ -231,11 +231,9 @@ impl Query {
             key: reach.key(input.idempotency_key.as_deref())?,
             trace: reach.caller.trace.clone(),
         };
-        let key = request.key.clone();
-        let answer = repeated(&key, || {
-            reach.supervisor().aggregate(reach.who(), request.clone())
-        })
-        .await?;
+        let patience = request.timeout.unwrap_or(reach.backend.max_wait) + reach.backend.answer_grace;
+        let call = || reach.supervisor().aggregate(reach.who(), request.clone());
+        let answer = repeated(&request.key, patience, call).await?;
         Ok(AggregateResult {
             complete: answer.complete,
             parts: answer.parts.into_iter().map(AggregatePart::from).collect(),

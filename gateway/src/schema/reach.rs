@@ -19,6 +19,8 @@ pub(crate) struct Backend {
     pub(crate) default_wait: Duration,
     /// How long a call may ask to wait.
     pub(crate) max_wait: Duration,
+    /// How much longer than that an answer may take.
+    pub(crate) answer_grace: Duration,
 }
 
 /// Who asks, and within which trace.

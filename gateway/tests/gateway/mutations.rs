@@ -158,6 +158,23 @@ async fn an_unanswered_call_says_with_which_key_to_repeat_it() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_never_answered_is_given_up_with_its_key() {
+    let config = GatewayConfig {
+        answer_grace: Duration::from_millis(50),
+        ..GatewayConfig::default()
+    };
+    let gateway = start_with(config).await;
+    let query = r#"mutation { executeTaskOnAgent(input: { agent: "slow", input: 1, waitMs: 10, idempotencyKey: "mine" }) { id } }"#;
+    let answer = gateway.post(query, json!({})).await.json();
+    let extensions = &answer["errors"][0]["extensions"];
+    assert_eq!(
+        (&extensions["code"], &extensions["idempotencyKey"]),
+        (&json!("UNAVAILABLE"), &json!("mine"))
+    );
+    assert_eq!(answer["data"], json!(null));
+}
+
+#[tokio::test]
 async fn a_call_without_capacity_says_when_to_come_back() {
     let gateway = start().await;
     let query = r#"mutation { executeTaskOnAgent(input: { agent: "exhausted", input: {} }) { id } }"#;
