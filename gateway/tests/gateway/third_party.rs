@@ -1,5 +1,6 @@
 //! Clients and an audit that others wrote.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -16,10 +17,13 @@ fn packages() -> PathBuf {
 async fn the_audit_and_the_clients_that_others_wrote_are_content() {
     let packages = packages();
     if !packages.join("node_modules/graphql-http").is_dir() {
-        println!(
-            "SKIPPED: needs `npm install --prefix {} graphql graphql-http graphql-ws graphql-sse ws`",
+        // Past the test harness, which keeps to itself what a passing test prints.
+        let say = writeln!(
+            std::io::stderr(),
+            "SKIPPED the audit and clients of others: needs `npm install --prefix {} graphql graphql-http graphql-ws graphql-sse ws`",
             packages.display()
         );
+        say.unwrap();
         return;
     }
     let gateway = start().await;
