@@ -21,22 +21,30 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run everything in one process: no key, no service, no configuration needed.
-    #[command(after_help = "Examples:\n  greenroom dev\n  greenroom dev --agent http://127.0.0.1:7071\n  \
+    #[command(
+        after_help = "Examples:\n  greenroom dev\n  greenroom dev --agent http://127.0.0.1:7071\n  \
         OPENAI_API_KEY=sk-… greenroom dev --listen 127.0.0.1:9000 --store ./try.sqlite\n\n\
         Ctrl-C or SIGTERM: finishes or parks what runs, within 10 s. A second Ctrl-C ends at once; nothing that was \
-        accepted is lost either way.")]
+        accepted is lost either way."
+    )]
     Dev(DevArgs),
     /// Chat in the terminal with a running gateway.
-    #[command(after_help = "Examples:\n  greenroom chat\n  greenroom chat --session 01JD…   (goes on where it was)\n  \
-        greenroom chat --once \"What is a green room?\"\n  greenroom chat --once hello --json | jq -r .content")]
+    #[command(
+        after_help = "Examples:\n  greenroom chat\n  greenroom chat --session 01JD…   (goes on where it was)\n  \
+        greenroom chat --once \"What is a green room?\"\n  greenroom chat --once hello --json | jq -r .content"
+    )]
     Chat(ChatArgs),
     /// Look at tasks and settle them by hand.
-    #[command(after_help = "Examples:\n  greenroom tasks list --status FAILED\n  greenroom tasks show 01JD….0\n  \
+    #[command(
+        after_help = "Examples:\n  greenroom tasks list --status FAILED\n  greenroom tasks show 01JD….0\n  \
         greenroom tasks settle 01JD….0 3 --done '{\"receipt\": 17}'\n\n\
-        Talks to the process that has the store open; without one it opens the store itself.")]
+        Talks to the process that has the store open; without one it opens the store itself."
+    )]
     Tasks(TasksArgs),
     /// Check or show the configuration.
-    #[command(after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway")]
+    #[command(
+        after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway"
+    )]
     Config(ConfigArgs),
     /// Say what is wrong with this installation and how to mend it.
     #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
@@ -76,7 +84,12 @@ pub(crate) struct DevArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GatewayArgs {
     /// The gateway.
-    #[arg(long, value_name = "URL", env = "GREENROOM_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GREENROOM_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     pub(crate) url: String,
 }
 

@@ -17,7 +17,7 @@ use greenroom_models::{Deadlines, RouteTarget};
 use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use error::ConfigError;
-pub(crate) use load::{Flags, Loaded, Sources, load};
+pub(crate) use load::{Flags, Sources, load};
 pub(crate) use paths::{cache_folder, default_store};
 pub(crate) use raw::{RawLocal, RawLog, RawLogFormat, RawProvider};
 
@@ -60,7 +60,10 @@ impl Config {
         positive("tasks.snapshot_every", raw.tasks.snapshot_every)?;
         positive("models.tries", raw.models.tries.into())?;
         if !(0.0..=1.0).contains(&raw.trace.sample_ratio) {
-            return Err(ConfigError::value("trace.sample_ratio", "it must lie between 0 and 1"));
+            return Err(ConfigError::value(
+                "trace.sample_ratio",
+                "it must lie between 0 and 1",
+            ));
         }
         for url in &raw.agent.join {
             agent_url(url)?;
@@ -145,12 +148,18 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
             Some((provider, model)) => (provider, Some(model.to_owned())),
             None => (text.as_str(), None),
         };
-        RouteTarget { provider: provider.to_owned(), model }
+        RouteTarget {
+            provider: provider.to_owned(),
+            model,
+        }
     };
     let mut routes = Vec::new();
     for (name, targets) in &raw.routes {
         if targets.is_empty() {
-            return Err(ConfigError::value(&format!("models.routes.{name}"), "it has no targets"));
+            return Err(ConfigError::value(
+                &format!("models.routes.{name}"),
+                "it has no targets",
+            ));
         }
         routes.push((name.clone(), targets.iter().map(target).collect()));
     }
@@ -170,13 +179,22 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
     for (name, provider) in &raw.providers {
         let key = format!("providers.{name}");
         if name == "local" {
-            return Err(ConfigError::value(&key, "`local` is the model in this process: see [local]"));
+            return Err(ConfigError::value(
+                &key,
+                "`local` is the model in this process: see [local]",
+            ));
         }
         if provider.api_key.is_some() && provider.api_key_env.is_some() {
-            return Err(ConfigError::value(&key, "it has both api_key and api_key_env: keep one"));
+            return Err(ConfigError::value(
+                &key,
+                "it has both api_key and api_key_env: keep one",
+            ));
         }
         if provider.concurrency == Some(0) {
-            return Err(ConfigError::value(&format!("{key}.concurrency"), "it must be at least 1"));
+            return Err(ConfigError::value(
+                &format!("{key}.concurrency"),
+                "it must be at least 1",
+            ));
         }
     }
     Ok(raw.providers.clone().into_iter().collect())
@@ -184,7 +202,9 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
 
 /// An `address:port`; `localhost` is this machine.
 fn address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
-    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let numeric = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     numeric.as_deref().unwrap_or(text).parse().map_err(|_| {
         let why = format!("`{text}` is no address:port such as 127.0.0.1:8080 or [::1]:8080");
         ConfigError::value(key, &why)
@@ -193,7 +213,10 @@ fn address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
 
 fn agent_url(url: &str) -> Result<(), ConfigError> {
     let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-    let port = rest.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    let port = rest
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .map(|(_, port)| port.parse::<u16>());
     match port {
         Some(Ok(_)) if !rest.contains("://") => Ok(()),
         _ => {

@@ -25,9 +25,10 @@ use crate::cli::DevArgs;
 use crate::config::{self, Config, Flags, Sources};
 use crate::failed::Failed;
 
-pub(crate) use banner::url;
+#[cfg(feature = "local-model")]
+pub(crate) use local::source as local_source;
 pub(crate) use ollama::answers as ollama_answers;
-pub(crate) use providers::{Choice, choose};
+pub(crate) use providers::choose;
 pub(crate) use who::dev_principal;
 
 /// How long the runtime's last tasks and blocking calls may take once everything was stopped.
@@ -35,10 +36,15 @@ const LEAVE: Duration = Duration::from_millis(500);
 
 /// Runs until it is told to stop.
 pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
-    let flags = Flags { listen: args.listen.clone(), store: args.store.clone(), agents: args.agents.clone() };
+    let flags = Flags {
+        listen: args.listen.clone(),
+        store: args.store.clone(),
+        agents: args.agents.clone(),
+    };
     let config = config::load(&Sources::of_process(file, flags))?.config;
     admit_addresses(&config, args.insecure)?;
-    let choice = choose(&config, &|name| std::env::var(name).ok(), &ollama_answers).map_err(Failed::because)?;
+    let choice =
+        choose(&config, &|name| std::env::var(name).ok(), &ollama_answers).map_err(Failed::because)?;
     #[cfg(feature = "local-model")]
     if choice.local {
         local::restart_with_thread_variables();

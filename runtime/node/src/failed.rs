@@ -16,12 +16,18 @@ pub(crate) struct Failed {
 impl Failed {
     /// It could not be done.
     pub(crate) fn because(what: impl Into<String>) -> Self {
-        Self { misused: false, what: what.into() }
+        Self {
+            misused: false,
+            what: what.into(),
+        }
     }
 
     /// It was asked for in a way that makes no sense.
     pub(crate) fn misused(what: impl Into<String>) -> Self {
-        Self { misused: true, what: what.into() }
+        Self {
+            misused: true,
+            what: what.into(),
+        }
     }
 
     /// Everything was said already.

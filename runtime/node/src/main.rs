@@ -1,13 +1,19 @@
 //! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
 //! 1 failed, 2 misused).
 
+mod chat;
 mod cli;
 mod config;
+mod control;
 mod dev;
+mod doctor;
 mod failed;
 mod operator;
 mod output;
 mod ports;
+mod probe;
+mod settings;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -30,7 +36,12 @@ fn run(cli: Cli) -> Result<(), Failed> {
     let config = cli.config;
     match cli.command {
         Command::Dev(args) => dev::run(config, args),
+        Command::Chat(args) => chat::run(args),
+        Command::Tasks(args) => tasks::run(config, args),
+        Command::Config(args) => settings::run(config, &args),
+        Command::Doctor(args) => doctor::run(config, &args),
+        Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
-        _ => Err(Failed::because("not in this version")),
+        Command::Healthcheck(args) => probe::healthcheck(&args),
     }
 }

@@ -34,7 +34,11 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Serves until `shutdown` fires.
-    pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<()> {
         let routes = Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
@@ -69,9 +73,11 @@ impl Operator {
 async fn ready(State(operator): State<Arc<Operator>>) -> Response {
     match operator.obstacle().await {
         None => axum::Json(json!({ "ready": true })).into_response(),
-        Some(why) => {
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({ "ready": false, "why": why }))).into_response()
-        }
+        Some(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            axum::Json(json!({ "ready": false, "why": why })),
+        )
+            .into_response(),
     }
 }
 
@@ -79,4 +85,3 @@ async fn metrics(State(operator): State<Arc<Operator>>) -> Response {
     let page = gauges::page(&operator).await;
     ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], page).into_response()
 }
-

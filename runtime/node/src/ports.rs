@@ -12,12 +12,17 @@ pub(crate) struct MachineClock {
 
 impl MachineClock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
 impl Clock for MachineClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the clock port's implementation")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the clock port's implementation"
+    )]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -13,14 +13,23 @@ fn the_command_line_makes_sense_to_clap() {
 #[test]
 fn every_command_teaches_with_an_example() {
     for command in Cli::command().get_subcommands() {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(help.contains(&format!("greenroom {}", command.get_name())), "{}", command.get_name());
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(
+            help.contains(&format!("greenroom {}", command.get_name())),
+            "{}",
+            command.get_name()
+        );
     }
 }
 
 #[test]
 fn agents_may_be_named_again_and_again() {
-    let Command::Dev(dev) = parsed("dev --agent http://h:1 --agent http://h:2 --listen 127.0.0.1:0").unwrap().command
+    let Command::Dev(dev) = parsed("dev --agent http://h:1 --agent http://h:2 --listen 127.0.0.1:0")
+        .unwrap()
+        .command
     else {
         panic!("another command");
     };
@@ -31,7 +40,14 @@ fn agents_may_be_named_again_and_again() {
 
 #[test]
 fn misuse_exits_with_2() {
-    for line in ["", "sing", "dev --nope", "tasks settle s.0 1", "tasks settle s.0 1 --done --not-done", "tasks list --limit 0"] {
+    for line in [
+        "",
+        "sing",
+        "dev --nope",
+        "tasks settle s.0 1",
+        "tasks settle s.0 1 --done --not-done",
+        "tasks list --limit 0",
+    ] {
         assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
     }
 }
@@ -39,12 +55,21 @@ fn misuse_exits_with_2() {
 #[test]
 fn a_step_is_settled_with_or_without_a_result() {
     let settled = |line: &str| match parsed(line).unwrap().command {
-        Command::Tasks(TasksArgs { command: TasksCommand::Settle { done, not_done, step, .. }, .. }) => {
-            (step, done, not_done)
-        }
+        Command::Tasks(TasksArgs {
+            command: TasksCommand::Settle {
+                done, not_done, step, ..
+            },
+            ..
+        }) => (step, done, not_done),
         _ => panic!("another command"),
     };
-    assert_eq!(settled("tasks settle s.0 3 --done"), (3, Some("null".to_owned()), false));
-    assert_eq!(settled("tasks settle s.0 3 --done {\"a\":1}"), (3, Some("{\"a\":1}".to_owned()), false));
+    assert_eq!(
+        settled("tasks settle s.0 3 --done"),
+        (3, Some("null".to_owned()), false)
+    );
+    assert_eq!(
+        settled("tasks settle s.0 3 --done {\"a\":1}"),
+        (3, Some("{\"a\":1}".to_owned()), false)
+    );
     assert_eq!(settled("tasks settle s.0 3 --not-done"), (3, None, true));
 }

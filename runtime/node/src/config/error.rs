@@ -17,7 +17,11 @@ pub(crate) enum ConfigError {
     Syntax { place: String, why: String },
     /// A key that nobody knows.
     #[error("configuration: {place}: unknown key `{key}`{}", .nearest.as_deref().map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())]
-    UnknownKey { place: String, key: String, nearest: Option<String> },
+    UnknownKey {
+        place: String,
+        key: String,
+        nearest: Option<String>,
+    },
     /// A value of the wrong type.
     #[error("configuration: {place}: `{key}`: {why}")]
     Type { place: String, key: String, why: String },
@@ -25,12 +29,17 @@ pub(crate) enum ConfigError {
     #[error("configuration: `{key}`: {why}")]
     Value { key: String, why: String },
     /// There is no home folder to put the store into.
-    #[error("configuration: no data folder is known, as neither XDG_DATA_HOME nor HOME is set: set GREENROOM__STORE__PATH or pass --store")]
+    #[error(
+        "configuration: no data folder is known, as neither XDG_DATA_HOME nor HOME is set: set GREENROOM__STORE__PATH or pass --store"
+    )]
     NoDataFolder,
 }
 
 impl ConfigError {
     pub(super) fn value(key: &str, why: &str) -> Self {
-        Self::Value { key: key.to_owned(), why: why.to_owned() }
+        Self::Value {
+            key: key.to_owned(),
+            why: why.to_owned(),
+        }
     }
 }

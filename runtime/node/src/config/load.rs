@@ -45,7 +45,12 @@ impl Sources {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self { file, folder: PathBuf::new(), variables: std::env::vars_os().filter_map(text).collect(), flags }
+        Self {
+            file,
+            folder: PathBuf::new(),
+            variables: std::env::vars_os().filter_map(text).collect(),
+            flags,
+        }
     }
 }
 
@@ -60,8 +65,11 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Everything that is set, as TOML without its secrets.
-    pub(crate) fn shown(&self) -> String {
-        toml_edit::ser::to_string_pretty(&self.redacted()).unwrap_or_default()
+    ///
+    /// # Errors
+    /// A value that TOML can't hold.
+    pub(crate) fn shown(&self) -> Result<String, toml_edit::ser::Error> {
+        toml_edit::ser::to_string_pretty(&self.redacted())
     }
 
     /// The same as JSON.
@@ -95,19 +103,32 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     figment = figment.merge(Serialized::defaults(environment(&sources.variables)));
     figment = figment.merge(Serialized::defaults(flags(&sources.flags)));
-    let mut raw: Raw = figment.extract().map_err(|error| explain(&error, file.as_ref(), &sources.variables))?;
-    if let Some(path) = sources.variables.get("GREENROOM_MODEL_PATH").filter(|path| !path.is_empty()) {
+    let mut raw: Raw = figment
+        .extract()
+        .map_err(|error| explain(&error, file.as_ref(), &sources.variables))?;
+    if let Some(path) = sources
+        .variables
+        .get("GREENROOM_MODEL_PATH")
+        .filter(|path| !path.is_empty())
+    {
         raw.local.model_path = Some(path.into());
     }
     let config = Config::of(&raw)?;
-    Ok(Loaded { config, file: file.map(|(path, _)| path), raw })
+    Ok(Loaded {
+        config,
+        file: file.map(|(path, _)| path),
+        raw,
+    })
 }
 
 fn read_file(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let read = |path: &Path| match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some((path.to_owned(), text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && sources.file.is_none() => Ok(None),
-        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        Err(source) => Err(ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
     };
     match &sources.file {
         Some(path) => read(path),
@@ -120,7 +141,9 @@ fn read_file(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError
 fn environment(variables: &BTreeMap<String, String>) -> Dict {
     let mut all = Dict::new();
     for (name, value) in variables {
-        let Some(key) = name.strip_prefix(PREFIX) else { continue };
+        let Some(key) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
         insert(&mut all, &path, parsed(&path, value));
     }
@@ -134,7 +157,9 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
             into.insert(key.clone(), value);
         }
         [section, rest @ ..] => {
-            let inner = into.entry(section.clone()).or_insert_with(|| Value::from(Dict::new()));
+            let inner = into
+                .entry(section.clone())
+                .or_insert_with(|| Value::from(Dict::new()));
             if let Value::Dict(_, inner) = inner {
                 insert(inner, rest, value);
             }
@@ -143,8 +168,17 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 9] =
-    ["path", "listen", "model_path", "model_url", "model_sha256", "cache_folder", "api_key", "system_prompt", "filter"];
+const TEXT: [&str; 9] = [
+    "path",
+    "listen",
+    "model_path",
+    "model_url",
+    "model_sha256",
+    "cache_folder",
+    "api_key",
+    "system_prompt",
+    "filter",
+];
 
 fn parsed(path: &[String], text: &str) -> Value {
     match path.last() {

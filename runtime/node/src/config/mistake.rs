@@ -30,12 +30,21 @@ pub(super) fn explain(
         Kind::UnknownField(field, _) => {
             let nearest = nearest(field, known).map(|near| {
                 let last = path.len().saturating_sub(1);
-                path[..last].iter().map(String::as_str).chain([near]).collect::<Vec<_>>().join(".")
+                path[..last]
+                    .iter()
+                    .map(String::as_str)
+                    .chain([near])
+                    .collect::<Vec<_>>()
+                    .join(".")
             });
             ConfigError::UnknownKey { place, key, nearest }
         }
         Kind::Message(why) if key.is_empty() => syntax(file, why),
-        kind => ConfigError::Type { place, key, why: kind.to_string() },
+        kind => ConfigError::Type {
+            place,
+            key,
+            why: kind.to_string(),
+        },
     }
 }
 
@@ -47,9 +56,15 @@ fn syntax(file: Option<&(PathBuf, String)>, why: &str) -> ConfigError {
         Err(error) => {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             let why = error.message().trim().replace('\n', ", ");
-            ConfigError::Syntax { place: format!("{}, line {line}", path.display()), why }
+            ConfigError::Syntax {
+                place: format!("{}, line {line}", path.display()),
+                why,
+            }
         }
-        Ok(_) => ConfigError::Syntax { place: path.display().to_string(), why: why.to_owned() },
+        Ok(_) => ConfigError::Syntax {
+            place: path.display().to_string(),
+            why: why.to_owned(),
+        },
     }
 }
 
@@ -59,7 +74,9 @@ fn place(path: &[String], file: Option<&(PathBuf, String)>, variables: &BTreeMap
     let under = format!("{written}__");
     let variable = variables.keys().find(|name| {
         name.eq_ignore_ascii_case(&written)
-            || name.get(..under.len()).is_some_and(|start| start.eq_ignore_ascii_case(&under))
+            || name
+                .get(..under.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(&under))
     });
     if let Some(name) = variable {
         return format!("environment variable {name}");

@@ -17,7 +17,9 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
 
 fn folder(variable: &str, mac: &str, other: &str) -> Option<PathBuf> {
     // The specification has relative paths ignored.
-    let named = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let under_home = || {
         let home = env::home_dir().filter(|home| home.is_absolute())?;
         Some(home.join(if cfg!(target_os = "macos") { mac } else { other }))

@@ -81,7 +81,9 @@ pub(crate) struct RawSupervisor {
 
 impl Default for RawSupervisor {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7070".to_owned() }
+        Self {
+            listen: "127.0.0.1:7070".to_owned(),
+        }
     }
 }
 
@@ -96,7 +98,10 @@ pub(crate) struct RawAgent {
 
 impl Default for RawAgent {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:0".to_owned(), join: Vec::new() }
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            join: Vec::new(),
+        }
     }
 }
 
@@ -109,7 +114,9 @@ pub(crate) struct RawOperator {
 
 impl Default for RawOperator {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9464".to_owned() }
+        Self {
+            listen: "127.0.0.1:9464".to_owned(),
+        }
     }
 }
 
@@ -220,8 +227,17 @@ pub(crate) struct RawAssistant {
 
 impl Default for RawAssistant {
     fn default() -> Self {
-        let Assistant { system_prompt, context_tokens, answer_tokens, .. } = Assistant::default();
-        Self { system_prompt, context_tokens, answer_tokens }
+        let Assistant {
+            system_prompt,
+            context_tokens,
+            answer_tokens,
+            ..
+        } = Assistant::default();
+        Self {
+            system_prompt,
+            context_tokens,
+            answer_tokens,
+        }
     }
 }
 

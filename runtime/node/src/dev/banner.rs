@@ -28,9 +28,23 @@ impl Banner<'_> {
             let _ = writeln!(lines, "  {name:<9} {value}");
         };
         line("chat", &format!("greenroom chat{}", self.chat_flag()));
-        line("GraphQL", &format!("{url}/graphql{}", if self.graphiql { " (GraphiQL in a browser)" } else { "" }));
+        line(
+            "GraphQL",
+            &format!(
+                "{url}/graphql{}",
+                if self.graphiql {
+                    " (GraphiQL in a browser)"
+                } else {
+                    ""
+                }
+            ),
+        );
         line("store", &self.store.display().to_string());
-        let providers = if self.providers.is_empty() { "none".to_owned() } else { self.providers.join(", ") };
+        let providers = if self.providers.is_empty() {
+            "none".to_owned()
+        } else {
+            self.providers.join(", ")
+        };
         line("model", &format!("{providers}: {}", self.why));
         for unused in self.unused {
             line("", unused);
@@ -41,7 +55,10 @@ impl Banner<'_> {
         }
         line("operator", &format!("http://{}/metrics", self.operator));
         if self.insecure {
-            line("WARNING", "--insecure: whoever can reach this address may do everything");
+            line(
+                "WARNING",
+                "--insecure: whoever can reach this address may do everything",
+            );
         }
         lines
     }
@@ -115,8 +132,19 @@ mod tests {
 
     #[test]
     fn another_port_is_told_to_chat_and_an_open_address_is_warned_of() {
-        let said = Banner { gateway: ([0, 0, 0, 0], 9000).into(), insecure: true, ..banner() }.render();
-        assert!(said.contains("greenroom chat --url http://127.0.0.1:9000\n"), "{said}");
-        assert!(said.contains("WARNING") && said.contains("model     none: nothing was found"), "{said}");
+        let said = Banner {
+            gateway: ([0, 0, 0, 0], 9000).into(),
+            insecure: true,
+            ..banner()
+        }
+        .render();
+        assert!(
+            said.contains("greenroom chat --url http://127.0.0.1:9000\n"),
+            "{said}"
+        );
+        assert!(
+            said.contains("WARNING") && said.contains("model     none: nothing was found"),
+            "{said}"
+        );
     }
 }

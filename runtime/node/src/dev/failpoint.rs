@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use greenroom_kernel::{
     Append, Appended, BlobId, Entry, JournalKey, MessageRange, MessageRow, Page, PageRequest, SessionId,
-    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow, TenantId,
-    Timestamp,
+    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow,
+    TenantId, Timestamp,
 };
 use greenroom_store::{FailPoint, FailPointHook};
 
@@ -19,8 +19,20 @@ use greenroom_store::{FailPoint, FailPointHook};
 pub(super) const VARIABLE: &str = "GREENROOM_FAILPOINT";
 
 const KINDS: [&str; 14] = [
-    "opened", "epoch", "released", "retitled", "deleted", "accepted", "attempt_started", "step_started", "step_done",
-    "step_unknown", "waiting", "resolved", "message", "ended",
+    "opened",
+    "epoch",
+    "released",
+    "retitled",
+    "deleted",
+    "accepted",
+    "attempt_started",
+    "step_started",
+    "step_done",
+    "step_unknown",
+    "waiting",
+    "resolved",
+    "message",
+    "ended",
 ];
 
 /// An entry's kind, as the points name it.
@@ -75,12 +87,22 @@ impl Trap {
             "before_commit" => Moment::BeforeCommit,
             "after_commit" => Moment::AfterCommit,
             _ => {
-                let before = name.strip_prefix("before_append_").and_then(known).map(Moment::BeforeAppend);
-                let after = || name.strip_prefix("after_append_").and_then(known).map(Moment::AfterAppend);
+                let before = name
+                    .strip_prefix("before_append_")
+                    .and_then(known)
+                    .map(Moment::BeforeAppend);
+                let after = || {
+                    name.strip_prefix("after_append_")
+                        .and_then(known)
+                        .map(Moment::AfterAppend)
+                };
                 before.or_else(after).ok_or_else(wrong)?
             }
         };
-        Ok(Self { moment, left: Arc::new(AtomicU64::new(times)) })
+        Ok(Self {
+            moment,
+            left: Arc::new(AtomicU64::new(times)),
+        })
     }
 
     /// Whether this passing is the one.
@@ -125,10 +147,14 @@ fn kinds(slot: &Slot) -> Vec<&'static str> {
 impl Store for TrappedStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let kinds = kinds(&append.slot);
-        kinds.iter().for_each(|kind| self.trap.pass(Moment::BeforeAppend(kind)));
+        kinds
+            .iter()
+            .for_each(|kind| self.trap.pass(Moment::BeforeAppend(kind)));
         let appended = self.inner.append(append).await;
         if matches!(appended, Ok(Appended::Stored)) {
-            kinds.iter().for_each(|kind| self.trap.pass(Moment::AfterAppend(kind)));
+            kinds
+                .iter()
+                .for_each(|kind| self.trap.pass(Moment::AfterAppend(kind)));
         }
         appended
     }
@@ -230,8 +256,18 @@ mod tests {
             assert!(Trap::parse(&format!("before_append_{kind}:1")).is_ok(), "{kind}");
             assert!(Trap::parse(&format!("after_append_{kind}:1")).is_ok(), "{kind}");
         }
-        assert_eq!(Trap::parse("before_commit:7").unwrap().moment, Moment::BeforeCommit);
-        for bad in ["", "before_commit", "before_commit:0", "before_append_nothing:1", "message:1", "after_commit:x"] {
+        assert_eq!(
+            Trap::parse("before_commit:7").unwrap().moment,
+            Moment::BeforeCommit
+        );
+        for bad in [
+            "",
+            "before_commit",
+            "before_commit:0",
+            "before_append_nothing:1",
+            "message:1",
+            "after_commit:x",
+        ] {
             assert!(Trap::parse(bad).unwrap_err().contains("step_done"), "{bad}");
         }
     }

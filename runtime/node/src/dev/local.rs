@@ -19,7 +19,11 @@ pub(crate) struct Watched {
 
 /// Where the model comes from, by the configuration.
 pub(crate) fn source(local: &RawLocal) -> SourceConfig {
-    let folder = local.cache_folder.clone().or_else(cache_folder).unwrap_or_else(std::env::temp_dir);
+    let folder = local
+        .cache_folder
+        .clone()
+        .or_else(cache_folder)
+        .unwrap_or_else(std::env::temp_dir);
     let mut source = SourceConfig::new(folder.join("models"));
     source.model_path.clone_from(&local.model_path);
     if let Some(url) = &local.model_url {
@@ -46,7 +50,11 @@ pub(super) fn start(local: &RawLocal) -> Result<Watched, Failed> {
     // One answers, as many wait as its queue holds.
     let at_once = u32::try_from(config.queue.saturating_add(1)).unwrap_or(u32::MAX);
     let backend = Arc::new(LocalProvider::start(config)?);
-    Ok(Watched { backend, model, at_once })
+    Ok(Watched {
+        backend,
+        model,
+        at_once,
+    })
 }
 
 /// The tensor library reads these variables once and can't be told otherwise: the process is executed again with
@@ -63,13 +71,17 @@ pub(super) fn restart_with_thread_variables() {
 #[cfg(unix)]
 fn execute_again(variables: &[(&str, String)]) {
     use std::os::unix::process::CommandExt;
-    let Ok(program) = std::env::current_exe() else { return };
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
     let mut arguments = std::env::args_os();
     let mut command = std::process::Command::new(program);
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+    command
+        .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)));
     // Only a failure returns: then the model runs with more threads than are good for it.
     let error = command.exec();
     output::complaint(&format!("greenroom: could not set the model's threads: {error}"));
@@ -104,7 +116,11 @@ pub(super) async fn show_progress(mut state: watch::Receiver<LocalState>) {
 /// What is worth a line of its own: each tenth of the way.
 fn step(state: &LocalState) -> String {
     match state {
-        LocalState::Downloading { done, total: Some(total), .. } if *total > 0 => format!("fetch {}", done * 10 / total),
+        LocalState::Downloading {
+            done,
+            total: Some(total),
+            ..
+        } if *total > 0 => format!("fetch {}", done * 10 / total),
         LocalState::Downloading { done, .. } => format!("fetch {} B", done / 10_000_000),
         LocalState::Loading { fraction } => format!("load {:.0}", (fraction * 2.0).floor()),
         other => other.to_string(),
@@ -119,7 +135,10 @@ mod tests {
     fn the_configuration_decides_where_the_model_comes_from() {
         let ours = source(&RawLocal::default());
         assert!(ours.model.url.is_some() && ours.model.pip.is_some() && ours.model_path.is_none());
-        let mirror = source(&RawLocal { model_url: Some("http://m/x.gguf".into()), ..RawLocal::default() });
+        let mirror = source(&RawLocal {
+            model_url: Some("http://m/x.gguf".into()),
+            ..RawLocal::default()
+        });
         assert_eq!(mirror.model.url.as_deref(), Some("http://m/x.gguf"));
         assert_eq!(mirror.model.sha256, ours.model.sha256);
         let other = source(&RawLocal {
@@ -129,17 +148,22 @@ mod tests {
         });
         assert_eq!(other.model.sha256, "ab".repeat(32));
         assert!(other.model.pip.is_none() && other.model.file != ours.model.file);
-        let offline = source(&RawLocal { offline: Some(true), ..RawLocal::default() });
+        let offline = source(&RawLocal {
+            offline: Some(true),
+            ..RawLocal::default()
+        });
         assert!(offline.model.url.is_none() && offline.model.pip.is_none());
     }
 
     #[test]
     fn progress_is_told_in_tenths() {
-        let at = |done| step(&LocalState::Downloading {
-            origin: greenroom_provider_local::Origin::Url,
-            done,
-            total: Some(1000),
-        });
+        let at = |done| {
+            step(&LocalState::Downloading {
+                origin: greenroom_provider_local::Origin::Url,
+                done,
+                total: Some(1000),
+            })
+        };
         assert_eq!(at(100), at(199));
         assert_ne!(at(199), at(200));
     }

@@ -1,7 +1,7 @@
 //! Which providers `dev` takes, and why.
 
-use greenroom_provider_openai::{ApiKey, OpenAiConfig};
 use greenroom_kernel::ModelInfo;
+use greenroom_provider_openai::{ApiKey, OpenAiConfig};
 
 use crate::config::{Config, RawProvider};
 
@@ -62,9 +62,17 @@ fn found(
         unused: Vec::new(),
     };
     if !config.providers.is_empty() {
-        let configured = config.providers.iter().map(|(name, raw)| configured(name, raw, set));
+        let configured = config
+            .providers
+            .iter()
+            .map(|(name, raw)| configured(name, raw, set));
         let remote = configured.collect::<Result<_, _>>()?;
-        return Ok(Choice { remote, local: false, why: "configured".to_owned(), unused: Vec::new() });
+        return Ok(Choice {
+            remote,
+            local: false,
+            why: "configured".to_owned(),
+            unused: Vec::new(),
+        });
     }
     let (key, url) = (set("OPENAI_API_KEY"), set("OPENAI_BASE_URL"));
     if key.is_some() || url.is_some() {
@@ -76,10 +84,18 @@ fn found(
         return Ok(one(openai("openai", url.as_deref(), key.as_deref(), &[]), why));
     }
     if ollama_answers() {
-        return Ok(one(OpenAiConfig::new("ollama", OLLAMA), "Ollama answers on its standard port"));
+        return Ok(one(
+            OpenAiConfig::new("ollama", OLLAMA),
+            "Ollama answers on its standard port",
+        ));
     }
     let why = "no provider is configured, OPENAI_API_KEY is not set, and no Ollama answers".to_owned();
-    Ok(Choice { remote: Vec::new(), local: false, why, unused: Vec::new() })
+    Ok(Choice {
+        remote: Vec::new(),
+        local: false,
+        why,
+        unused: Vec::new(),
+    })
 }
 
 fn configured(
@@ -94,12 +110,18 @@ fn configured(
         }
         None => raw.api_key.clone(),
     };
-    Ok((openai(name, raw.base_url.as_deref(), key.as_deref(), &raw.models), raw.concurrency))
+    Ok((
+        openai(name, raw.base_url.as_deref(), key.as_deref(), &raw.models),
+        raw.concurrency,
+    ))
 }
 
 fn openai(name: &str, url: Option<&str>, key: Option<&str>, models: &[String]) -> OpenAiConfig {
     let url = url.unwrap_or(OPENAI);
-    let info = |name: &str| ModelInfo { name: name.to_owned(), context_window: None };
+    let info = |name: &str| ModelInfo {
+        name: name.to_owned(),
+        context_window: None,
+    };
     let models: Vec<ModelInfo> = models.iter().map(|name| info(name)).collect();
     let preset = models.is_empty() && url.starts_with("https://api.openai.com");
     OpenAiConfig {

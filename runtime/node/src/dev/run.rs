@@ -1,6 +1,7 @@
 //! The table of contents of a running `dev`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use greenroom_agent_assistant::Assistant;
 use greenroom_agent_echo::Echo;
 use greenroom_agent_sdk::AgentHost;
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Randomness, Store, Supervisor, Writer};
+use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Principal, Randomness, Store, Supervisor, Writer};
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::{Environment, Root};
@@ -25,10 +26,11 @@ use super::models::{self, CountTries};
 use super::providers::Choice;
 use super::ready::{Ready, ReadyFile};
 use super::signals::Signals;
-use super::who::authenticator;
+use super::who::{authenticator, dev_principal};
 use super::{open, telemetry};
 use crate::cli::DevArgs;
 use crate::config::Config;
+use crate::control::{ControlSocket, Desk, socket_of};
 use crate::failed::{Failed, chain};
 use crate::operator::Operator;
 use crate::output;
@@ -113,14 +115,20 @@ impl Running {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             metrics: Arc::new(metrics.clone()),
-            writer: Writer { node: NodeId::parse("dev")?, incarnation: random.next_u64() >> 1 },
+            writer: Writer {
+                node: NodeId::parse("dev")?,
+                incarnation: random.next_u64() >> 1,
+            },
             environment: environment.clone(),
         })
         .await?;
         let own = GrpcAgent::new(&url(agent_at))?;
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
         let assistant = AgentName::parse(greenroom_agent_assistant::NAME)?;
-        orchestrator.knows(&assistant, AGENTS_FOUND).await.map_err(refused)?;
+        orchestrator
+            .knows(&assistant, AGENTS_FOUND)
+            .await
+            .map_err(refused)?;
         for host in joined {
             orchestrator.join(Arc::new(host)).await.map_err(refused)?;
         }
@@ -137,7 +145,10 @@ impl Running {
         servers.spawn(async move { operator.serve(operator_port, until).await.map_err(Failed::from) });
         let graphiql = config.gateway.graphiql;
         let gateway = Gateway::new(GatewayParts {
-            config: GatewayConfig { shutdown_timeout: FINISH, ..config.gateway },
+            config: GatewayConfig {
+                shutdown_timeout: FINISH,
+                ..config.gateway
+            },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
             authenticator: authenticator(args.insecure)?,
             random,
@@ -145,6 +156,17 @@ impl Running {
         });
         let until = closing.clone();
         servers.spawn(async move { gateway.serve(gateway_port, until).await.map_err(Failed::from) });
+
+        let control = control_socket(&config.store_path);
+        let control_at = control.as_ref().map(|socket| socket.path().to_owned());
+        if let Some(socket) = control {
+            let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
+            let desk = Desk {
+                orchestrator: Arc::clone(&orchestrator),
+                who,
+            };
+            background.spawn(socket.serve(desk, closing.clone()));
+        }
 
         // Told.
         let banner = Banner {
@@ -155,7 +177,10 @@ impl Running {
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
-            agents: &[greenroom_agent_assistant::NAME.to_owned(), greenroom_agent_echo::NAME.to_owned()],
+            agents: &[
+                greenroom_agent_assistant::NAME.to_owned(),
+                greenroom_agent_echo::NAME.to_owned(),
+            ],
             joined: &config.agent_hosts,
             insecure: args.insecure,
         };
@@ -172,7 +197,7 @@ impl Running {
             operator: operator_at,
             agent: agent_at,
             store: &config.store_path,
-            control: None,
+            control: control_at.as_deref(),
         };
         let ready = match &args.ready_file {
             Some(path) => Some(ReadyFile::write(path, &ready)?),
@@ -261,8 +286,23 @@ fn agent_host(assistant: Assistant, clock: Arc<dyn Clock>) -> AgentHost {
         .grace(Duration::from_millis(500))
 }
 
+/// Without it the commands say that the store is in use; chats and tasks are none the worse.
+fn control_socket(store: &Path) -> Option<ControlSocket> {
+    let path = socket_of(store);
+    match ControlSocket::bind(&path) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "no control socket: `greenroom tasks` can't reach this process");
+            None
+        }
+    }
+}
+
 fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
-    hosts.iter().map(|host| GrpcAgent::new(host).map_err(Failed::from)).collect()
+    hosts
+        .iter()
+        .map(|host| GrpcAgent::new(host).map_err(Failed::from))
+        .collect()
 }
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failed> {

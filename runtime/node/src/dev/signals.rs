@@ -18,7 +18,10 @@ mod unix {
 
     impl Signals {
         pub(crate) fn new() -> io::Result<Self> {
-            Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
         }
 
         /// The next one. Cancel-safe.

@@ -15,8 +15,17 @@ const ELSEWHERE: &str = "info";
 /// Sets both up, by the configuration and by the `OTEL_*` variables.
 pub(super) fn start(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
     let variable = |name: &str| std::env::var(name).ok();
-    let default = if std::io::stderr().is_terminal() { ON_TERMINAL } else { ELSEWHERE };
-    let filter = config.log.filter.clone().or_else(|| variable("RUST_LOG")).unwrap_or_else(|| default.to_owned());
+    let default = if std::io::stderr().is_terminal() {
+        ON_TERMINAL
+    } else {
+        ELSEWHERE
+    };
+    let filter = config
+        .log
+        .filter
+        .clone()
+        .or_else(|| variable("RUST_LOG"))
+        .unwrap_or_else(|| default.to_owned());
     let format = match config.log.format {
         RawLogFormat::Auto => LogFormat::Auto,
         RawLogFormat::Json => LogFormat::Json,
@@ -26,7 +35,14 @@ pub(super) fn start(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
         service_name: variable("OTEL_SERVICE_NAME").unwrap_or_else(|| "greenroom".to_owned()),
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
         service_instance: None,
-        log: LogConfig { filter, format, content: config.log.content },
-        trace: TraceConfig { otlp: OtlpConfig::from_vars(variable)?, sample_ratio: config.sample_ratio },
+        log: LogConfig {
+            filter,
+            format,
+            content: config.log.content,
+        },
+        trace: TraceConfig {
+            otlp: OtlpConfig::from_vars(variable)?,
+            sample_ratio: config.sample_ratio,
+        },
     })
 }

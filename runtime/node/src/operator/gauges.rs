@@ -14,10 +14,14 @@ const END: &str = "# EOF\n";
 /// The whole page.
 pub(super) async fn page(operator: &Operator) -> String {
     for provider in operator.supervisor.providers().await.unwrap_or_default() {
-        operator.metrics.breaker(BreakerOwner::Provider, &provider.name, provider.breaker);
+        operator
+            .metrics
+            .breaker(BreakerOwner::Provider, &provider.name, provider.breaker);
     }
     for agent in operator.supervisor.agents().await.unwrap_or_default() {
-        operator.metrics.breaker(BreakerOwner::Agent, agent.card.name.as_str(), agent.breaker);
+        operator
+            .metrics
+            .breaker(BreakerOwner::Agent, agent.card.name.as_str(), agent.breaker);
     }
     let tree = operator.supervisor.supervision_tree().await.unwrap_or_default();
     let mut page = operator.metrics.render();
@@ -38,7 +42,10 @@ struct Census {
 
 impl Census {
     fn count(&mut self, node: &ActorNode) {
-        *self.actors.entry((node.kind.clone(), node.state.as_str())).or_default() += 1;
+        *self
+            .actors
+            .entry((node.kind.clone(), node.state.as_str()))
+            .or_default() += 1;
         *self.waiting.entry(node.kind.clone()).or_default() += u64::from(node.mailbox);
         node.children.iter().for_each(|child| self.count(child));
     }
@@ -51,7 +58,10 @@ fn write_tree(page: &mut String, tree: &[ActorNode]) {
     page.push_str("# HELP greenroom_actors Actors in the supervision tree by kind and state.\n");
     page.push_str("# TYPE greenroom_actors gauge\n");
     for ((kind, state), count) in &census.actors {
-        let _ = writeln!(page, "greenroom_actors{{kind=\"{kind}\",state=\"{state}\"}} {count}");
+        let _ = writeln!(
+            page,
+            "greenroom_actors{{kind=\"{kind}\",state=\"{state}\"}} {count}"
+        );
     }
     page.push_str("# HELP greenroom_actor_messages Messages admitted and not done, by the actors' kind.\n");
     page.push_str("# TYPE greenroom_actor_messages gauge\n");
@@ -63,9 +73,16 @@ fn write_tree(page: &mut String, tree: &[ActorNode]) {
 fn write_store(page: &mut String, stats: StoreStats) {
     for (name, help, value) in [
         ("greenroom_store_appends", "Appends made durable.", stats.appends),
-        ("greenroom_store_commits", "Commits, each one sync, that made them so.", stats.commits),
+        (
+            "greenroom_store_commits",
+            "Commits, each one sync, that made them so.",
+            stats.commits,
+        ),
     ] {
-        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name}_total {value}\n");
+        let _ = write!(
+            page,
+            "# HELP {name} {help}\n# TYPE {name} counter\n{name}_total {value}\n"
+        );
     }
 }
 
@@ -93,8 +110,17 @@ mod tests {
         let tree = node("supervisor", ActorState::Running, 0, vec![session(), session()]);
         let mut page = String::new();
         write_tree(&mut page, &[tree]);
-        assert!(page.contains("greenroom_actors{kind=\"session\",state=\"RUNNING\"} 2\n"), "{page}");
-        assert!(page.contains("greenroom_actor_messages{kind=\"session\"} 4\n"), "{page}");
-        assert!(page.contains("greenroom_actors{kind=\"supervisor\",state=\"RUNNING\"} 1\n"), "{page}");
+        assert!(
+            page.contains("greenroom_actors{kind=\"session\",state=\"RUNNING\"} 2\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("greenroom_actor_messages{kind=\"session\"} 4\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("greenroom_actors{kind=\"supervisor\",state=\"RUNNING\"} 1\n"),
+            "{page}"
+        );
     }
 }

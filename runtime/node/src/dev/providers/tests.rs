@@ -7,14 +7,26 @@ fn chosen(file: &str, variables: &[(&str, &str)], ollama: bool) -> Result<Choice
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("greenroom.toml"), file).unwrap();
     let own = BTreeMap::from([("GREENROOM__STORE__PATH".to_owned(), "s".to_owned())]);
-    let sources = Sources { folder: folder.path().to_owned(), variables: own, ..Sources::default() };
+    let sources = Sources {
+        folder: folder.path().to_owned(),
+        variables: own,
+        ..Sources::default()
+    };
     let config = load(&sources).unwrap().config;
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
-    choose(&config, &|name| variables.get(name).map(|v| (*v).to_owned()), &|| ollama)
+    choose(
+        &config,
+        &|name| variables.get(name).map(|v| (*v).to_owned()),
+        &|| ollama,
+    )
 }
 
 fn names(choice: &Choice) -> Vec<(&str, &str)> {
-    choice.remote.iter().map(|(c, _)| (c.name.as_str(), c.base_url.as_str())).collect()
+    choice
+        .remote
+        .iter()
+        .map(|(c, _)| (c.name.as_str(), c.base_url.as_str()))
+        .collect()
 }
 
 const ACME: &str = "[providers.acme]\nbase_url = \"http://acme/v1\"\n";
@@ -54,14 +66,23 @@ fn without_anything_else_the_local_model_is_taken_and_the_reason_told() {
 
 #[test]
 fn the_local_model_can_be_forced_or_forbidden() {
-    assert_eq!(chosen(&format!("{ACME}[local]\nenabled = true\n"), &[], false).unwrap().local, cfg!(feature = "local-model"));
+    assert_eq!(
+        chosen(&format!("{ACME}[local]\nenabled = true\n"), &[], false)
+            .unwrap()
+            .local,
+        cfg!(feature = "local-model")
+    );
     let none = chosen("[local]\nenabled = false\n", &[], false).unwrap();
     assert!(!none.local && none.remote.is_empty());
 }
 
 #[test]
 fn credentials_without_an_adapter_are_told() {
-    let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "eu-west-1"), ("ANTHROPIC_API_KEY", "b")];
+    let aws = [
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_REGION", "eu-west-1"),
+        ("ANTHROPIC_API_KEY", "b"),
+    ];
     assert_eq!(chosen("", &aws, false).unwrap().unused.len(), 2);
     assert!(chosen("", &aws[..1], false).unwrap().unused.is_empty());
 }
@@ -70,5 +91,10 @@ fn credentials_without_an_adapter_are_told() {
 fn a_key_s_variable_must_be_set() {
     let file = format!("{ACME}api_key_env = \"ACME_KEY\"\n");
     assert!(chosen(&file, &[], false).unwrap_err().contains("ACME_KEY"));
-    assert!(chosen(&file, &[("ACME_KEY", "k")], false).unwrap().remote[0].0.api_key.is_some());
+    assert!(
+        chosen(&file, &[("ACME_KEY", "k")], false).unwrap().remote[0]
+            .0
+            .api_key
+            .is_some()
+    );
 }

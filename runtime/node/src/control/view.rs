@@ -1,0 +1,151 @@
+//! Tasks and steps as commands print them: by their public names.
+
+use std::sync::Arc;
+
+use greenroom_kernel::{
+    Effect, Failure, Payload, StepKind, StepStatus, StepView, TaskRow, TaskStatus, Timestamp, Usage,
+};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A task in a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskView {
+    id: String,
+    session_id: String,
+    agent: String,
+    status: TaskStatus,
+    attempts: u32,
+    created_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<FailureView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+/// A task by itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskInFull {
+    #[serde(flatten)]
+    task: TaskView,
+    input: Value,
+    content: Option<String>,
+    data: Value,
+    steps: Vec<StepShown>,
+}
+
+/// Payloads of a task, fetched; none was deleted.
+pub(super) struct Texts {
+    pub(super) input: Option<Arc<str>>,
+    pub(super) content: Option<Arc<str>>,
+    pub(super) data: Option<Arc<str>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailureView {
+    code: &'static str,
+    message: String,
+    retryable: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StepShown {
+    seq: u32,
+    attempt: u32,
+    kind: StepKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    effect: Effect,
+    status: &'static str,
+    started_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<FailureView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<Value>,
+}
+
+impl From<&Failure> for FailureView {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            code: failure.code.as_str(),
+            message: failure.message.clone(),
+            retryable: failure.retryable,
+        }
+    }
+}
+
+impl From<&TaskRow> for TaskView {
+    fn from(row: &TaskRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            session_id: row.id.journal.to_string(),
+            agent: row.agent.to_string(),
+            status: row.status,
+            attempts: row.attempts,
+            created_at: row.created_at.to_string(),
+            updated_at: row.updated_at.to_string(),
+            deadline: row.deadline.map(|at| at.to_string()),
+            parent: row.parent.as_ref().map(ToString::to_string),
+            error: row.error.as_ref().map(FailureView::from),
+            usage: row.usage,
+        }
+    }
+}
+
+impl From<StepView> for StepShown {
+    fn from(step: StepView) -> Self {
+        let prompt = |payload: Payload| payload.as_inline().map(json_or_text);
+        Self {
+            seq: step.number,
+            attempt: step.attempt,
+            kind: step.kind,
+            name: step.name,
+            effect: step.effect,
+            status: match step.status {
+                StepStatus::Started => "STARTED",
+                StepStatus::Waiting => "WAITING",
+                StepStatus::Done => "DONE",
+                StepStatus::Failed => "FAILED",
+                StepStatus::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            },
+            started_at: step.started_at.to_string(),
+            finished_at: step.finished_at.map(|at: Timestamp| at.to_string()),
+            error: step.error.as_ref().map(FailureView::from),
+            prompt: step.prompt.and_then(prompt),
+        }
+    }
+}
+
+impl TaskInFull {
+    pub(super) fn new(row: &TaskRow, texts: &Texts, steps: Vec<StepView>) -> Self {
+        let value = |text: &Option<Arc<str>>| text.as_deref().map_or(Value::Null, json_or_text);
+        Self {
+            task: row.into(),
+            input: value(&texts.input),
+            content: texts.content.as_deref().map(str::to_owned),
+            data: value(&texts.data),
+            steps: steps.into_iter().map(StepShown::from).collect(),
+        }
+    }
+}
+
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Whether a text is JSON.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
