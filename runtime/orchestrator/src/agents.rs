@@ -44,7 +44,14 @@ impl Lease {
             // An attempt may wait for models and people: its length says nothing about the agent.
             permit.settle_after(outcome, Duration::ZERO);
         }
-        self.instance.settled(took, error);
+        let failed = error.is_some().then(|| self.clock.monotonic());
+        self.instance.settled(took, error, failed);
+    }
+
+    /// The instance could not be reached: it takes no work until a check finds it again.
+    pub(crate) fn unreached(self, failure: Failure) {
+        self.instance.checked(Err(failure.clone()));
+        self.settle(CallOutcome::Failure, Some(failure.message));
     }
 }
 
@@ -137,18 +144,20 @@ impl AgentDirectory {
     }
 
     fn try_lease(&self, name: &AgentName) -> Option<Lease> {
-        let mut candidates: Vec<Arc<Instance>> = {
+        let now = self.clock.monotonic();
+        let (well, faltering) = {
             let agents = self.agents.read();
             let instances = agents.get(name)?;
             if let [only] = instances.as_slice() {
                 return self.admit(only);
             }
-            instances
-                .iter()
-                .filter(|instance| instance.is_reachable())
-                .cloned()
-                .collect()
+            let reachable = instances.iter().filter(|instance| instance.is_reachable());
+            reachable.cloned().partition(|instance| !instance.faltered(now))
         };
+        self.among(well).or_else(|| self.among(faltering))
+    }
+
+    fn among(&self, mut candidates: Vec<Arc<Instance>>) -> Option<Lease> {
         while !candidates.is_empty() {
             let a = self.pick(candidates.len());
             let b = self.pick(candidates.len());

@@ -45,16 +45,19 @@ pub(crate) async fn run(
         let key = part_key(&request.key, place)?;
         let input = input.clone().unwrap_or_else(|| request.input.clone());
         let accept = task(agent.clone(), input, key, timeout, request.trace.clone());
-        let accepted = orchestrator
-            .accept(
-                who,
-                AcceptRequest {
-                    wait: Duration::ZERO,
-                    ..accept.clone()
-                },
-            )
-            .await?;
-        rows[place] = Some(accepted.task);
+        let first = AcceptRequest {
+            wait: Duration::ZERO,
+            ..accept.clone()
+        };
+        match orchestrator.accept(who, first).await {
+            Ok(accepted) => rows[place] = Some(accepted.task),
+            Err(failure) => {
+                // All or nothing: a refusal means that nothing runs on.
+                drop(running);
+                cancel(orchestrator, who, &mut rows).await;
+                return Err(failure);
+            }
+        }
         running.push(async move { (place, orchestrator.accept(who, accept).await) });
     }
     let well = |rows: &[Option<TaskRow>]| {
@@ -73,9 +76,7 @@ pub(crate) async fn run(
         }
     }
     drop(running);
-    for row in rows.iter_mut().flatten().filter(|row| !row.status.is_terminal()) {
-        *row = orchestrator.cancel(who, &row.id).await?;
-    }
+    cancel(orchestrator, who, &mut rows).await;
     let parts: Vec<TaskRow> = rows.into_iter().flatten().collect();
     let complete = parts.iter().all(|row| row.status == TaskStatus::Completed);
     let synthesis = if request.synthesize && parts.iter().any(|row| row.status == TaskStatus::Completed) {
@@ -88,6 +89,16 @@ pub(crate) async fn run(
         parts,
         synthesis,
     })
+}
+
+/// Ends the parts that nobody waits for any more.
+async fn cancel(orchestrator: &Orchestrator, who: &Principal, rows: &mut [Option<TaskRow>]) {
+    for row in rows.iter_mut().flatten().filter(|row| !row.status.is_terminal()) {
+        match orchestrator.cancel(who, &row.id).await {
+            Ok(cancelled) => *row = cancelled,
+            Err(failure) => tracing::warn!(task = %row.id, %failure, "a part of an aggregation runs on"),
+        }
+    }
 }
 
 /// The answers as one: a task of the default agent.

@@ -282,11 +282,10 @@ impl Orchestrator {
                     title: None,
                     metadata: None,
                 };
-                let journal = if turn && minted {
-                    SessionId::generate(&*self.shared.clock, &*self.shared.random)
-                } else {
+                let named = request.key.minted_session().filter(|_| turn);
+                let journal = named.unwrap_or_else(|| {
                     SessionId::derived(&who.tenant, &who.subject, operation, &request.key)
-                };
+                });
                 (journal, Some(opened), minted)
             }
         };
@@ -319,6 +318,12 @@ impl Orchestrator {
             open,
             fresh,
         })
+    }
+
+    /// Ends every actor where it is, as a process's death would.
+    #[cfg(test)]
+    pub(crate) fn tear_down(&self) {
+        self.root.supervisor().kill();
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -580,19 +585,24 @@ impl Supervisor for Orchestrator {
     ) -> Result<TaskRow, Failure> {
         let row = self.own_task(who, id).await?;
         if row.status.is_terminal() {
-            return Ok(row);
+            return self.was_answered(who, row, step, &action).await;
         }
         let answer = StepResolution {
             task: id.ordinal,
             number: step,
-            action,
+            action: action.clone(),
             by: who.subject.clone(),
             note,
         };
         let reply = self
             .ask(who, &id.journal, Operation::Resolve(Box::new(answer)))
             .await?;
-        self.task_of(who, reply).await
+        let ended = matches!(reply, Reply::Ended(_));
+        let row = self.task_of(who, reply).await?;
+        if ended {
+            return self.was_answered(who, row, step, &action).await;
+        }
+        Ok(row)
     }
 
     async fn aggregate(&self, who: &Principal, request: AggregateRequest) -> Result<Aggregate, Failure> {
@@ -625,7 +635,8 @@ impl Supervisor for Orchestrator {
             }
         };
         let from = after.unwrap_or_else(|| Cursor::behind(last));
-        if from.position.seq > last.seq + 1 {
+        // A task's row doesn't tell how far its journal goes.
+        if from.position.seq > last.seq + 1 && !self.reaches(who, &journal, from.position.seq - 1).await? {
             return Err(Failure::bad_input(
                 "unknown cursor: it lies beyond what was ever written here",
             ));
@@ -700,6 +711,27 @@ impl Orchestrator {
             }
             let _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()).await;
         }
+    }
+
+    /// An ended task as it stands, if this answer was the one it was given.
+    async fn was_answered(
+        &self,
+        who: &Principal,
+        row: TaskRow,
+        step: u32,
+        action: &ResolveAction,
+    ) -> Result<TaskRow, Failure> {
+        let key = self.key(who, &row.id.journal);
+        let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
+        let task = replayed.ok_or_else(|| Failure::not_found("task"))?;
+        task.was_answered(step, action).map(|()| row)
+    }
+
+    async fn reaches(&self, who: &Principal, journal: &SessionId, seq: u64) -> Result<bool, Failure> {
+        let slots = self.shared.store.read(&self.key(who, journal), seq, 1).await;
+        slots
+            .map(|slots| !slots.is_empty())
+            .map_err(|error| Failure::from(&error))
     }
 
     async fn first_message(&self, key: &JournalKey, row: &TaskRow) -> Result<Option<Payload>, Failure> {

@@ -171,9 +171,12 @@ impl Hub {
             .map(|live| (live.task, live.attempt))
     }
 
-    /// Looks at the attempt that runs.
-    pub(crate) fn with_live<T>(&self, look: impl FnOnce(Option<&Live>) -> T) -> T {
-        look(self.state.lock().live.as_ref())
+    /// Looks at the attempt that runs, for a reader who has read all slots below `next`: one who has not read
+    /// how it came to run finds nothing yet.
+    pub(crate) fn with_live<T>(&self, next: u64, look: impl FnOnce(Option<&Live>) -> T) -> T {
+        let state = self.state.lock();
+        let unread = state.recent.back().is_some_and(|last| last.seq >= next);
+        look(state.live.as_ref().filter(|_| !unread))
     }
 
     fn changed(&self) {

@@ -16,6 +16,8 @@ use crate::latency::Latencies;
 
 /// How often a host is asked whether it is well.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// How long an instance on which an attempt died is the second choice.
+const FALTERS_FOR: Duration = Duration::from_secs(5);
 /// How long it may take to say so.
 const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -30,6 +32,7 @@ pub(crate) struct Instance {
     starts: AtomicU32,
     latencies: Mutex<Latencies>,
     last_error: Mutex<Option<String>>,
+    failed_at: Mutex<Option<Duration>>,
 }
 
 impl Instance {
@@ -65,7 +68,14 @@ impl Instance {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn settled(&self, took: Duration, error: Option<String>) {
+    /// Whether an attempt died on it a moment ago: the next one is better off elsewhere.
+    pub(crate) fn faltered(&self, now: Duration) -> bool {
+        let failed_at = *self.failed_at.lock();
+        failed_at.is_some_and(|at| now.saturating_sub(at) < FALTERS_FOR)
+    }
+
+    pub(crate) fn settled(&self, took: Duration, error: Option<String>, failed_at: Option<Duration>) {
+        *self.failed_at.lock() = failed_at;
         self.latencies.lock().add(took);
         if error.is_some() {
             *self.last_error.lock() = error;
@@ -101,7 +111,7 @@ impl Instance {
     }
 
     /// Notes what a check said. Tells whether that is news.
-    fn checked(&self, checked: Result<(), Failure>) -> bool {
+    pub(crate) fn checked(&self, checked: Result<(), Failure>) -> bool {
         let reachable = checked.is_ok();
         if let Err(failure) = checked {
             *self.last_error.lock() = Some(failure.message);
@@ -214,6 +224,7 @@ async fn meet(
         starts: AtomicU32::new(0),
         latencies: Mutex::default(),
         last_error: Mutex::default(),
+        failed_at: Mutex::default(),
     });
     let (held, told) = (Arc::clone(&instance), Arc::clone(directory));
     let spec = ChildSpec::new(id.replace('/', "_"), "agent", move || InstanceActor {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Action, Appended, AttemptEnd, Failure, Journal, JournalKey, JournalKind, Nonce, Owner, Projection, Reply,
+    Action, Appended, AttemptEnd, Failure, JournalKey, JournalKind, Nonce, Owner, Projection, Reply,
     RequestId, Slot, StepCall, StepCost, StepOutcome, StepPath, StoreError, TaskId, TaskRow, TaskStatus,
     Timestamp,
 };
@@ -22,18 +22,22 @@ use tokio::sync::oneshot;
 use crate::attempt::AttemptLine;
 use crate::hub::Hub;
 use crate::shared::Shared;
+use crate::steps::Loaded;
 
 pub(crate) use commands::{Command, Operation};
 
 /// Timers further away than this are left to the scan.
 const TIMER_HORIZON: Duration = Duration::from_secs(120);
 
+/// A request that no caller waits for.
+const NOBODY: RequestId = RequestId(0);
+
 /// What the actor is told.
 pub(crate) enum Message {
     /// A caller asks.
     Command(Box<Command>),
     /// The journal was read.
-    Loaded(Result<Box<Journal>, StoreError>),
+    Loaded(Result<Box<Loaded>, StoreError>),
     /// An append was answered.
     Appended {
         nonce: Nonce,
@@ -59,6 +63,8 @@ pub(crate) enum Message {
         attempt: u32,
         end: AttemptEnd,
     },
+    /// The task that handed this one off has ended without wanting its answer.
+    Orphaned { task: u32 },
     /// Time passed.
     Tick,
     /// Nothing happened since the work number that it carries.
@@ -80,6 +86,7 @@ pub(crate) struct JournalActor {
     children: Vec<(u32, TaskId)>,
     armed: Option<Timestamp>,
     snapshot_at: u64,
+    failed_appends: u32,
     work: u64,
     idling: bool,
 }
@@ -117,6 +124,7 @@ impl JournalActor {
             children: Vec::new(),
             armed: None,
             snapshot_at: 0,
+            failed_appends: 0,
             work: 0,
             idling: false,
         }
@@ -215,7 +223,7 @@ impl JournalActor {
             !ended
         });
         if row.status != TaskStatus::Completed {
-            crate::perform::cancel_children(&self.shared, &self.key.tenant, orphans);
+            crate::children::cancel(&self.shared, &self.key.tenant, row.id.clone(), orphans);
         }
     }
 
@@ -248,7 +256,8 @@ impl JournalActor {
     /// Wakes when something of this journal is due soon.
     fn arm(&mut self, ctx: &Context<Message>) {
         let now = self.shared.now();
-        let Some(due) = self.owner().and_then(|owner| owner.journal().next_due()) else {
+        let owner = self.owner().filter(|owner| owner.is_owning());
+        let Some(due) = owner.and_then(|owner| owner.journal().next_due()) else {
             return;
         };
         if now.until(due) > TIMER_HORIZON || self.armed.is_some_and(|armed| armed <= due && armed > now) {
@@ -289,6 +298,7 @@ impl JournalActor {
         self.shared.journals.left(&self.key, &self.place);
         if let Some(line) = self.attempt.take() {
             line.halt("the session moved");
+            self.hub.end(line.task());
         }
         self.replies.clear();
         self.awaiting.clear();
@@ -339,6 +349,7 @@ impl Supervised for JournalActor {
                 }
                 self.with_owner(|owner| owner.attempt_ended(now, task, attempt, end));
             }
+            Message::Orphaned { task } => self.with_owner(|owner| owner.cancel(now, NOBODY, task)),
             Message::Tick => self.with_owner(|owner| owner.tick(now)),
         }
         self.work += 1;

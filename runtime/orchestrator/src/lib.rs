@@ -7,6 +7,7 @@
 mod agents;
 mod aggregate;
 mod attempt;
+mod children;
 mod config;
 mod events;
 mod handle;
@@ -20,6 +21,8 @@ mod perform;
 mod recovery;
 mod shared;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use agents::AgentDirectory;

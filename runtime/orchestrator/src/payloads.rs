@@ -7,6 +7,10 @@ use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, Store
 /// The largest single payload, in bytes.
 pub(crate) const PAYLOAD_LIMIT: usize = 4 * 1024 * 1024;
 
+/// How often a store that doesn't answer is asked again: about half a minute.
+const TRIES: u32 = 30;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Makes a payload of a text. A large one is durable when this returns.
 pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> Result<Payload, Failure> {
     if text.len() <= INLINE_LIMIT {
@@ -27,6 +31,23 @@ pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> 
         id,
         bytes: text.len() as u64,
     })
+}
+
+/// Does it again while the store may yet answer, at most [`TRIES`] times: for work that would be lost otherwise.
+pub(crate) async fn patiently<T, F>(mut operation: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut tried = 0;
+    loop {
+        match operation().await {
+            Err(failure) if failure.retryable && tried < TRIES => {
+                tried += 1;
+                tokio::time::sleep(PAUSE * tried.min(10)).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The text of a payload. One that was removed reads as empty.

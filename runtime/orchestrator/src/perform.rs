@@ -5,7 +5,7 @@ use std::sync::Arc;
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, SessionId, StepCall,
-    StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, TenantId, Timestamp, Usage,
+    StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use crate::hub::Hub;
 use crate::journal_actor::Operation;
-use crate::payloads::{fetch, stash};
+use crate::payloads::{fetch, patiently, stash};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -49,7 +49,7 @@ impl Step {
             )),
         };
         match outcome {
-            Ok((text, cost)) => match stash(&*self.shared.store, &self.key, text).await {
+            Ok((text, cost)) => match patiently(|| stash(&*self.shared.store, &self.key, text.clone())).await {
                 Ok(payload) => (StepOutcome::Done(payload), cost),
                 Err(failure) => (StepOutcome::Failed(failure), cost),
             },
@@ -131,7 +131,7 @@ impl Step {
             tenant: self.key.tenant.clone(),
             journal: child.clone(),
         };
-        let input = stash(&*self.shared.store, &key, self.call.input.clone()).await?;
+        let input = patiently(|| stash(&*self.shared.store, &key, self.call.input.clone())).await?;
         let accepted = Accepted {
             ordinal: 0,
             agent,
@@ -167,10 +167,9 @@ impl Step {
             open: Some(opened),
             fresh: false,
         };
-        self.shared
-            .journals
-            .ask(&self.shared, &key, operation, Some(done))
-            .await?;
+        let journals = &self.shared.journals;
+        let mut done = Some(done);
+        patiently(|| journals.ask(&self.shared, &key, operation.clone(), done.take())).await?;
         let row = wait_for_end(&self.shared, &key, 0, ended).await?;
         child_result(&self.shared, &key, row).await
     }
@@ -220,12 +219,11 @@ pub(crate) async fn wait_for_end(
     let mut changes = hub.subscribe();
     loop {
         changes.borrow_and_update();
-        let row = shared
-            .store
-            .task(&key.tenant, &id)
-            .await
-            .map_err(|error| Failure::from(&error))?;
-        match row {
+        let read = || async {
+            let row = shared.store.task(&key.tenant, &id).await;
+            row.map_err(|error| Failure::from(&error))
+        };
+        match patiently(read).await? {
             Some(row) if row.status.is_terminal() => return Ok(row),
             Some(_) => {}
             None => return Err(Failure::not_found("task")),
@@ -244,11 +242,17 @@ async fn child_result(
     match (row.status, &row.output, &row.error) {
         (TaskStatus::Completed, Some(output), _) => {
             let content = match &output.content {
-                Some(content) => Some(fetch(&*shared.store, key, content).await?.to_string()),
+                Some(content) => {
+                    let text = patiently(|| fetch(&*shared.store, key, content)).await?;
+                    Some(text.to_string())
+                }
                 None => None,
             };
             let data: Option<Box<serde_json::value::RawValue>> = match &output.data {
-                Some(data) => serde_json::from_str(&fetch(&*shared.store, key, data).await?).ok(),
+                Some(data) => {
+                    let text = patiently(|| fetch(&*shared.store, key, data)).await?;
+                    serde_json::from_str(&text).ok()
+                }
                 None => None,
             };
             let answer =
@@ -267,23 +271,5 @@ async fn child_result(
             ..failure.clone()
         }),
         _ => Err(failed(ErrorCode::AgentFailed, "ended without an answer")),
-    }
-}
-
-/// Cancels children whose parent has ended without wanting their answer.
-pub(crate) fn cancel_children(shared: &Arc<Shared>, tenant: &TenantId, children: Vec<TaskId>) {
-    for child in children {
-        let key = JournalKey {
-            tenant: tenant.clone(),
-            journal: child.journal,
-        };
-        let shared = Arc::clone(shared);
-        let tasks = shared.tasks.clone();
-        tasks.spawn(async move {
-            let operation = Operation::Cancel { task: child.ordinal };
-            if let Err(error) = shared.journals.ask(&shared, &key, operation, None).await {
-                tracing::debug!(journal = %key.journal, %error, "a child task was not cancelled");
-            }
-        });
     }
 }

@@ -10,12 +10,20 @@ use crate::hub::Hub;
 
 const PAGE: u32 = 256;
 
+/// A journal as read back.
+pub(crate) struct Loaded {
+    pub(crate) journal: Journal,
+    /// The slot its snapshot goes up to; 0 without one.
+    pub(crate) snapshot: u64,
+}
+
 /// Folds a journal from its newest snapshot on.
-pub(crate) async fn load(store: &dyn Store, key: &JournalKey) -> Result<Journal, StoreError> {
+pub(crate) async fn load(store: &dyn Store, key: &JournalKey) -> Result<Loaded, StoreError> {
     let snapshot = store.snapshot(key).await?;
     let mut journal = snapshot
         .and_then(|snapshot| read(key, &snapshot))
         .unwrap_or_else(|| Journal::empty(key.journal.clone()));
+    let snapshot = journal.next;
     loop {
         let slots = store.read(key, journal.next, PAGE).await?;
         for slot in &slots {
@@ -26,7 +34,7 @@ pub(crate) async fn load(store: &dyn Store, key: &JournalKey) -> Result<Journal,
             })?;
         }
         if slots.len() < PAGE as usize {
-            return Ok(journal);
+            return Ok(Loaded { journal, snapshot });
         }
     }
 }

@@ -79,7 +79,9 @@ impl Reader {
             }
             // Seen before looking, so that what happens while we look wakes us again.
             self.changes.borrow_and_update();
-            self.read_slots().await?;
+            if self.read_slots().await? && self.ready.is_empty() && !self.over {
+                continue;
+            }
             if self.ready.is_empty() && !self.over {
                 self.read_live();
             }
@@ -90,7 +92,8 @@ impl Reader {
         }
     }
 
-    async fn read_slots(&mut self) -> Result<(), Failure> {
+    /// Reads what is durable. Tells whether there may be more.
+    async fn read_slots(&mut self) -> Result<bool, Failure> {
         let slots = match self.hub.recent_from(self.at.seq) {
             // Told of a change, the hub knows the newest slots: no slot there is no slot at all.
             Some(slots) if !slots.is_empty() || !self.doubt => slots,
@@ -103,13 +106,14 @@ impl Reader {
                     .collect()
             }
         };
+        let more = !slots.is_empty();
         for slot in slots {
             self.read_slot(&slot).await?;
             if self.over {
                 break;
             }
         }
-        Ok(())
+        Ok(more)
     }
 
     async fn read_slot(&mut self, slot: &Slot) -> Result<(), Failure> {
@@ -211,7 +215,8 @@ impl Reader {
                 };
                 if message.role == Role::Assistant {
                     let text = fetch(&*self.shared.store, &self.key, &message.content).await?;
-                    self.show(message.task, &text, position, at);
+                    let attempt = self.attempt_of(message.task).await?;
+                    self.show(message.task, attempt, &text, position, at);
                 }
                 vec![ChatEventBody::Message(row)]
             }
@@ -305,7 +310,7 @@ impl Reader {
                 self.push_live(now, 0, 0, body);
             }
         }
-        hub.with_live(|live| {
+        hub.with_live(self.at.seq, |live| {
             let Some(live) = live.filter(|live| self.wants(Some(live.task))) else {
                 return;
             };
@@ -336,8 +341,7 @@ impl Reader {
     }
 
     /// A final text: what the caller holds becomes equal to it before the message is told.
-    fn show(&mut self, task: u32, text: &str, position: Position, at: Timestamp) {
-        let attempt = self.attempt_of(task);
+    fn show(&mut self, task: u32, attempt: u32, text: &str, position: Position, at: Timestamp) {
         let known = self.shown.as_ref().is_some_and(|shown| shown.task == task);
         if !known {
             self.shown = Some(Shown {
@@ -359,8 +363,12 @@ impl Reader {
         self.shown = None;
     }
 
-    fn attempt_of(&self, task: u32) -> u32 {
-        self.attempts.get(&task).copied().unwrap_or(1)
+    /// The attempt that said a task's final text: as read, or as its row tells one who came in later.
+    async fn attempt_of(&self, task: u32) -> Result<u32, Failure> {
+        match self.attempts.get(&task) {
+            Some(attempt) => Ok(*attempt),
+            None => Ok(self.row(task).await?.map_or(1, |row| row.attempts)),
+        }
     }
 
     /// Tells the part of `text` behind what is shown; an empty part too where the caller must forget some.

@@ -10,6 +10,8 @@ use super::{JournalActor, Message, Phase};
 
 /// How long an append that failed for certain rests before it is sent again, at most.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often an append is sent again before its callers are told that its fate is not known yet.
+const PATIENCE: u32 = 8;
 
 impl JournalActor {
     pub(super) fn append(&self, ctx: &Context<Message>, append: Append, wait: Option<Duration>) {
@@ -38,7 +40,10 @@ impl JournalActor {
         let journal = self.key.journal.clone();
         let Some(owner) = self.owner() else { return };
         match outcome {
-            Ok(outcome) => owner.appended(now, nonce, outcome),
+            Ok(outcome) => {
+                owner.appended(now, nonce, outcome);
+                self.failed_appends = 0;
+            }
             Err(error @ (StoreError::Gap { .. } | StoreError::Corrupt { .. })) => {
                 tracing::error!(%journal, %error, "the journal's owner and its store disagree");
                 self.leave(ctx, "the store refused an append");
@@ -46,8 +51,10 @@ impl JournalActor {
             Err(error) => {
                 tracing::warn!(%journal, %error, "an append is sent again");
                 let again = owner.unanswered(nonce);
-                if error.is_definite() {
-                    self.refuse_all(&Failure::from(&error));
+                self.failed_appends += 1;
+                let passing = matches!(error, StoreError::Busy { .. } | StoreError::Unanswered { .. });
+                if !passing || self.failed_appends >= PATIENCE {
+                    self.release_callers(&error);
                 }
                 if let Some(append) = again {
                     let wait = self.shared.jitter(RETRY) + Duration::from_millis(5);
@@ -57,9 +64,12 @@ impl JournalActor {
         }
     }
 
-    /// Tells those who wait that nothing was written yet; what they asked for may still be accepted, and their
-    /// key finds it then.
-    fn refuse_all(&mut self, failure: &Failure) {
+    /// Tells those who wait that nothing is known yet: what they asked for is still being written, and their key
+    /// finds it then.
+    fn release_callers(&mut self, error: &StoreError) {
+        let failure = Failure::unavailable(format!(
+            "{error}; it is tried again: whether the call was accepted is not known yet, repeat it with its key"
+        ));
         for (_, answer) in self.replies.drain() {
             let _ = answer.send(Err(failure.clone()));
         }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Failure, Journal, NewTask, Opened, Owner, Reply, RequestId, StepResolution, StoreError, TaskRow,
+    ErrorCode, Failure, NewTask, Opened, Owner, Reply, RequestId, StepResolution, StoreError, TaskRow,
 };
 use greenroom_supervision::Context;
 use tokio::sync::oneshot;
 
 use super::{JournalActor, Message, Phase};
+use crate::steps::Loaded;
 
 /// One question, with where its answer goes.
 pub(crate) struct Command {
@@ -106,13 +107,13 @@ impl JournalActor {
         });
     }
 
-    pub(super) fn loaded(&mut self, ctx: &Context<Message>, loaded: Result<Box<Journal>, StoreError>) {
+    pub(super) fn loaded(&mut self, ctx: &Context<Message>, loaded: Result<Box<Loaded>, StoreError>) {
         let Phase::Loading(waiting) = &mut self.phase else {
             return;
         };
         let mut waiting = std::mem::take(waiting);
-        let journal = match loaded {
-            Ok(journal) => journal,
+        let Loaded { journal, snapshot } = match loaded {
+            Ok(loaded) => *loaded,
             Err(error) => {
                 for command in waiting {
                     let _ = command.answer.send(Err(Failure::from(&error)));
@@ -120,14 +121,15 @@ impl JournalActor {
                 return self.leave(ctx, "the journal can't be read");
             }
         };
-        self.snapshot_at = journal.next;
+        self.snapshot_at = snapshot;
         if journal.next > 0 {
             let (key, writer, seed) = (
                 self.key.clone(),
                 self.shared.writer.clone(),
                 self.shared.random.next_u64(),
             );
-            let owner = Box::new(Owner::take(key, writer, seed, *journal, self.shared.now()));
+            crate::children::check_parents(&self.shared, &journal, &key, ctx);
+            let owner = Box::new(Owner::take(key, writer, seed, journal, self.shared.now()));
             self.phase = Phase::Owned { owner, waiting };
             return;
         }
@@ -182,16 +184,19 @@ impl JournalActor {
             return;
         };
         self.replies.insert(request, answer);
+        let taken = operation.opens().is_some_and(|opened| {
+            let journal = owner.journal();
+            journal.subject.as_ref() != Some(&opened.subject) || journal.kind != Some(opened.kind)
+        });
+        if taken {
+            return self.reply(request, Err(id_is_taken()));
+        }
         if let Some(done) = done {
             self.awaiting.insert(request, done);
         }
         match operation {
             Operation::Open { again: false, .. } => {
-                let taken = Failure::new(
-                    greenroom_kernel::ErrorCode::Conflict,
-                    "this session id is taken: choose another, or give none and get a new one",
-                );
-                self.reply(request, Err(taken));
+                self.reply(request, Err(id_is_taken()));
             }
             Operation::Open { again: true, .. } => owner.show_session(request),
             Operation::Accept { task, .. } => {
@@ -203,7 +208,7 @@ impl JournalActor {
                     let open = "this task has not ended: cancel it first, or wait";
                     self.reply(
                         request,
-                        Err(Failure::new(greenroom_kernel::ErrorCode::Conflict, open)),
+                        Err(Failure::new(ErrorCode::Conflict, open)),
                     );
                 } else {
                     owner.accept(now, request, *copy);
@@ -223,4 +228,9 @@ impl JournalActor {
             }
         }
     }
+}
+
+fn id_is_taken() -> Failure {
+    let why = "this session id is taken: choose another, or give none and get a new one";
+    Failure::new(ErrorCode::Conflict, why)
 }

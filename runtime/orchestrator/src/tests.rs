@@ -1,0 +1,15 @@
+//! The orchestrator whole, in this process: a store that fails on demand, agents and models that follow a script,
+//! and tokio's paused clock.
+
+mod agents;
+mod aggregation;
+mod approvals;
+mod chats;
+mod children;
+mod events;
+mod faults;
+mod recovery;
+mod snapshots;
+mod stage;
+
+pub(super) use stage::*;
