@@ -5,6 +5,7 @@ mod load;
 mod mistake;
 mod paths;
 mod raw;
+mod raw_models;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,9 +20,11 @@ use greenroom_orchestrator::OrchestratorConfig;
 pub(crate) use error::ConfigError;
 pub(crate) use load::{Flags, Sources, load};
 pub(crate) use paths::{cache_folder, default_store};
-pub(crate) use raw::{RawLocal, RawLog, RawLogFormat, RawProvider};
+pub(crate) use raw::{RawLog, RawLogFormat};
+pub(crate) use raw_models::{RawLocal, RawProvider};
 
-use raw::{Raw, RawModels};
+use raw::Raw;
+use raw_models::RawModels;
 
 /// Everything an operator can set, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +81,7 @@ impl Config {
                 Some(path) if path.as_os_str().is_empty() => {
                     return Err(ConfigError::value("store.path", "it is empty"));
                 }
-                Some(path) => path.clone(),
+                Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
                 None => default_store().ok_or(ConfigError::NoDataFolder)?,
             },
             tasks: tasks(raw),

@@ -12,6 +12,7 @@ mod providers;
 mod ready;
 mod run;
 mod signals;
+mod stop;
 mod telemetry;
 mod who;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::cli::DevArgs;
-use crate::config::{self, Config, Flags, Sources};
+use crate::config::{self, Config, ConfigError, Flags, Sources};
 use crate::failed::Failed;
 
 #[cfg(feature = "local-model")]
@@ -41,7 +42,18 @@ pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
         store: args.store.clone(),
         agents: args.agents.clone(),
     };
-    let config = config::load(&Sources::of_process(file, flags))?.config;
+    let flagged = [
+        ("gateway.listen", flags.listen.is_some()),
+        ("store.path", flags.store.is_some()),
+        ("agent.join", !flags.agents.is_empty()),
+    ];
+    let config = match config::load(&Sources::of_process(file, flags)) {
+        Ok(loaded) => loaded.config,
+        Err(ConfigError::Value { key, why }) if flagged.contains(&(key.as_str(), true)) => {
+            return Err(Failed::misused(why));
+        }
+        Err(error) => return Err(error.into()),
+    };
     admit_addresses(&config, args.insecure)?;
     let choice =
         choose(&config, &|name| std::env::var(name).ok(), &ollama_answers).map_err(Failed::because)?;

@@ -69,7 +69,7 @@ fn the_environment_reaches_every_kind_of_value() {
         ("GREENROOM_MODEL_PATH", "/models/m.gguf"),
     ];
     let config = load(&world("", &variables).sources).unwrap().config;
-    assert_eq!(config.store_path, PathBuf::from("007"));
+    assert!(config.store_path.is_absolute() && config.store_path.ends_with("007"));
     assert_eq!(config.tasks.limits.cost_usd, Some(1.5));
     assert!(!config.gateway.graphiql);
     assert_eq!(config.agent_hosts, ["http://127.0.0.1:7071"]);
@@ -180,4 +180,29 @@ fn what_is_shown_can_be_read_again_and_holds_no_secret() {
         "{shown}"
     );
     assert!(load(&world(&shown, &[]).sources).is_ok(), "{shown}");
+}
+
+#[test]
+fn the_example_holds_every_default() {
+    let example = include_str!("../../greenroom.example.toml");
+    let of = |file: &str| load(&world(file, &[]).sources).unwrap().config;
+    let without_store = |mut config: Config| {
+        config.store_path = PathBuf::new();
+        config
+    };
+    assert_eq!(without_store(of(example)), without_store(of("")));
+    // What is commented out must be a key too.
+    let keys = [
+        "path",
+        "max_cost_usd",
+        "fast",
+        "enabled",
+        "model_path",
+        "offline",
+        "answer_tokens",
+        "filter",
+    ];
+    for key in keys {
+        assert!(example.contains(&format!("\n# {key} = ")), "{key}");
+    }
 }

@@ -27,7 +27,7 @@ pub(super) struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<FailureView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Usage>,
+    usage: Option<UsageView>,
 }
 
 /// A task by itself.
@@ -76,6 +76,32 @@ struct StepShown {
     prompt: Option<Value>,
 }
 
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageView {
+    input_tokens: u64,
+    cached_input_tokens: u64,
+    cache_write_tokens: u64,
+    output_tokens: u64,
+    reasoning_tokens: u64,
+    cost_usd: Option<f64>,
+    estimated: bool,
+}
+
+impl From<&Usage> for UsageView {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            input_tokens: usage.input_tokens,
+            cached_input_tokens: usage.cached_input_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+            output_tokens: usage.output_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            cost_usd: usage.cost_usd,
+            estimated: usage.estimated,
+        }
+    }
+}
+
 impl From<&Failure> for FailureView {
     fn from(failure: &Failure) -> Self {
         Self {
@@ -99,7 +125,7 @@ impl From<&TaskRow> for TaskView {
             deadline: row.deadline.map(|at| at.to_string()),
             parent: row.parent.as_ref().map(ToString::to_string),
             error: row.error.as_ref().map(FailureView::from),
-            usage: row.usage,
+            usage: row.usage.as_ref().map(UsageView::from),
         }
     }
 }

@@ -68,7 +68,6 @@ pub(super) fn restart_with_thread_variables() {
     execute_again(&variables);
 }
 
-#[cfg(unix)]
 fn execute_again(variables: &[(&str, String)]) {
     use std::os::unix::process::CommandExt;
     let Ok(program) = std::env::current_exe() else {
@@ -86,9 +85,6 @@ fn execute_again(variables: &[(&str, String)]) {
     let error = command.exec();
     output::complaint(&format!("greenroom: could not set the model's threads: {error}"));
 }
-
-#[cfg(not(unix))]
-fn execute_again(_: &[(&str, String)]) {}
 
 /// Shows the model's progress until it is there or not to be had: on a terminal one line that changes, else log
 /// lines.

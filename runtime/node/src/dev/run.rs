@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use greenroom_agent_assistant::Assistant;
@@ -25,27 +25,19 @@ use super::banner::{Banner, url};
 use super::models::{self, CountTries};
 use super::providers::Choice;
 use super::ready::{Ready, ReadyFile};
-use super::signals::Signals;
+use super::stop::FINISH;
 use super::who::{authenticator, dev_principal};
 use super::{open, telemetry};
 use crate::cli::DevArgs;
 use crate::config::Config;
 use crate::control::{ControlSocket, Desk, socket_of};
-use crate::failed::{Failed, chain};
+use crate::failed::Failed;
 use crate::operator::Operator;
 use crate::output;
 use crate::ports::{MachineClock, MachineRandomness};
 
 /// How long its agents may take to be found by the orchestrator; they are in this process.
 const AGENTS_FOUND: Duration = Duration::from_secs(5);
-/// How long what runs may go on once the process was told to stop.
-const FINISH: Duration = Duration::from_secs(5);
-/// How long everything may take from then on: what isn't finished is parked, and the next start goes on with it.
-const STOP: Duration = Duration::from_secs(9);
-/// How often it is looked whether something runs still.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// The exit status of a process that was interrupted twice.
-const INTERRUPTED: i32 = 130;
 
 /// Starts everything, serves until a signal or a server's failure, stops everything.
 pub(super) async fn until_stopped(config: Config, choice: Choice, args: DevArgs) -> Result<(), Failed> {
@@ -58,19 +50,20 @@ pub(super) async fn until_stopped(config: Config, choice: Choice, args: DevArgs)
     done
 }
 
-struct Running {
-    orchestrator: Arc<Orchestrator>,
-    store: Arc<dyn Store>,
-    providers: Root,
-    mutations: TaskTracker,
-    background: TaskTracker,
-    draining: Arc<AtomicBool>,
+/// What runs, and what ends it.
+pub(super) struct Running {
+    pub(super) orchestrator: Arc<Orchestrator>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) providers: Root,
+    pub(super) mutations: TaskTracker,
+    pub(super) background: TaskTracker,
+    pub(super) draining: Arc<AtomicBool>,
     /// Fires when no new work is taken any more.
-    closing: CancellationToken,
+    pub(super) closing: CancellationToken,
     /// Fires when the agents may go.
-    agents_closing: CancellationToken,
-    servers: JoinSet<Result<(), Failed>>,
-    ready: Option<ReadyFile>,
+    pub(super) agents_closing: CancellationToken,
+    pub(super) servers: JoinSet<Result<(), Failed>>,
+    pub(super) ready: Option<ReadyFile>,
 }
 
 impl Running {
@@ -216,64 +209,6 @@ impl Running {
             ready,
         })
     }
-
-    /// Serves until a signal, or until a server fails: then everything ends and the failure is told.
-    async fn until_stopped(mut self) -> Result<(), Failed> {
-        let mut signals = Signals::new()?;
-        let failed = tokio::select! {
-            () = signals.next() => None,
-            Some(ended) = self.servers.join_next() => Some(failure_of(ended)),
-        };
-        let second = async {
-            signals.next().await;
-            std::process::exit(INTERRUPTED);
-        };
-        tokio::select! {
-            stopped = tokio::time::timeout(STOP, self.stop()) => {
-                if stopped.is_err() {
-                    tracing::warn!("not everything ended in time: it is parked, and the next start goes on with it");
-                }
-            }
-            () = second => {}
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Ends everything, from the outside in.
-    async fn stop(mut self) {
-        tracing::info!("stopping: what runs is finished or parked");
-        self.draining.store(true, Ordering::Release);
-        self.ready = None;
-        self.closing.cancel();
-        self.background.close();
-        let _ = tokio::time::timeout(FINISH, self.idle()).await;
-        self.orchestrator.stop().await;
-        self.agents_closing.cancel();
-        self.providers.stop().await;
-        while let Some(ended) = self.servers.join_next().await {
-            if let Ok(Err(failed)) = ended {
-                tracing::warn!(%failed, "a server ended badly");
-            }
-        }
-        self.mutations.close();
-        self.mutations.wait().await;
-        self.background.wait().await;
-        drop(self.orchestrator);
-        // The last reference waits for what is queued to be written.
-        let store = self.store;
-        let _ = tokio::task::spawn_blocking(move || drop(store)).await;
-    }
-
-    /// Waits until no agent runs anything.
-    async fn idle(&self) {
-        loop {
-            let agents = self.orchestrator.agents().await.unwrap_or_default();
-            if agents.iter().all(|agent| agent.in_flight == 0) {
-                return;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
 }
 
 fn agent_host(assistant: Assistant, clock: Arc<dyn Clock>) -> AgentHost {
@@ -317,12 +252,4 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
 
 fn refused(failure: Failure) -> Failed {
     Failed::because(failure.message)
-}
-
-fn failure_of(ended: Result<Result<(), Failed>, tokio::task::JoinError>) -> Failed {
-    match ended {
-        Ok(Ok(())) => Failed::because("a server ended by itself"),
-        Ok(Err(failed)) => failed,
-        Err(panicked) => Failed::because(chain(&panicked)),
-    }
 }

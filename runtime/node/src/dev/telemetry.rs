@@ -10,7 +10,8 @@ use crate::config::{Config, RawLogFormat};
 
 /// A person wants the banner, not a line for everything that goes well.
 const ON_TERMINAL: &str = "warn";
-const ELSEWHERE: &str = "info";
+/// The SDK tells about itself at every start.
+const ELSEWHERE: &str = "info,opentelemetry=warn";
 
 /// Sets both up, by the configuration and by the `OTEL_*` variables.
 pub(super) fn start(config: &Config) -> Result<TelemetryGuard, TelemetryError> {

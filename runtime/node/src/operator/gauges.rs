@@ -38,6 +38,7 @@ pub(super) async fn page(operator: &Operator) -> String {
 struct Census {
     actors: BTreeMap<(String, &'static str), u64>,
     waiting: BTreeMap<String, u64>,
+    restarts: BTreeMap<String, u64>,
 }
 
 impl Census {
@@ -47,6 +48,7 @@ impl Census {
             .entry((node.kind.clone(), node.state.as_str()))
             .or_default() += 1;
         *self.waiting.entry(node.kind.clone()).or_default() += u64::from(node.mailbox);
+        *self.restarts.entry(node.kind.clone()).or_default() += u64::from(node.restarts);
         node.children.iter().for_each(|child| self.count(child));
     }
 }
@@ -63,11 +65,24 @@ fn write_tree(page: &mut String, tree: &[ActorNode]) {
             "greenroom_actors{{kind=\"{kind}\",state=\"{state}\"}} {count}"
         );
     }
-    page.push_str("# HELP greenroom_actor_messages Messages admitted and not done, by the actors' kind.\n");
-    page.push_str("# TYPE greenroom_actor_messages gauge\n");
-    for (kind, count) in &census.waiting {
-        let _ = writeln!(page, "greenroom_actor_messages{{kind=\"{kind}\"}} {count}");
-    }
+    let by_kind = |page: &mut String, name: &str, help: &str, counts: &BTreeMap<String, u64>| {
+        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for (kind, count) in counts {
+            let _ = writeln!(page, "{name}{{kind=\"{kind}\"}} {count}");
+        }
+    };
+    by_kind(
+        page,
+        "greenroom_actor_messages",
+        "Messages admitted and not done, by the actors' kind.",
+        &census.waiting,
+    );
+    by_kind(
+        page,
+        "greenroom_actor_restarted_times",
+        "Restarts of the actors that are in the tree, by their kind.",
+        &census.restarts,
+    );
 }
 
 fn write_store(page: &mut String, stats: StoreStats) {
@@ -96,7 +111,7 @@ mod tests {
             path: kind.to_owned(),
             kind: kind.to_owned(),
             state,
-            restarts: 0,
+            restarts: 1,
             last_cause: None,
             mailbox,
             breaker: None,
@@ -112,6 +127,10 @@ mod tests {
         write_tree(&mut page, &[tree]);
         assert!(
             page.contains("greenroom_actors{kind=\"session\",state=\"RUNNING\"} 2\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("greenroom_actor_restarted_times{kind=\"session\"} 2\n"),
             "{page}"
         );
         assert!(

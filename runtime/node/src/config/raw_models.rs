@@ -1,0 +1,84 @@
+//! The part of the configuration that is about models and who provides them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use greenroom_models::Deadlines;
+use serde::{Deserialize, Serialize};
+
+use super::raw::millis;
+
+/// `[models]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawModels {
+    pub(crate) connect_ms: u64,
+    pub(crate) first_token_ms: u64,
+    pub(crate) between_tokens_ms: u64,
+    pub(crate) total_ms: u64,
+    /// Every try of one call at every target.
+    pub(crate) tries: u32,
+    /// Logical names and their targets, `provider` or `provider/model`, in order.
+    pub(crate) routes: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for RawModels {
+    fn default() -> Self {
+        let ours = Deadlines::default();
+        Self {
+            connect_ms: millis(ours.connect),
+            first_token_ms: millis(ours.first_token),
+            between_tokens_ms: millis(ours.between_tokens),
+            total_ms: millis(ours.total),
+            tries: 4,
+            routes: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[local]`: the small model in this process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawLocal {
+    /// None: only when no other provider is found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_folder: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offline: Option<bool>,
+}
+
+/// `[providers.NAME]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawProvider {
+    pub(crate) kind: RawProviderKind,
+    /// None: OpenAI's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<String>,
+    /// The environment variable that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key_env: Option<String>,
+    /// The default first; none: what the server lists.
+    pub(crate) models: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) concurrency: Option<u32>,
+}
+
+/// A wire family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawProviderKind {
+    /// The OpenAI Chat Completions wire, at any base URL.
+    #[default]
+    OpenAi,
+}
