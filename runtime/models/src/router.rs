@@ -141,14 +141,19 @@ impl ModelRouter {
             if strangers.is_empty() || begun.elapsed() > ACQUAINTANCE {
                 return Err(failure);
             }
+            let mut met = true;
             for actor in strangers {
-                if let Err(fault) = actor.probe().await
-                    && begun.elapsed() > ACQUAINTANCE / 4
-                {
-                    return Err(Failure::from(fault));
+                match actor.probe().await {
+                    Ok(()) => {}
+                    // Its actor may be starting yet.
+                    Err(_) if begun.elapsed() < ACQUAINTANCE / 4 => met = false,
+                    Err(fault) => return Err(Failure::from(fault)),
                 }
             }
-            tokio::time::sleep(ACQUAINTANCE / 40).await;
+            if met {
+                return self.targets(logical);
+            }
+            tokio::time::sleep(ACQUAINTANCE / 80).await;
         }
     }
 
