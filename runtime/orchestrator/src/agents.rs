@@ -22,6 +22,7 @@ pub struct AgentDirectory {
     waiting: parking_lot::Mutex<BTreeMap<AgentName, u32>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
+    since: Duration,
 }
 
 /// The right to run one attempt on an instance: holds its place in flight and its breaker's permit.
@@ -64,7 +65,9 @@ impl Drop for Lease {
 impl AgentDirectory {
     /// An empty one.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Randomness>) -> Arc<Self> {
+        let since = clock.monotonic();
         Arc::new(Self {
+            since,
             agents: RwLock::default(),
             changed: watch::Sender::new(0),
             waiting: parking_lot::Mutex::default(),
@@ -117,6 +120,21 @@ impl AgentDirectory {
             ErrorCode::NotFound,
             format!("no such agent: {known}"),
         ))
+    }
+
+    /// Refuses the name of an agent nobody ever heard of; in the first moments of a process, when its hosts are
+    /// still being met, only after `patience`.
+    pub(crate) async fn known_soon(&self, name: &AgentName, patience: Duration) -> Result<(), Failure> {
+        let mut changes = self.changes();
+        let age = self.clock.monotonic().saturating_sub(self.since);
+        let until = tokio::time::Instant::now() + patience.saturating_sub(age);
+        loop {
+            let known = self.known(name);
+            if known.is_ok() || tokio::time::Instant::now() >= until {
+                return known;
+            }
+            let _ = tokio::time::timeout_at(until, changes.changed()).await;
+        }
     }
 
     /// An instance for one attempt: the less loaded of two whose breaker admits, waiting up to `patience`.

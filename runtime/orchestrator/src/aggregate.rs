@@ -35,7 +35,11 @@ pub(crate) async fn run(
         }
     };
     for (agent, _) in &request.targets {
-        orchestrator.shared().agents.known(agent)?;
+        let shared = orchestrator.shared();
+        shared
+            .agents
+            .known_soon(agent, shared.config.instance_wait())
+            .await?;
     }
     let timeout = request.timeout.unwrap_or(TIMEOUT);
     let deadline = tokio::time::Instant::now() + timeout;

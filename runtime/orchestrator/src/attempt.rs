@@ -1,7 +1,6 @@
 //! One attempt: an instance is found, the agent's frames become the actor's messages, silence is a death.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures::StreamExt;
 use greenroom_kernel::{
@@ -148,7 +147,7 @@ impl Attempt {
             Err(failure) => return AttemptEnd::Failed(failure),
         };
         let (agents, agent) = (&self.shared.agents, &self.briefing.accepted.agent);
-        let wait = Duration::from_millis(self.shared.config.instance_wait_ms);
+        let wait = self.shared.config.instance_wait();
         let until = tokio::time::Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
@@ -156,7 +155,8 @@ impl Attempt {
                 Ok(lease) => lease,
                 Err(failure) => return AttemptEnd::Failed(failure),
             };
-            let begun = tokio::time::timeout(self.shared.config.silence(), lease.endpoint().run(start.clone()));
+            let begun =
+                tokio::time::timeout(self.shared.config.silence(), lease.endpoint().run(start.clone()));
             let end = match begun.await {
                 Ok(Ok(run)) => self.converse(run).await,
                 Ok(Err(failure))
@@ -206,7 +206,9 @@ impl Attempt {
                 scopes: Vec::new(),
                 tier: String::new(),
             },
-            input: patiently(|| fetch(store, key, &accepted.input)).await?.to_string(),
+            input: patiently(|| fetch(store, key, &accepted.input))
+                .await?
+                .to_string(),
             history,
             model: accepted.model.clone(),
             deadline: Some(self.briefing.deadline),

@@ -58,7 +58,10 @@ pub(crate) fn check_parents(
     ctx: &Context<Message>,
 ) {
     // One that a person retried is wanted for itself.
-    let handed = journal.open.iter().filter(|(_, task)| task.accepted.retries.is_none());
+    let handed = journal
+        .open
+        .iter()
+        .filter(|(_, task)| task.accepted.retries.is_none());
     for (ordinal, task) in handed {
         let Some(parent) = &task.accepted.parent else {
             continue;
@@ -67,9 +70,9 @@ pub(crate) fn check_parents(
         let (loopback, task) = (ctx.loopback(), *ordinal);
         ctx.spawn(async move {
             let orphaned = match shared.store.task(&tenant, &parent).await {
-                Ok(row) => row.is_none_or(|row| {
-                    matches!(row.status, TaskStatus::Failed | TaskStatus::Cancelled)
-                }),
+                Ok(row) => {
+                    row.is_none_or(|row| matches!(row.status, TaskStatus::Failed | TaskStatus::Cancelled))
+                }
                 Err(error) => {
                     tracing::warn!(%parent, %error, "whether a parent task still runs is not known");
                     false

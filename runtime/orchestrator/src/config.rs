@@ -58,6 +58,10 @@ impl OrchestratorConfig {
         Duration::from_millis(self.silence_ms)
     }
 
+    pub(crate) fn instance_wait(&self) -> Duration {
+        Duration::from_millis(self.instance_wait_ms)
+    }
+
     pub(crate) fn idle(&self) -> Duration {
         Duration::from_millis(self.idle_ms)
     }

@@ -259,7 +259,10 @@ impl Orchestrator {
             }
             AcceptCall::Task { agent, input } => (agent.clone(), input.clone(), false, None, None, None),
         };
-        self.shared.agents.known(&agent)?;
+        self.shared
+            .agents
+            .known_soon(&agent, config.instance_wait())
+            .await?;
         let hash_model = model.as_deref().unwrap_or("");
         let hash_metadata = metadata.as_ref().map(ToString::to_string).unwrap_or_default();
         let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);

@@ -186,6 +186,14 @@ impl Journals {
         }
     }
 
+    /// Kills a journal's actor, as supervision does with one that hangs. Tells whether there was one.
+    #[cfg(test)]
+    pub(crate) fn kill(&self, key: &JournalKey) -> bool {
+        let slot = self.shard(key).lock().actors.get(key).cloned();
+        let handle = slot.as_ref().and_then(|slot| slot.handle.get());
+        handle.inspect(|handle| handle.kill()).is_some()
+    }
+
     /// Gives a live journal's actor the chance to look at the time, without waiting.
     pub(crate) fn nudge(&self, key: &JournalKey) {
         let slot = self.shard(key).lock().actors.get(key).cloned();

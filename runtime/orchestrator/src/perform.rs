@@ -49,7 +49,8 @@ impl Step {
             )),
         };
         match outcome {
-            Ok((text, cost)) => match patiently(|| stash(&*self.shared.store, &self.key, text.clone())).await {
+            Ok((text, cost)) => match patiently(|| stash(&*self.shared.store, &self.key, text.clone())).await
+            {
                 Ok(payload) => (StepOutcome::Done(payload), cost),
                 Err(failure) => (StepOutcome::Failed(failure), cost),
             },
@@ -124,7 +125,8 @@ impl Step {
     async fn agent(&self) -> Result<(String, StepCost), Failure> {
         let name = self.head.name.as_deref().unwrap_or_default();
         let agent = AgentName::parse(name)?;
-        self.shared.agents.known(&agent)?;
+        let wait = self.shared.config.instance_wait();
+        self.shared.agents.known_soon(&agent, wait).await?;
         let limits = self.remaining()?;
         let child = SessionId::child(&self.task_id(), &self.head.path);
         let key = JournalKey {

@@ -23,7 +23,7 @@ use crate::{
 /// How many tasks of one journal may be open at once.
 pub const QUEUE_BOUND: usize = 64;
 /// How many attempts may die with their owner without a newly finished step in between.
-pub const OWNER_LOSS_BOUND: u32 = 10;
+pub const OWNER_LOSS_BOUND: u32 = 32;
 /// How many attempts may die with their agent without a newly finished step in between.
 pub const DEATH_BOUND: u32 = 2;
 

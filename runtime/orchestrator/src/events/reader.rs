@@ -30,6 +30,8 @@ pub(super) struct Reader {
     ready: VecDeque<ChatEvent>,
     attempts: BTreeMap<u32, u32>,
     shown: Option<Shown>,
+    /// The caller may hold some text from before: the first is told whole, even an empty one.
+    held: bool,
     hints: u64,
     /// The hub may not know all: the store is asked.
     doubt: bool,
@@ -62,6 +64,7 @@ impl Reader {
             ready: VecDeque::new(),
             attempts: BTreeMap::new(),
             shown: None,
+            held: from != Cursor::START,
             hints,
             doubt: true,
             over: false,
@@ -326,8 +329,9 @@ impl Reader {
                     cuts: live.cuts,
                 });
             }
+            let held = !known && std::mem::take(&mut self.held);
             let cut = self.shown.as_mut().is_some_and(|shown| {
-                let cut = shown.cuts != live.cuts;
+                let cut = held || shown.cuts != live.cuts;
                 if cut {
                     shown
                         .text
@@ -351,9 +355,10 @@ impl Reader {
                 cuts: 0,
             });
         }
+        let held = !known && std::mem::take(&mut self.held);
         let cut = self.shown.as_mut().is_some_and(|shown| {
             let common = common(&shown.text, text);
-            let cut = common < shown.text.len();
+            let cut = held || common < shown.text.len();
             shown.text.truncate(common);
             cut
         });

@@ -206,10 +206,7 @@ impl JournalActor {
             Operation::Retry { task, copy } => {
                 if owner.journal().open.contains_key(&task) {
                     let open = "this task has not ended: cancel it first, or wait";
-                    self.reply(
-                        request,
-                        Err(Failure::new(ErrorCode::Conflict, open)),
-                    );
+                    self.reply(request, Err(Failure::new(ErrorCode::Conflict, open)));
                 } else {
                     owner.accept(now, request, *copy);
                 }

@@ -66,7 +66,11 @@ async fn turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted() 
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let calls = (0..20).map(|n| {
         let (stage, session) = (&stage, &session);
-        async move { stage.chat(Some(session), &format!("m{n}"), &format!("k{n}"), LONG).await }
+        async move {
+            stage
+                .chat(Some(session), &format!("m{n}"), &format!("k{n}"), LONG)
+                .await
+        }
     });
     let told = futures::future::join_all(calls).await;
     assert!(told.iter().all(|told| told.task.status == TaskStatus::Completed));
@@ -80,7 +84,9 @@ async fn a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on() {
         echo(talk).await;
     });
     let stage = Stage::with([Arc::new(slow)]).await;
-    let told = stage.chat(None, "hello", "k", std::time::Duration::from_secs(1)).await;
+    let told = stage
+        .chat(None, "hello", "k", std::time::Duration::from_secs(1))
+        .await;
     assert_eq!(told.task.status, TaskStatus::Running);
     assert_eq!(stage.ended(&told.task.id).await.status, TaskStatus::Completed);
 }
@@ -89,13 +95,22 @@ async fn a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on() {
 async fn others_of_the_tenant_see_nothing_of_it() {
     let stage = Stage::with([echoing()]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
-    let bob = Principal { subject: greenroom_kernel::Subject::parse("bob").unwrap(), ..ann() };
+    let bob = Principal {
+        subject: greenroom_kernel::Subject::parse("bob").unwrap(),
+        ..ann()
+    };
     let session = told.session.unwrap().id;
     assert_eq!(stage.show.session(&bob, &session).await.unwrap(), None);
     assert_eq!(stage.show.task(&bob, &told.task.id).await.unwrap(), None);
     let code = |result: Result<TaskRow, Failure>| result.unwrap_err().code;
-    assert_eq!(code(stage.show.cancel(&bob, &told.task.id).await), ErrorCode::NotFound);
-    let foreign = stage.show.accept(&bob, chat(Some(&session), "hi", "b", LONG)).await;
+    assert_eq!(
+        code(stage.show.cancel(&bob, &told.task.id).await),
+        ErrorCode::NotFound
+    );
+    let foreign = stage
+        .show
+        .accept(&bob, chat(Some(&session), "hi", "b", LONG))
+        .await;
     assert_eq!(foreign.unwrap_err().code, ErrorCode::NotFound);
     let taken = stage.show.create_session(&bob, Some(session), None).await;
     assert_eq!(taken.unwrap_err().code, ErrorCode::Conflict);
@@ -104,7 +119,10 @@ async fn others_of_the_tenant_see_nothing_of_it() {
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_derived_journal_another_subject_holds_is_refused() {
     let stage = Stage::with([echoing()]).await;
-    let bob = Principal { subject: greenroom_kernel::Subject::parse("bob").unwrap(), ..ann() };
+    let bob = Principal {
+        subject: greenroom_kernel::Subject::parse("bob").unwrap(),
+        ..ann()
+    };
     let key = IdempotencyKey::parse("k").unwrap();
     let id = SessionId::derived(&ann().tenant, &ann().subject, "sendChat", &key);
     stage.show.create_session(&bob, Some(id), None).await.unwrap();
@@ -123,28 +141,48 @@ async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller() {
     });
     assert_eq!((deleted, told.task.status), (Ok(()), TaskStatus::Cancelled));
     assert_eq!(stage.show.session(&ann(), &session).await.unwrap(), None);
-    let late = stage.show.accept(&ann(), chat(Some(&session), "late", "l", LONG)).await;
+    let late = stage
+        .show
+        .accept(&ann(), chat(Some(&session), "late", "l", LONG))
+        .await;
     assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
-    let key = greenroom_kernel::JournalKey { tenant: ann().tenant, journal: session };
+    let key = greenroom_kernel::JournalKey {
+        tenant: ann().tenant,
+        journal: session,
+    };
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let left = stage.memory.read(&key, 0, 100).await.unwrap();
     let entries: Vec<_> = left.into_iter().flat_map(|slot| slot.entries).collect();
-    assert_eq!(entries, [greenroom_kernel::Entry::Deleted], "the content is gone, the keys stay");
+    assert_eq!(
+        entries,
+        [greenroom_kernel::Entry::Deleted],
+        "the content is gone, the keys stay"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn retrying_makes_a_linked_task_in_a_session_and_in_a_tasks_own_journal() {
     let stage = Stage::with([Arc::new(host("h").agent("helper", |talk: Talk| async move {
         let failure = Failure::internal("no luck");
-        if talk.start.task.ordinal == 0 { talk.say(FromAgent::Failed(failure)) } else { talk.done("luck") }
+        if talk.start.task.ordinal == 0 {
+            talk.say(FromAgent::Failed(failure))
+        } else {
+            talk.done("luck")
+        }
     }))])
     .await;
-    for told in [stage.chat(None, "hello", "k", LONG).await, stage.task("helper", "t", LONG).await] {
+    for told in [
+        stage.chat(None, "hello", "k", LONG).await,
+        stage.task("helper", "t", LONG).await,
+    ] {
         assert_eq!(told.task.status, TaskStatus::Failed);
         let again = stage.show.retry(&ann(), &told.task.id).await.unwrap();
         assert_eq!((again.id.ordinal, &again.id.journal), (1, &told.task.id.journal));
         let ended = stage.ended(&again.id).await;
-        assert_eq!((ended.status, ended.turn), (TaskStatus::Completed, told.task.turn));
+        assert_eq!(
+            (ended.status, ended.turn),
+            (TaskStatus::Completed, told.task.turn)
+        );
         let early = stage.show.retry(&ann(), &ended.id).await.unwrap();
         assert_eq!(early.id.ordinal, 2);
     }
@@ -159,7 +197,11 @@ async fn large_inputs_and_answers_are_stored_before_the_entry_that_names_them() 
     stage.store.set_rule(move |asked| {
         if let Asked::Append(append) = asked {
             let text = serde_json::to_string(&append.slot.entries).unwrap();
-            for id in text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            for id in text
+                .split("\"id\":\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next())
+            {
                 let id: greenroom_kernel::BlobId = serde_json::from_str(&format!("\"{id}\"")).unwrap();
                 let blob = futures::executor::block_on(memory.blob(&append.key, &id)).unwrap();
                 assert!(blob.is_some(), "named before it is stored");

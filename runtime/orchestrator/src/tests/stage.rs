@@ -214,7 +214,12 @@ impl AgentEndpoint for Host {
         let (out, mut from_agent) = mpsc::unbounded_channel();
         let (to_agent, inbox) = mpsc::unbounded_channel();
         let fired = Arc::clone(&self.fired);
-        self.tasks.spawn(script(Talk { start, out, inbox, fired }));
+        self.tasks.spawn(script(Talk {
+            start,
+            out,
+            inbox,
+            fired,
+        }));
         let inbound = futures::stream::poll_fn(move |cx| from_agent.poll_recv(cx)).boxed();
         Ok(AgentRun {
             outbound: Box::new(Sink(to_agent)),
@@ -353,8 +358,17 @@ impl Stage {
     }
 
     /// A turn in a session, or in a new one.
-    pub(crate) async fn chat(&self, session: Option<&SessionId>, content: &str, key: &str, wait: Duration) -> AcceptedTask {
-        self.show.accept(&ann(), chat(session, content, key, wait)).await.unwrap()
+    pub(crate) async fn chat(
+        &self,
+        session: Option<&SessionId>,
+        content: &str,
+        key: &str,
+        wait: Duration,
+    ) -> AcceptedTask {
+        self.show
+            .accept(&ann(), chat(session, content, key, wait))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn task(&self, agent: &str, key: &str, wait: Duration) -> AcceptedTask {
@@ -392,7 +406,11 @@ impl Stage {
 
     pub(crate) async fn text(&self, row: &TaskRow) -> String {
         let content = row.output.clone().unwrap().content.unwrap();
-        self.show.payload(&ann(), &row.id.journal, &content).await.unwrap().to_string()
+        self.show
+            .payload(&ann(), &row.id.journal, &content)
+            .await
+            .unwrap()
+            .to_string()
     }
 }
 
@@ -424,7 +442,11 @@ async fn raise(
     for host in hosts {
         show.join(Arc::clone(host) as _).await.unwrap();
     }
-    for agent in hosts.iter().filter(|host| host.reached().is_ok()).flat_map(|host| host.scripts.keys()) {
+    for agent in hosts
+        .iter()
+        .filter(|host| host.reached().is_ok())
+        .flat_map(|host| host.scripts.keys())
+    {
         show.knows(agent, Duration::from_secs(10)).await.unwrap();
     }
     show
