@@ -438,7 +438,7 @@ async fn random_kills(times: u32, seed: u64) -> Summary {
     let mut world = World::start().await;
     let mut random = StdRng::seed_from_u64(seed);
     for _ in 0..times {
-        let pause = random.random_range(20..600);
+        let pause = random.random_range(20..900);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         assert!(
             world.restart(&[]).await,
