@@ -125,6 +125,9 @@ impl AgentDirectory {
     /// Refuses the name of an agent nobody ever heard of; in the first moments of a process, when its hosts are
     /// still being met, only after `patience`.
     pub(crate) async fn known_soon(&self, name: &AgentName, patience: Duration) -> Result<(), Failure> {
+        if self.known(name).is_ok() {
+            return Ok(());
+        }
         let mut changes = self.changes();
         let age = self.clock.monotonic().saturating_sub(self.since);
         let until = tokio::time::Instant::now() + patience.saturating_sub(age);

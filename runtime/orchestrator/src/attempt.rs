@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 use crate::agents::Lease;
 use crate::hub::Hub;
 use crate::journal_actor::Message;
-use crate::payloads::{fetch, patiently, stash};
+use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -142,8 +142,8 @@ struct Attempt {
 
 impl Attempt {
     async fn run(self) -> AttemptEnd {
-        let start = match self.start().await {
-            Ok(start) => start,
+        let mut start = match self.start().await {
+            Ok(start) => Some(start),
             Err(failure) => return AttemptEnd::Failed(failure),
         };
         let (agents, agent) = (&self.shared.agents, &self.briefing.accepted.agent);
@@ -155,8 +155,15 @@ impl Attempt {
                 Ok(lease) => lease,
                 Err(failure) => return AttemptEnd::Failed(failure),
             };
-            let begun =
-                tokio::time::timeout(self.shared.config.silence(), lease.endpoint().run(start.clone()));
+            let start = match start.take() {
+                Some(start) => start,
+                None => match self.start().await {
+                    Ok(start) => start,
+                    Err(failure) => return AttemptEnd::Failed(failure),
+                },
+            };
+            let silence = self.shared.config.silence();
+            let begun = tokio::time::timeout(silence, lease.endpoint().run(start));
             let end = match begun.await {
                 Ok(Ok(run)) => self.converse(run).await,
                 Ok(Err(failure))
@@ -282,7 +289,7 @@ impl Attempt {
             None => Ok(None),
             Some(text) => {
                 let (store, key) = (&*self.shared.store, &self.briefing.key);
-                patiently(|| stash(store, key, text.clone())).await.map(Some)
+                stash_patiently(store, key, text).await.map(Some)
             }
         }
     }
@@ -291,7 +298,7 @@ impl Attempt {
         match outcome {
             StepOutcome::Done(Payload::Inline(text)) => {
                 let (store, key) = (&*self.shared.store, &self.briefing.key);
-                match patiently(|| stash(store, key, text.to_string())).await {
+                match stash_patiently(store, key, text.to_string()).await {
                     Ok(payload) => StepOutcome::Done(payload),
                     Err(failure) => StepOutcome::Failed(failure),
                 }

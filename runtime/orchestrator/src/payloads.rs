@@ -33,6 +33,18 @@ pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> 
     })
 }
 
+/// Makes a payload of a text that would be lost otherwise.
+pub(crate) async fn stash_patiently(
+    store: &dyn Store,
+    key: &JournalKey,
+    text: String,
+) -> Result<Payload, Failure> {
+    if text.len() <= INLINE_LIMIT {
+        return Ok(Payload::inline(text));
+    }
+    patiently(|| stash(store, key, text.clone())).await
+}
+
 /// Does it again while the store may yet answer, at most [`TRIES`] times: for work that would be lost otherwise.
 pub(crate) async fn patiently<T, F>(mut operation: impl FnMut() -> F) -> Result<T, Failure>
 where

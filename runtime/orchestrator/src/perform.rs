@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use crate::hub::Hub;
 use crate::journal_actor::Operation;
-use crate::payloads::{fetch, patiently, stash};
+use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -49,8 +49,7 @@ impl Step {
             )),
         };
         match outcome {
-            Ok((text, cost)) => match patiently(|| stash(&*self.shared.store, &self.key, text.clone())).await
-            {
+            Ok((text, cost)) => match stash_patiently(&*self.shared.store, &self.key, text).await {
                 Ok(payload) => (StepOutcome::Done(payload), cost),
                 Err(failure) => (StepOutcome::Failed(failure), cost),
             },
@@ -133,7 +132,7 @@ impl Step {
             tenant: self.key.tenant.clone(),
             journal: child.clone(),
         };
-        let input = patiently(|| stash(&*self.shared.store, &key, self.call.input.clone())).await?;
+        let input = stash_patiently(&*self.shared.store, &key, self.call.input.clone()).await?;
         let accepted = Accepted {
             ordinal: 0,
             agent,

@@ -159,3 +159,144 @@ async fn cancel_and_kill_end_what_runs() {
     let killed = stage.show.kill(&ann(), &told.task.id).await.unwrap();
     assert!(killed.status == TaskStatus::Failed && killed.error.unwrap().message.contains("ann"));
 }
+
+/// An agent that does something of every kind: a keyed and an unkeyed effect, a model call, a sleep, a child, an
+/// approval.
+fn juggler() -> Host {
+    host("h")
+        .agent("worker", |mut talk: Talk| async move {
+            if talk.step(tool("0", Effect::NonIdempotent)).await.is_some() {
+                talk.done("worked");
+            }
+        })
+        .agent("helper", |mut talk: Talk| async move {
+            let steps = [
+                tool("0", Effect::Idempotent),
+                tool("1", Effect::NonIdempotent),
+                model("2"),
+                call("3", StepKind::Timer, Effect::ReadOnly, "{\"ms\":1000}"),
+                hand_off("4", "worker"),
+                approval("5", "{\"prompt\":1}"),
+                tool("6", Effect::NonIdempotent),
+            ];
+            for step in steps {
+                if talk.step(step).await.is_none() {
+                    return;
+                }
+            }
+            talk.done("juggled");
+        })
+}
+
+/// Brings a task to its end, answering what it asks. How often an effect was said not to have happened.
+async fn see_through(stage: &Stage, id: &TaskId) -> usize {
+    let mut cleared = 0;
+    loop {
+        let row = stage.until(id, |row| !row.status.needs_owner()).await;
+        if row.status.is_terminal() {
+            assert_eq!(row.status, TaskStatus::Completed, "{:?}", row.error);
+            return cleared;
+        }
+        let steps = stage.show.steps(&ann(), id).await.unwrap();
+        let rests = |step: &&greenroom_kernel::StepView| {
+            matches!(step.status, StepStatus::Waiting | StepStatus::OutcomeUnknown)
+        };
+        let step = steps.iter().find(rests).expect("a step that rests");
+        let action = match step.status {
+            StepStatus::Waiting => ResolveAction::Approve(None),
+            _ => {
+                cleared += 1;
+                ResolveAction::SettleNotDone
+            }
+        };
+        stage
+            .show
+            .resolve(&ann(), id, step.number, action, None)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repeats_nothing() {
+    for fault in [Fault::RequestLost, Fault::AnswerLost] {
+        for dies_at in 0.. {
+            let host = Arc::new(juggler());
+            let mut stage = Stage::with([Arc::clone(&host)]).await;
+            let dead = tokio_util::sync::CancellationToken::new();
+            let (count, died) = (std::sync::atomic::AtomicU32::new(0), dead.clone());
+            stage.store.set_rule(move |asked| {
+                if died.is_cancelled() {
+                    return Some(Fault::RequestLost);
+                }
+                let appends = matches!(asked, Asked::Append(_));
+                (appends && count.fetch_add(1, Ordering::SeqCst) == dies_at).then(|| {
+                    died.cancel();
+                    fault
+                })
+            });
+            let id = TaskId {
+                journal: SessionId::derived(
+                    &ann().tenant,
+                    &ann().subject,
+                    "executeTaskOnAgent",
+                    &IdempotencyKey::parse("k").unwrap(),
+                ),
+                ordinal: 0,
+            };
+            let first_life = async {
+                stage.task("helper", "k", NOT).await;
+                see_through(&stage, &id).await
+            };
+            let mut cleared = tokio::select! {
+                biased;
+                () = dead.cancelled() => 0,
+                cleared = first_life => cleared,
+            };
+            let died = dead.is_cancelled();
+            if died {
+                stage.crash_and_restart().await;
+                // The caller heard nothing for certain: it repeats its call.
+                assert_eq!(stage.task("helper", "k", NOT).await.task.id, id);
+                let child = async {
+                    loop {
+                        let page = greenroom_kernel::PageRequest {
+                            after: None,
+                            limit: 10,
+                        };
+                        let children = stage.show.children(&ann(), &id, page).await.unwrap();
+                        for row in children.rows {
+                            if row.status == TaskStatus::OutcomeUnknown {
+                                return see_through(&stage, &row.id).await;
+                            }
+                        }
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                };
+                let parent = see_through(&stage, &id);
+                tokio::pin!(parent);
+                cleared += tokio::select! {
+                    biased;
+                    cleared = &mut parent => cleared,
+                    cleared = child => cleared + parent.await,
+                };
+            }
+            let fired = host.fired.lock().clone();
+            let mut places = fired.clone();
+            places.sort();
+            places.dedup();
+            assert_eq!(places.len(), 4, "{dies_at}: {fired:?}");
+            assert!(
+                fired.len() <= 4 + cleared + usize::from(died),
+                "{dies_at}: {fired:?}, {cleared} cleared"
+            );
+            let unkeyed = |place: &String| !place.ends_with(" 0") || place.starts_with("c-");
+            let twice = fired.iter().filter(|place| unkeyed(place)).count();
+            assert!(twice <= 3 + cleared, "{dies_at}: {fired:?}, {cleared} cleared");
+            if !died {
+                assert!(dies_at > 10, "every append was met");
+                break;
+            }
+        }
+    }
+}
