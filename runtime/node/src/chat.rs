@@ -20,6 +20,8 @@ use follow::{Followed, follow};
 
 /// How many messages of a resumed session are shown again.
 const SHOWN_AGAIN: u32 = 6;
+/// How many characters of each.
+const REMEMBERED: usize = 400;
 /// How long the server may be away before the chat gives up.
 const AWAY: Duration = Duration::from_secs(30);
 
@@ -84,6 +86,14 @@ fn input() -> mpsc::Receiver<String> {
     receiver
 }
 
+/// Enough of a message to remember it by.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(REMEMBERED) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 struct Chat {
     api: Api,
     session: Option<String>,
@@ -113,7 +123,10 @@ impl Chat {
         if !self.json {
             for message in edges.iter().map(|edge| &edge["node"]) {
                 let who = if message["role"] == "USER" { "> " } else { "" };
-                output::text(&format!("{who}{}", message["content"].as_str().unwrap_or("")))?;
+                output::text(&format!(
+                    "{who}{}",
+                    beginning(message["content"].as_str().unwrap_or(""))
+                ))?;
             }
         }
         Ok(())
@@ -184,5 +197,16 @@ impl Chat {
             }
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_remembered_by_its_beginning() {
+        assert_eq!(beginning("é short"), "é short");
+        assert_eq!(beginning(&"é".repeat(401)), format!("{} …", "é".repeat(400)));
     }
 }

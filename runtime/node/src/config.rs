@@ -19,10 +19,12 @@ use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use error::ConfigError;
 pub(crate) use load::{Flags, Sources, load};
-pub(crate) use paths::{cache_folder, default_store};
+#[cfg(feature = "local-model")]
+pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
 pub(crate) use raw_models::{RawLocal, RawProvider};
 
+use paths::default_store;
 use raw::Raw;
 use raw_models::RawModels;
 

@@ -25,6 +25,7 @@ use tokio::runtime::Runtime;
 use crate::cli::DevArgs;
 use crate::config::{self, Config, ConfigError, Flags, Sources};
 use crate::failed::Failed;
+use crate::output;
 
 #[cfg(feature = "local-model")]
 pub(crate) use local::source as local_source;
@@ -61,10 +62,21 @@ pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
     if choice.local {
         local::restart_with_thread_variables();
     }
+    if !choice.local {
+        small_pages();
+    }
     let runtime = Runtime::new()?;
     let done = runtime.block_on(run::until_stopped(config, choice, args));
     runtime.shutdown_timeout(LEAVE);
     done
+}
+
+/// Huge pages pay for a model's weights. Without one they only keep four times the memory that is used.
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        output::complaint(&format!("greenroom: huge pages stay on: {error}"));
+    }
 }
 
 /// Without identity only this machine is let in.

@@ -5,15 +5,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use greenroom_kernel::{Clock, Randomness, Timestamp};
 use rand::RngCore;
 
+/// A test hook: the wall clock shows this many milliseconds more, or less where negative.
+const OFFSET: &str = "GREENROOM_CLOCK_OFFSET_MS";
+
 /// The machine's clock.
 pub(crate) struct MachineClock {
     start: Instant,
+    offset: i64,
 }
 
 impl MachineClock {
     pub(crate) fn new() -> Self {
+        let offset = std::env::var(OFFSET).ok().and_then(|text| text.parse().ok());
         Self {
             start: Instant::now(),
+            offset: offset.unwrap_or(0),
         }
     }
 }
@@ -25,7 +31,8 @@ impl Clock for MachineClock {
     )]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let shown = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(shown.saturating_add(self.offset))
     }
 
     fn monotonic(&self) -> Duration {

@@ -11,6 +11,7 @@ pub(crate) fn default_store() -> Option<PathBuf> {
 }
 
 /// The folder of what can be fetched again.
+#[cfg(feature = "local-model")]
 pub(crate) fn cache_folder() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", "Library/Caches", ".cache")
 }
