@@ -3,6 +3,7 @@
 
 mod banner;
 mod failpoint;
+mod hooks;
 #[cfg(feature = "local-model")]
 mod local;
 mod models;

@@ -15,9 +15,6 @@ use greenroom_kernel::{
 };
 use greenroom_store::{FailPoint, FailPointHook};
 
-/// The variable that names a point.
-pub(super) const VARIABLE: &str = "GREENROOM_FAILPOINT";
-
 const KINDS: [&str; 14] = [
     "opened",
     "epoch",
@@ -75,7 +72,7 @@ impl Trap {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{VARIABLE} is `{text}`: it must be NAME:N, where NAME is before_commit, after_commit, or \
+                "it must be NAME:N, where NAME is before_commit, after_commit, or \
                  before_append_KIND or after_append_KIND with KIND one of {}",
                 KINDS.join(", ")
             )

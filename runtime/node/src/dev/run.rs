@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::banner::{Banner, url};
+use super::hooks::Hooks;
 use super::models::{self, CountTries};
 use super::providers::Choice;
 use super::ready::{Ready, ReadyFile};
@@ -69,10 +70,11 @@ pub(super) struct Running {
 impl Running {
     async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
         // The outside world.
-        let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
+        let hooks = Hooks::read(&|name| std::env::var(name).ok())?;
+        let clock: Arc<dyn Clock> = Arc::new(MachineClock::ahead_by(hooks.clock_offset_ms));
         let random: Arc<dyn Randomness> = Arc::new(MachineRandomness);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let store = open::open(config.store_path.clone()).await?;
+        let store = open::open(config.store_path.clone(), hooks).await?;
 
         // Built, not started.
         let environment = Environment::new(Arc::clone(&clock), Arc::clone(&random));
