@@ -94,14 +94,13 @@ pub(super) async fn show_progress(mut state: watch::Receiver<LocalState>) {
     loop {
         let now = state.borrow_and_update().clone();
         let last = matches!(now, LocalState::Ready { .. } | LocalState::Failed { .. });
-        if terminal {
-            output::progress(&format!("  local     {now}"), last);
-        } else {
-            let step = step(&now);
-            if step != told {
-                tracing::info!(model = "local", "{now}");
-                told = step;
+        let step = if terminal { now.to_string() } else { step(&now) };
+        if step != told {
+            match terminal {
+                true => output::progress(&format!("  local     {now}"), last),
+                false => tracing::info!(model = "local", "{now}"),
             }
+            told = step;
         }
         if last || state.changed().await.is_err() {
             return;

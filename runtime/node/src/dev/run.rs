@@ -26,6 +26,7 @@ use super::hooks::Hooks;
 use super::models::{self, CountTries};
 use super::providers::Choice;
 use super::ready::{Ready, ReadyFile};
+use super::signals::Signals;
 use super::stop::FINISH;
 use super::who::{authenticator, dev_principal};
 use super::{open, telemetry};
@@ -43,12 +44,19 @@ const AGENTS_FOUND: Duration = Duration::from_secs(5);
 /// Starts everything, serves until a signal or a server's failure, stops everything.
 pub(super) async fn until_stopped(config: Config, choice: Choice, args: DevArgs) -> Result<(), Failed> {
     let telemetry = telemetry::start(&config)?;
-    let done = match Running::start(config, &choice, &args).await {
-        Ok(running) => running.until_stopped().await,
-        Err(failed) => Err(failed),
-    };
+    let done = serve(config, &choice, &args).await;
     telemetry.shutdown(Duration::from_secs(1)).await;
     done
+}
+
+async fn serve(config: Config, choice: &Choice, args: &DevArgs) -> Result<(), Failed> {
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = Running::start(config, choice, args) => running?,
+        // Nothing was accepted yet.
+        () = signals.next() => return Ok(()),
+    };
+    running.until_stopped(signals).await
 }
 
 /// What runs, and what ends it.

@@ -20,8 +20,7 @@ const INTERRUPTED: i32 = 130;
 
 impl Running {
     /// Serves until a signal, or until a server fails: then everything ends and the failure is told.
-    pub(super) async fn until_stopped(mut self) -> Result<(), Failed> {
-        let mut signals = Signals::new()?;
+    pub(super) async fn until_stopped(mut self, mut signals: Signals) -> Result<(), Failed> {
         let failed = tokio::select! {
             () = signals.next() => None,
             Some(ended) = self.servers.join_next() => Some(failure_of(ended)),
