@@ -283,7 +283,8 @@ pub trait Store: Send + Sync + 'static {
         page: &PageRequest,
     ) -> Result<Page<TaskRow>, StoreError>;
 
-    /// Journals of all tenants with a task that needs an owner or whose `due` is at or before `now`, behind
+    /// Journals of all tenants with a task that needs an owner or whose `due` is at or before `now`, and deleted
+    /// sessions that are not hollow, behind
     /// `after` in key order, at most `limit`. A hint: repeated for ever, never trusted alone.
     async fn open_journals(
         &self,

@@ -199,7 +199,7 @@ impl JournalActor {
                 self.tell_waiters(row);
             }
         }
-        if slot.entries.contains(&greenroom_kernel::Entry::Deleted) {
+        if self.owner().is_some_and(|owner| owner.journal().deleted) {
             self.hollow();
         }
         self.snapshot(ctx);

@@ -18,6 +18,10 @@ use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, nodes
 
 const EXECUTE: &str = "mutation($input: ExecuteTaskInput!) { executeTaskOnAgent(input: $input) { id } }";
 const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) { task { id } } }";
+const RESOLVE: &str = "mutation($input: ResolveTaskInput!) { resolveTask(input: $input) { id } }";
+const CREATE: &str = "mutation($id: ID) { createSession(id: $id) { id } }";
+const RENAME: &str = "mutation($input: UpdateSessionInput!) { updateSession(input: $input) { id } }";
+const DELETE: &str = "mutation($id: ID!) { deleteSession(id: $id) }";
 
 /// What was acknowledged, by the name of the work.
 #[derive(Default)]
@@ -25,6 +29,9 @@ struct Acknowledged {
     tasks: BTreeMap<String, String>,
     /// The turns of each session, in the order in which they were acknowledged.
     turns: BTreeMap<String, Vec<(String, String)>>,
+    approvals: Vec<String>,
+    /// Sessions whose deletion was acknowledged.
+    deleted: Vec<String>,
 }
 
 /// Clients that go on whatever happens to the server: a call that was not answered is repeated with its key.
@@ -94,6 +101,83 @@ impl Load {
                 .or_default()
                 .push((id, content));
             tokio::time::sleep(Duration::from_millis(if number % 3 == 0 { 60 } else { 5 })).await;
+        }
+    }
+}
+
+impl Load {
+    /// Approvals, each answered as soon as it is asked for.
+    async fn approvals(self) {
+        for number in 0.. {
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let name = format!("approval-{number}");
+            let input = json!({ "agent": "asker", "input": { "content": name }, "wait": "ACCEPTED", "idempotencyKey": name });
+            let Some(task) = self.insist(EXECUTE, input, "executeTaskOnAgent").await else {
+                return;
+            };
+            let id = task["id"].as_str().unwrap().to_owned();
+            self.acknowledged.lock().approvals.push(id.clone());
+            self.approve(&id).await;
+        }
+    }
+
+    /// Answers the question of a task, once it is asked.
+    async fn approve(&self, id: &str) {
+        let query = "query($id: ID!) { getTask(id: $id) { status steps { edges { node { seq status } } } } }";
+        loop {
+            let client = self.client();
+            let looked = client.try_call(query, json!({ "id": id })).await;
+            let task = looked
+                .map(|answer| answer.body["data"]["getTask"].clone())
+                .unwrap_or_default();
+            if task["status"] == "WAITING" {
+                let input = json!({ "taskId": id, "stepSeq": 0, "action": "APPROVE" });
+                self.insist(RESOLVE, input, "resolveTask").await;
+                return;
+            }
+            if task["status"] == "COMPLETED" || self.stop.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sessions that are renamed and deleted in the middle of a turn.
+    async fn deletions(self) {
+        for number in 0.. {
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let id = format!("doomed-{number}");
+            let steps = [
+                (CREATE, json!({ "id": id })),
+                (RENAME, json!({ "input": { "id": id, "title": "not for long" } })),
+                (
+                    SEND,
+                    json!({ "input": { "sessionId": id, "content": id, "wait": "ACCEPTED", "idempotencyKey": id } }),
+                ),
+                (DELETE, json!({ "id": id })),
+            ];
+            for (mutation, variables) in steps {
+                loop {
+                    let answer = self.client().try_call(mutation, variables.clone()).await;
+                    // Repeated after a lost answer, it finds that it was done.
+                    let done = answer.as_ref().is_some_and(|answer| {
+                        answer.body["errors"].is_null() || matches!(answer.code(), "CONFLICT" | "NOT_FOUND")
+                    });
+                    if done {
+                        break;
+                    }
+                    if self.stop.is_cancelled() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            self.acknowledged.lock().deleted.push(id);
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 }
@@ -189,6 +273,8 @@ impl World {
         for worker in 0..4 {
             load.spawn(new().tasks(worker));
         }
+        load.spawn(new().approvals());
+        load.spawn(new().deletions());
         for session in &sessions {
             load.spawn(new().turns(session.clone()));
             followers.spawn(follow(
@@ -228,8 +314,21 @@ impl World {
         let client = Client::new(&self.server.http);
         let acknowledged = std::mem::take(&mut *self.acknowledged.lock());
         let turns = acknowledged.turns.values().flatten().map(|(id, _)| id.clone());
-        let all: BTreeSet<String> = acknowledged.tasks.values().cloned().chain(turns).collect();
+        let tasks = acknowledged
+            .tasks
+            .values()
+            .chain(&acknowledged.approvals)
+            .cloned();
+        let all: BTreeSet<String> = tasks.chain(turns).collect();
         let (mut settled, mut failed) = (0, Vec::new());
+        let answerer = Load {
+            address: self.address.subscribe(),
+            stop: CancellationToken::new(),
+            acknowledged: Arc::clone(&self.acknowledged),
+        };
+        for id in &acknowledged.approvals {
+            answerer.approve(id).await;
+        }
         for id in &all {
             let task = self.ended(&client, id, &mut settled).await;
             if task["status"] != "COMPLETED" {
@@ -245,10 +344,19 @@ impl World {
             let messages = client.messages(session).await;
             check_order(session, &messages, &acknowledged.turns[session]);
         }
-        // Followers end by seeing the journal's end.
-        for session in &self.sessions {
-            let query = "query($id: ID!) { getSession(id: $id) { id } }";
-            client.call(query, json!({ "id": session })).await.data();
+        for id in &acknowledged.deleted {
+            let query =
+                "query($id: ID!, $task: ID!) { getSession(id: $id) { id } getTask(id: $task) { id } }";
+            let left = client
+                .call(query, json!({ "id": id, "task": format!("{id}.0") }))
+                .await
+                .data();
+            assert!(
+                left["getSession"].is_null() && left["getTask"].is_null(),
+                "{id} was deleted: {left}"
+            );
+            let again = client.call(CREATE, json!({ "id": id })).await;
+            assert_eq!(again.code(), "CONFLICT", "a deleted session's id stays taken");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.stop_followers.cancel();
@@ -260,6 +368,7 @@ impl World {
         self.server.assert_calm();
         Summary {
             tasks: all.len(),
+            deleted: acknowledged.deleted.len(),
             settled,
             starts: self.server.starts,
         }
@@ -342,6 +451,7 @@ async fn settle(client: &Client, id: &str, task: &Value, ledger: &Ledger) {
 
 struct Summary {
     tasks: usize,
+    deleted: usize,
     settled: u32,
     starts: u32,
 }
@@ -434,14 +544,37 @@ fn check_follower(follower: &Follower, messages: &[Value]) {
     }
 }
 
-async fn random_kills(times: u32, seed: u64) -> Summary {
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            tasks,
+            deleted,
+            settled,
+            starts,
+        } = self;
+        write!(
+            f,
+            "{tasks} tasks and {deleted} deletions acknowledged over {starts} starts, {settled} settled"
+        )
+    }
+}
+
+/// Kills at random moments; where asked, every start's clock is a second further behind: a timer waits that much
+/// longer, and nothing else changes.
+async fn random_kills(times: u32, seed: u64, clock_steps_back: bool) -> Summary {
     let mut world = World::start().await;
     let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..times {
+    for kill in 1..=times {
         let pause = random.random_range(20..900);
         tokio::time::sleep(Duration::from_millis(pause)).await;
+        let offset = format!("-{}", kill * 1_000);
+        let env: &[(&str, &str)] = if clock_steps_back {
+            &[("GREENROOM_CLOCK_OFFSET_MS", &offset)]
+        } else {
+            &[]
+        };
         assert!(
-            world.restart(&[]).await,
+            world.restart(env).await,
             "the server comes back: {}",
             world.server.log()
         );
@@ -451,31 +584,60 @@ async fn random_kills(times: u32, seed: u64) -> Summary {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_few_kills_at_random_moments_lose_and_repeat_nothing() {
-    let summary = random_kills(6, 7).await;
-    assert!(summary.tasks > 10, "there was work to lose: {}", summary.tasks);
+    let summary = random_kills(6, 7, false).await;
+    assert!(summary.tasks > 10, "there was work to lose: {summary}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "kills the server fifty times"]
 async fn fifty_kills_at_random_moments_lose_and_repeat_nothing() {
-    let summary = random_kills(50, 11).await;
-    println!(
-        "{} tasks acknowledged over {} starts, {} settled",
-        summary.tasks, summary.starts, summary.settled
-    );
-    assert!(summary.tasks > 100, "there was work to lose: {}", summary.tasks);
+    let summary = random_kills(50, 11, false).await;
+    println!("{summary}");
+    assert!(summary.tasks > 100, "there was work to lose: {summary}");
 }
 
-/// Every kind of journal transition, as the failpoints name them.
-const TRANSITIONS: [&str; 7] = [
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "kills the server fifteen times"]
+async fn a_clock_that_steps_back_at_every_start_loses_and_repeats_nothing() {
+    let summary = random_kills(15, 13, true).await;
+    println!("{summary}");
+    assert!(summary.tasks > 30, "there was work to lose: {summary}");
+}
+
+/// Every kind of journal transition that one machine makes, as the failpoints name them.
+const TRANSITIONS: [&str; 13] = [
+    "opened",
+    "retitled",
+    "deleted",
     "epoch",
     "accepted",
     "attempt_started",
     "step_started",
     "step_done",
+    "step_unknown",
     "message",
+    "waiting",
+    "resolved",
     "ended",
 ];
+
+impl World {
+    /// Ends the server at a failpoint; how many starts that took.
+    async fn end_at(&mut self, point: &str) {
+        for _ in 0..20 {
+            let up = self.restart(&[("GREENROOM_FAILPOINT", point)]).await;
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+            while up && !self.server.has_ended() && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Not every start passes every point: an outcome is unknown only after a death at the right moment.
+            if self.server.has_ended() {
+                return;
+            }
+        }
+        panic!("{point} was not reached");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "ends the server at each kind of journal transition, five times before and five times after"]
@@ -484,20 +646,20 @@ async fn an_end_at_every_kind_of_transition_loses_and_repeats_nothing() {
     for round in 1..=5u32 {
         for transition in TRANSITIONS {
             for when in ["before", "after"] {
-                let point = format!("{when}_append_{transition}:{round}");
-                let up = world.restart(&[("GREENROOM_FAILPOINT", &point)]).await;
-                let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-                while up && !world.server.has_ended() {
-                    assert!(tokio::time::Instant::now() < deadline, "{point} was not reached");
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
+                // Later rounds come upon it deeper in the work; what is rare is taken when it first comes.
+                let nth = if matches!(transition, "epoch" | "step_unknown" | "attempt_started") {
+                    1
+                } else {
+                    round
+                };
+                world.end_at(&format!("{when}_append_{transition}:{nth}")).await;
             }
+            // A life in between: what never lives long enough to do anything makes no progress.
+            assert!(world.restart(&[]).await);
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
     assert!(world.restart(&[]).await);
     let summary = world.judge().await;
-    println!(
-        "{} tasks acknowledged over {} starts, {} settled",
-        summary.tasks, summary.starts, summary.settled
-    );
+    println!("{summary}");
 }

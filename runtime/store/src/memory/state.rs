@@ -21,13 +21,15 @@ struct Journal {
     snapshot: Option<Snapshot>,
     blobs: HashMap<BlobId, Arc<str>>,
     deleted_at: Option<Timestamp>,
+    /// Deleted, and its content not removed yet.
+    full: bool,
 }
 
 /// Everything.
 #[derive(Default)]
 pub(super) struct State {
     journals: BTreeMap<JournalKey, Journal>,
-    /// The journals whose `attention` is not empty.
+    /// The journals whose `attention` is not empty, and those that are `full`.
     attention: BTreeSet<JournalKey>,
 }
 
@@ -53,6 +55,7 @@ impl State {
         }
         journal.slots.push(slot);
         if let Some(session) = rows.session {
+            journal.full = session.deleted;
             journal.session = Some(session);
         }
         for task in rows.tasks {
@@ -66,7 +69,7 @@ impl State {
         for message in rows.messages {
             journal.messages.insert(message.position, message);
         }
-        if journal.attention.is_empty() {
+        if journal.attention.is_empty() && !journal.full {
             self.attention.remove(&key);
         } else {
             self.attention.insert(key);
@@ -127,6 +130,7 @@ impl State {
         }
         journal.tasks.clear();
         journal.attention.clear();
+        journal.full = false;
         journal.messages.clear();
         journal.snapshot = None;
         journal.blobs.clear();
@@ -263,6 +267,7 @@ impl State {
                 .iter()
                 .filter_map(|ordinal| journal.tasks.get(ordinal))
                 .any(|task| task.status.needs_owner() || task.due.is_some_and(|due| due <= now))
+                || journal.full
         };
         self.attention
             .range((from, Bound::Unbounded))

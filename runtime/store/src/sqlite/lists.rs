@@ -278,6 +278,11 @@ pub(super) const DUE: &str = "SELECT DISTINCT tenant, journal FROM tasks INDEXED
     WHERE due <= ?4 AND (tenant, journal) > (?1, ?2)
     ORDER BY tenant, journal LIMIT ?3";
 
+/// Sessions that are deleted and not hollow yet.
+pub(super) const FULL: &str = "SELECT tenant, id FROM sessions INDEXED BY sessions_full
+    WHERE deleted = 1 AND (tenant, id) > (?1, ?2)
+    ORDER BY tenant, id LIMIT ?3";
+
 pub(super) fn open_journals(
     connection: &Connection,
     now: Timestamp,
@@ -291,10 +296,14 @@ pub(super) fn open_journals(
             journal: id(row, 1, SessionId::parse)?,
         })
     };
-    let mut keys = connection
-        .prepare_cached(OPEN)?
-        .query_map(params![tenant, journal, limit], key)?
-        .collect::<Rows<_>>()?;
+    let mut keys = Vec::new();
+    for listed in [OPEN, FULL] {
+        let found = connection
+            .prepare_cached(listed)?
+            .query_map(params![tenant, journal, limit], key)?
+            .collect::<Rows<_>>()?;
+        keys.extend(found);
+    }
     let due = connection
         .prepare_cached(DUE)?
         .query_map(params![tenant, journal, limit, now.as_millis()], key)?

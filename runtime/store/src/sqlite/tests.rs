@@ -9,7 +9,7 @@ use greenroom_kernel::{SessionQuery, TaskQuery, TaskStatus};
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use super::lists::{DUE, List, OPEN, session_list, task_list};
+use super::lists::{DUE, FULL, List, OPEN, session_list, task_list};
 use super::schema::{MIGRATIONS, open_writer};
 use super::*;
 use crate::testkit::fixture::{append, at, key, slot, subject, task_id, tenant};
@@ -244,6 +244,10 @@ fn every_list_goes_by_an_index() {
         (
             plan(&connection, DUE, vec![Value::Integer(1); 4]),
             "COVERING INDEX tasks_due",
+        ),
+        (
+            plan(&connection, FULL, vec![Value::Integer(1); 3]),
+            "COVERING INDEX sessions_full",
         ),
     ] {
         assert!(

@@ -76,7 +76,7 @@ pub(super) fn hollow(connection: &Connection, key: &JournalKey) -> rusqlite::Res
         let row =
             serde_json::to_string(&row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
         connection
-            .prepare_cached("UPDATE sessions SET deleted = 1, title = NULL, row = ?2 WHERE no = ?1")?
+            .prepare_cached("UPDATE sessions SET deleted = 2, title = NULL, row = ?2 WHERE no = ?1")?
             .execute(params![no, row])?;
     }
     Ok(Written::other((), 0))

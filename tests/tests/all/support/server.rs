@@ -59,11 +59,6 @@ impl Server {
         server
     }
 
-    /// The folder with the store.
-    pub(crate) fn home(&self) -> &std::path::Path {
-        self.home.path()
-    }
-
     /// The store file.
     pub(crate) fn store(&self) -> PathBuf {
         self.home.path().join("greenroom.sqlite")

@@ -25,9 +25,10 @@ CREATE TABLE sessions (
     subject    TEXT NOT NULL,
     title      TEXT,
     created_at INTEGER NOT NULL,
-    deleted    INTEGER NOT NULL,
+    deleted    INTEGER NOT NULL, -- 1: deleted, 2: and hollow
     row        TEXT NOT NULL -- JSON: the whole row
 ) STRICT;
+CREATE INDEX sessions_full ON sessions (tenant, id) WHERE deleted = 1;
 CREATE INDEX sessions_by_creation ON sessions (tenant, created_at, id) WHERE deleted = 0;
 CREATE INDEX sessions_by_subject ON sessions (tenant, subject, created_at, id) WHERE deleted = 0;
 
