@@ -13,6 +13,8 @@ use crate::step::{self, cargo};
 const FORMAT: &str = "run `cargo fmt --all`";
 const LINTS: &str = "mend what clippy names above; an exemption needs `#[allow(…, reason = \"…\")]`";
 const BUILD: &str = "mend what the compiler names above";
+const SPEED: &str =
+    "run `cargo bench -p greenroom-tests --bench speed` on a quiet machine, and see docs/performance.md";
 const TESTS: &str = "run the failed test alone: `cargo nextest run NAME` or `cargo test NAME`; a test marked \
                      ignored also wants `--run-ignored all` (nextest) or `-- --ignored` and GREENROOM_TEST_PARTS";
 
@@ -43,6 +45,7 @@ pub(crate) fn run(fast: bool) -> Result<(), Failure> {
             &mut cargo(&["test", "--quiet", "--workspace", "--doc"]),
             TESTS,
         )?;
+        speed()?;
     }
     let nextest = step::works("cargo", &["nextest", "--version"]);
     let build: &[&str] = if nextest {
@@ -81,6 +84,28 @@ pub(crate) fn run(fast: bool) -> Result<(), Failure> {
     }
 }
 
+/// Refuses what is slower than its bound against a floor measured in the same run.
+fn speed() -> Result<(), Failure> {
+    step::run(
+        "release binary",
+        &mut cargo(&["build", "--quiet", "--release", "--package", "greenroom"]),
+        BUILD,
+    )?;
+    let bench = [
+        "bench",
+        "--quiet",
+        "--package",
+        "greenroom-tests",
+        "--bench",
+        "speed",
+    ];
+    step::run(
+        "speed",
+        cargo(&bench).args(["--", "--check", "--seconds", "3"]),
+        SPEED,
+    )
+}
+
 fn with_nextest(fast: bool) -> Command {
     let mut command = cargo(&[
         "nextest",
@@ -116,7 +141,8 @@ fn with_libtest(fast: bool) -> Command {
         "--",
     ]);
     if !fast {
-        command.arg("--include-ignored");
+        // What is skipped is no test, but a process that tests start in order to kill it.
+        command.args(["--include-ignored", "--skip", "child_process_"]);
     }
     command
 }

@@ -16,7 +16,7 @@ const WRITERS: u64 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the process that the test below kills"]
-async fn a_process_that_appends_for_ever() {
+async fn child_process_that_appends_for_ever() {
     let path = std::env::var(FOLDER).unwrap();
     let options = SqliteOptions {
         checkpoint_pages: 50,
@@ -61,7 +61,7 @@ async fn everything_acknowledged_survives_a_kill() {
                 "--ignored",
                 "--exact",
                 "--nocapture",
-                "a_process_that_appends_for_ever",
+                "child_process_that_appends_for_ever",
             ])
             .env(FOLDER, &path)
             .stdout(Stdio::piped())

@@ -626,7 +626,7 @@ impl World {
     async fn end_at(&mut self, point: &str) {
         for _ in 0..20 {
             let up = self.restart(&[("GREENROOM_FAILPOINT", point)]).await;
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+            let deadline = tokio::time::Instant::now() + Duration::from_millis(1_500);
             while up && !self.server.has_ended() && tokio::time::Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -656,7 +656,7 @@ async fn an_end_at_every_kind_of_transition_loses_and_repeats_nothing() {
             }
             // A life in between: what never lives long enough to do anything makes no progress.
             assert!(world.restart(&[]).await);
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
     assert!(world.restart(&[]).await);

@@ -32,6 +32,8 @@ struct Session {
 struct Task {
     ordinal: u32,
     new: bool,
+    /// Its status is a new one, most likely.
+    ended: bool,
     subject: String,
     own: bool,
     status: &'static str,
@@ -75,6 +77,7 @@ impl Prepared {
                     row: json(OPERATION, &row)?,
                     ordinal: row.id.ordinal,
                     new: row.first.seq == slot.seq,
+                    ended: row.status.is_terminal(),
                     subject: row.subject.as_str().to_owned(),
                     own: row.kind == JournalKind::Task,
                     status: row.status.as_str(),
@@ -278,7 +281,7 @@ fn put_task(connection: &Connection, no: i64, key: &JournalKey, task: &Task) -> 
     let same_task = "UPDATE tasks SET status = ?6, due = ?7, updated_at = ?8, row = ?9
          WHERE id = ?1 AND subject = ?2 AND own = ?3 AND parent IS ?4 AND created_at = ?5";
     if !task.new
-        && (changed(connection.prepare_cached(same_standing)?)?
+        && (!task.ended && changed(connection.prepare_cached(same_standing)?)?
             || changed(connection.prepare_cached(same_task)?)?)
     {
         return Ok(());

@@ -11,7 +11,10 @@ use super::error::{io_error, sqlite_error};
 use super::options::{FailPoint, SqliteOptions};
 
 /// Every migration, oldest first: the n-th leads to version n.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_journal.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_journal.sql"),
+    include_str!("migrations/0002_ended.sql"),
+];
 
 /// Marks the file as ours ("GnRm").
 const APPLICATION_ID: u32 = 0x476e_526d;

@@ -16,6 +16,9 @@ use crate::testkit::fixture::{append, at, key, slot, subject, task_id, tenant};
 
 const CHILD: &str = "GREENROOM_TEST_STORE";
 
+/// This binary's version of the schema.
+const NOW: u32 = MIGRATIONS.len() as u32;
+
 /// A migration that touches every slot.
 fn with_next_version() -> Vec<&'static str> {
     let mut migrations = MIGRATIONS.to_vec();
@@ -38,7 +41,7 @@ fn stops_in_migration() -> SqliteOptions {
 
 #[test]
 #[ignore = "the process that the test below kills"]
-fn a_process_that_migrates() {
+fn child_process_that_migrates() {
     let path = std::env::var(CHILD).unwrap();
     let _lock = StoreLock::take(Path::new(&path)).unwrap();
     open_writer(Path::new(&path), &stops_in_migration(), &with_next_version()).unwrap();
@@ -46,7 +49,7 @@ fn a_process_that_migrates() {
 
 #[test]
 #[ignore = "the process that the test below kills"]
-fn a_process_that_creates() {
+fn child_process_that_creates() {
     SqliteStore::open(std::env::var(CHILD).unwrap(), stops_in_migration()).unwrap();
 }
 
@@ -78,19 +81,19 @@ async fn a_process_killed_inside_a_migration_loses_nothing() {
     }
     drop(store);
     for _ in 0..3 {
-        killed_in_migration(&path, "a_process_that_migrates");
+        killed_in_migration(&path, "child_process_that_migrates");
         let version: u32 = Connection::open(&path)
             .unwrap()
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(version, 1);
+        assert_eq!(version, NOW);
         // The old binary still finds everything.
         let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
         let slots = store.read(&key("s"), 0, 1_000).await.unwrap();
         assert_eq!(slots, (0..200).map(|seq| slot(seq, 1)).collect::<Vec<_>>());
     }
     let (connection, report) = open_writer(&path, &SqliteOptions::default(), &with_next_version()).unwrap();
-    assert_eq!(report, MigrationReport { from: 1, to: 2 });
+    assert_eq!(report, MigrationReport { from: NOW, to: NOW + 1 });
     let moved: u32 = connection
         .query_row("SELECT count(*) FROM slots WHERE note = 'moved'", [], |row| {
             row.get(0)
@@ -99,31 +102,24 @@ async fn a_process_killed_inside_a_migration_loses_nothing() {
     assert_eq!(moved, 200);
     drop(connection);
     let newer = SqliteStore::open(&path, SqliteOptions::default()).err().unwrap();
-    assert!(
-        matches!(
-            newer,
-            StoreError::Newer {
-                found: 2,
-                known: 1,
-                ..
-            }
-        ),
-        "{newer:?}"
-    );
+    let StoreError::Newer { found, known, .. } = newer else {
+        panic!("{newer:?}")
+    };
+    assert_eq!((found, known), (NOW + 1, NOW));
 }
 
 #[test]
 fn a_process_killed_while_it_creates_the_store_leaves_one_that_opens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("greenroom.db");
-    killed_in_migration(&path, "a_process_that_creates");
+    killed_in_migration(&path, "child_process_that_creates");
     assert_eq!(
         SqliteStore::migrate(&path).unwrap(),
-        MigrationReport { from: 0, to: 1 }
+        MigrationReport { from: 0, to: NOW }
     );
     assert_eq!(
         SqliteStore::migrate(&path).unwrap(),
-        MigrationReport { from: 1, to: 1 }
+        MigrationReport { from: NOW, to: NOW }
     );
 }
 
@@ -254,5 +250,26 @@ fn every_list_goes_by_an_index() {
             plan.starts_with("SEARCH") && plan.contains(index),
             "{index}: {plan}"
         );
+    }
+}
+
+#[test]
+fn no_write_of_a_task_makes_a_temporary_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let (connection, _) = open_writer(&path, &SqliteOptions::default(), MIGRATIONS).unwrap();
+    for write in [
+        "INSERT INTO tasks (id, tenant, journal, subject, own, status, created_at, updated_at, row)
+         VALUES (1, 'a', 'b', 'c', 1, ?1, 1, 1, '') ON CONFLICT DO NOTHING",
+        "UPDATE tasks SET status = ?1, due = 1, updated_at = 1, row = '' WHERE id = 1",
+    ] {
+        let mut program = connection.prepare(&format!("EXPLAIN {write}")).unwrap();
+        let steps: Vec<String> = program
+            .query_map(["COMPLETED"], |row| row.get(1))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(steps.iter().any(|step| step == "OpenWrite"), "{steps:?}");
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
     }
 }

@@ -108,7 +108,8 @@ pub(super) fn sweep(
     let ended = connection
         .prepare_cached(
             "SELECT DISTINCT id >> 32 FROM tasks AS ended INDEXED BY tasks_ended
-             WHERE own = 1 AND status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND updated_at < ?1
+             WHERE own = 1 AND (status = 'COMPLETED' OR status = 'FAILED' OR status = 'CANCELLED')
+                 AND updated_at < ?1
                  AND NOT EXISTS (
                      SELECT 1 FROM tasks AS other NOT INDEXED
                      WHERE other.id BETWEEN (ended.id >> 32) << 32 AND ((ended.id >> 32) << 32) | 4294967295
