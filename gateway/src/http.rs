@@ -14,7 +14,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use futures::future::{FutureExt, join_all};
 use futures::stream::StreamExt;
-use greenroom_kernel::{ErrorCode, Failure, Principal};
+use greenroom_kernel::{ErrorCode, Failure, Principal, Randomness};
 use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::auth::Credentials;
@@ -240,7 +240,13 @@ impl Context<'_> {
     }
 
     fn execution(&self, prepared: &Prepared) -> Execution {
-        execution(&self.incoming, &self.who, self.request_id, prepared)
+        execution(
+            &self.incoming,
+            &self.who,
+            self.request_id,
+            prepared,
+            &*self.inner.random,
+        )
     }
 
     /// The old media type answers 200 whenever it was asked a well-formed question.
@@ -268,9 +274,10 @@ pub(crate) fn execution(
     who: &Arc<Principal>,
     request_id: &RequestId,
     prepared: &Prepared,
+    random: &dyn Randomness,
 ) -> Execution {
     let span = incoming.span(request_id, who, prepared.label());
-    let trace = incoming.handed_on(&span);
+    let trace = Some(incoming.handed_on(&span, random));
     Execution {
         caller: Caller {
             principal: Arc::clone(who),

@@ -1,6 +1,6 @@
 //! W3C trace context: one span a request, a child of the caller's, and handed on to the supervisor.
 
-use greenroom_kernel::Principal;
+use greenroom_kernel::{Principal, Randomness};
 use http::HeaderMap;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -32,6 +32,7 @@ impl Incoming {
             request_id = request_id.as_str(),
             tenant = who.tenant.as_str(),
             operation,
+            trace_id = tracing::field::Empty,
         );
         if let Some(parent) = &self.0 {
             let parent = Context::new().with_remote_span_context(parent.clone());
@@ -41,16 +42,30 @@ impl Incoming {
         span
     }
 
-    /// The `traceparent` to hand on: the span's own, or the caller's where spans aren't exported.
-    pub(crate) fn handed_on(&self, span: &Span) -> Option<String> {
+    /// The `traceparent` to hand on: the span's own. Where spans aren't exported, the caller's, or that of a new
+    /// trace which nobody samples; lines within the span name it.
+    pub(crate) fn handed_on(&self, span: &Span, random: &dyn Randomness) -> String {
         let context = span.context();
         let own = context.span().span_context().clone();
         if own.is_valid() {
-            Some(print(&own))
-        } else {
-            self.0.as_ref().map(print)
+            return print(&own);
         }
+        let handed_on = self.0.clone().unwrap_or_else(|| begun(random));
+        span.record("trace_id", tracing::field::display(handed_on.trace_id()));
+        print(&handed_on)
     }
+}
+
+/// A new trace, not sampled.
+fn begun(random: &dyn Randomness) -> SpanContext {
+    let [high, low, span] = [(); 3].map(|()| random.next_u64());
+    SpanContext::new(
+        TraceId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes()),
+        SpanId::from_bytes(span.to_be_bytes()),
+        TraceFlags::NOT_SAMPLED,
+        false,
+        TraceState::NONE,
+    )
 }
 
 fn parse(text: &str) -> Option<SpanContext> {

@@ -167,7 +167,13 @@ impl Connection {
             }
         };
         let kind = prepared.kind();
-        let execution = execution(&self.opening.incoming, who, request_id, &prepared);
+        let execution = execution(
+            &self.opening.incoming,
+            who,
+            request_id,
+            &prepared,
+            &*self.inner.random,
+        );
         let answers = self
             .inner
             .engine

@@ -67,7 +67,7 @@ async fn the_callers_trace_goes_on_through_the_requests_span() {
 }
 
 #[tokio::test]
-async fn without_an_exporter_the_callers_own_context_is_handed_on() {
+async fn without_an_exporter_the_callers_own_context_is_handed_on_or_a_new_one() {
     let gateway = start().await;
     let parent = format!("00-{TRACE}-b7ad6b7169203331-00");
     gateway.post_raw(QUERY, &[("traceparent", &parent)]).await;
@@ -85,5 +85,14 @@ async fn without_an_exporter_the_callers_own_context_is_handed_on() {
         .iter()
         .map(|(_, request)| request.trace.clone())
         .collect();
-    assert_eq!(traces, [Some(parent), None, None]);
+    assert_eq!(traces[0].as_ref(), Some(&parent));
+    for new in &traces[1..] {
+        let new = new.as_deref().unwrap();
+        assert!(
+            new.starts_with("00-") && new.ends_with("-00") && new.len() == 55,
+            "{new}"
+        );
+        assert!(!new.contains(TRACE), "{new}");
+    }
+    assert_ne!(traces[1], traces[2]);
 }

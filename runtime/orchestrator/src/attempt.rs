@@ -110,6 +110,7 @@ pub(crate) async fn run(
         tenant = %briefing.key.tenant,
         agent = %briefing.accepted.agent,
         attempt,
+        trace_id = tracing::field::Empty,
     );
     trace::continue_from(&span, briefing.accepted.trace.as_deref());
     let _ = line.span.set(span.clone());
@@ -223,7 +224,7 @@ impl Attempt {
             seed,
             credit: self.shared.config.credit,
             heartbeat: self.shared.config.silence(),
-            trace: trace::traceparent(&Span::current()),
+            trace: trace::traceparent(&Span::current(), accepted.trace.as_deref()),
         })
     }
 

@@ -41,7 +41,10 @@ impl Step {
     pub(crate) async fn run(self) -> (StepOutcome, StepCost) {
         let span = self.span.clone();
         let outcome = match self.head.kind {
-            StepKind::Model => self.model().instrument(span).await,
+            StepKind::Model => {
+                let accepting = self.accepted.trace.as_deref();
+                greenroom_telemetry::within(accepting, self.model().instrument(span)).await
+            }
             StepKind::Agent => self.agent().instrument(span).await,
             StepKind::Timer => self.sleep().await,
             StepKind::Tool | StepKind::Effect | StepKind::Approval => Err(Failure::internal(
@@ -150,7 +153,7 @@ impl Step {
             }),
             retries: None,
             subject: self.accepted.subject.clone(),
-            trace: trace::traceparent(&Span::current()),
+            trace: trace::traceparent(&Span::current(), self.accepted.trace.as_deref()),
         };
         let opened = Opened {
             kind: JournalKind::Task,

@@ -68,7 +68,7 @@ pub enum LogFormat {
 /// Where spans go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceConfig {
-    /// The collector; `None` exports nothing (trace ids exist and travel all the same).
+    /// The collector; `None` exports nothing (a caller's trace is handed on all the same).
     pub otlp: Option<OtlpConfig>,
     /// The share of new traces that is sampled, 0 to 1. A caller's own decision is followed.
     pub sample_ratio: f64,

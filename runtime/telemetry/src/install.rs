@@ -7,7 +7,7 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -32,8 +32,8 @@ const UNTRACED: [&str; 7] = [
 /// # Errors
 /// [`TelemetryError`] when the configuration cannot be honoured or a subscriber is already installed.
 pub fn install(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> {
-    let (subscriber, guard) = build(config, Box::new(std::io::stderr()))?;
-    tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::AlreadyInstalled)?;
+    let (dispatch, guard) = build(config, Box::new(std::io::stderr()))?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(TelemetryError::AlreadyInstalled)?;
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_tracer_provider(guard.provider.clone());
     log_panics();
@@ -41,10 +41,13 @@ pub fn install(config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryErro
 }
 
 /// The subscriber that [`install`] makes global, for a test to make its thread's.
+///
+/// Spans become OpenTelemetry's only where somebody collects them: that is a tenth of the processor time of a short
+/// call. Without a collector a caller's trace is handed on as the text it came as.
 pub(crate) fn build(
     config: &TelemetryConfig,
     output: Box<dyn std::io::Write + Send>,
-) -> Result<(impl Subscriber + Send + Sync + use<>, TelemetryGuard), TelemetryError> {
+) -> Result<(Dispatch, TelemetryGuard), TelemetryError> {
     let terminal = std::io::stderr().is_terminal();
     let shape = match config.log.format {
         LogFormat::Auto if !terminal => Shape::Json,
@@ -54,22 +57,26 @@ pub(crate) fn build(
     let filter = LogFilter::parse(&config.log.filter)?;
     let provider = export::tracer_provider(config)?;
     let writer = LogWriter::start(output).map_err(TelemetryError::LogThread)?;
-    let traces = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("greenroom"))
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false)
-        .with_filter(
-            Targets::new()
-                .with_default(LevelFilter::INFO)
-                .with_targets(UNTRACED.map(|target| (target, LevelFilter::OFF))),
-        );
     let redaction = Redaction {
         content: config.log.content,
     };
-    let logs = LogLayer::new(writer.clone(), shape, redaction).with_filter(filter);
-    let subscriber = Registry::default().with(traces).with(logs);
-    Ok((subscriber, TelemetryGuard { provider, writer }))
+    let logs = LogLayer::new(writer.clone(), shape, redaction);
+    let dispatch = if config.trace.otlp.is_none() {
+        Dispatch::new(Registry::default().with(filter).with(logs))
+    } else {
+        let traces = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("greenroom"))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(
+                Targets::new()
+                    .with_default(LevelFilter::INFO)
+                    .with_targets(UNTRACED.map(|target| (target, LevelFilter::OFF))),
+            );
+        Dispatch::new(Registry::default().with(traces).with(logs.with_filter(filter)))
+    };
+    Ok((dispatch, TelemetryGuard { provider, writer }))
 }
 
 /// Keeps telemetry alive; [`shutdown`](Self::shutdown) sends what is still buffered.

@@ -5,10 +5,29 @@
 //! by `opentelemetry::Context::attach` is the parent of the next root span, and inside an entered span
 //! `opentelemetry::Context::current()` is that span's.
 
+use std::collections::HashMap;
+
+use opentelemetry::context::{FutureExt, WithContext};
 use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const TRACEPARENT: &str = "traceparent";
+
+/// A carrier with nothing but a `traceparent`.
+struct Parent<'a>(&'a str);
+
+impl Extractor for Parent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == TRACEPARENT).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
 
 /// Reads the caller's trace context; an absent or malformed one gives an empty context.
 #[must_use]
@@ -26,7 +45,33 @@ pub fn inject(span: &Span, carrier: &mut dyn Injector) {
 /// a span that has begun keeps the parent it has.
 pub fn continue_from(span: &Span, carrier: &dyn Extractor) {
     let context = extract(carrier);
-    if opentelemetry::trace::TraceContextExt::has_active_span(&context) {
-        let _ = span.set_parent(context);
+    if context.has_active_span() {
+        let trace = context.span().span_context().trace_id();
+        if span.set_parent(context).is_err() {
+            // Without a collector spans have no ids of their own: lines within it name the caller's trace.
+            span.record("trace_id", tracing::field::display(trace));
+        }
     }
+}
+
+/// As [`continue_from`], of a W3C `traceparent`.
+pub fn continue_traceparent(span: &Span, traceparent: &str) {
+    continue_from(span, &Parent(traceparent));
+}
+
+/// The W3C `traceparent` of `span`; without a collector spans have none.
+#[must_use]
+pub fn traceparent(span: &Span) -> Option<String> {
+    let mut carrier = HashMap::new();
+    let context = span.context();
+    if context.has_active_span() {
+        global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut carrier));
+    }
+    carrier.remove(TRACEPARENT)
+}
+
+/// Runs `future` within the caller's trace, so that what it calls continues that trace even where spans have no ids.
+pub fn within<F: Future>(traceparent: Option<&str>, future: F) -> WithContext<F> {
+    let context = traceparent.map_or_else(Context::current, |text| extract(&Parent(text)));
+    future.with_context(context)
 }

@@ -69,8 +69,11 @@ pub fn continue_trace(span: &Span, metadata: &MetadataMap, fallback: Option<&str
         propagator.extract_with_context(&Context::new(), &carrier)
     });
     if context.has_active_span() {
-        // A span that has begun keeps its parent: nothing to mend here.
-        drop(span.set_parent(context));
+        let trace = context.span().span_context().trace_id();
+        if span.set_parent(context).is_err() {
+            // Without a collector spans have no ids of their own: lines within it name the caller's trace.
+            span.record("trace_id", tracing::field::display(trace));
+        }
     }
 }
 

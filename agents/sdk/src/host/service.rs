@@ -66,6 +66,7 @@ impl AgentService for HostService {
             task = %start.task,
             agent = %start.agent,
             attempt = start.attempt,
+            trace_id = tracing::field::Empty,
         );
         continue_trace(&span, &metadata, start.trace.as_deref());
 

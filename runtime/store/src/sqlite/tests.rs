@@ -93,7 +93,13 @@ async fn a_process_killed_inside_a_migration_loses_nothing() {
         assert_eq!(slots, (0..200).map(|seq| slot(seq, 1)).collect::<Vec<_>>());
     }
     let (connection, report) = open_writer(&path, &SqliteOptions::default(), &with_next_version()).unwrap();
-    assert_eq!(report, MigrationReport { from: NOW, to: NOW + 1 });
+    assert_eq!(
+        report,
+        MigrationReport {
+            from: NOW,
+            to: NOW + 1
+        }
+    );
     let moved: u32 = connection
         .query_row("SELECT count(*) FROM slots WHERE note = 'moved'", [], |row| {
             row.get(0)

@@ -3,9 +3,9 @@
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Filter};
+use tracing_subscriber::layer::{Context, Filter, Layer};
 
 use crate::TelemetryError;
 
@@ -46,6 +46,21 @@ impl<S> Filter<S> for LogFilter {
         } else {
             Interest::never()
         }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.most_verbose)
+    }
+}
+
+/// For everything above it, where lines are all that is made of spans and events.
+impl<S: Subscriber> Layer<S> for LogFilter {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        <Self as Filter<S>>::callsite_enabled(self, metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.admits(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -10,7 +10,8 @@ use super::redact::Redaction;
 
 /// Span and event fields that identify the work a line belongs to. They stand at the top level of a JSON line; a
 /// line takes each from the event itself, else from the nearest span that has it.
-pub const CORRELATION_FIELDS: [&str; 8] = [
+pub const CORRELATION_FIELDS: [&str; 9] = [
+    TRACE_ID,
     "request_id",
     "tenant",
     "session",
@@ -20,6 +21,9 @@ pub const CORRELATION_FIELDS: [&str; 8] = [
     "agent",
     "provider",
 ];
+
+/// Recorded where spans have no trace of their own.
+const TRACE_ID: &str = "trace_id";
 
 /// The values of [`CORRELATION_FIELDS`], as far as known.
 #[derive(Debug, Default)]
@@ -134,7 +138,12 @@ impl Line {
             member("trace_id", trace, &mut out);
             member("span_id", span, &mut out);
         }
-        for (name, value) in self.correlation.pairs() {
+        let known = self.trace.is_some();
+        for (name, value) in self
+            .correlation
+            .pairs()
+            .filter(|(name, _)| !known || *name != TRACE_ID)
+        {
             member(name, value, &mut out);
         }
         out.push_str(",\"fields\":{");
@@ -170,7 +179,11 @@ impl Line {
             let _ = write!(out, " {name}=");
             escape(text, &mut out);
         }
-        for (name, value) in self.correlation.pairs().filter(|(name, _)| *name != "tenant") {
+        for (name, value) in self
+            .correlation
+            .pairs()
+            .filter(|(name, _)| !["tenant", TRACE_ID].contains(name))
+        {
             let _ = write!(out, " {name}=");
             escape(value, &mut out);
         }

@@ -56,8 +56,8 @@ async fn shutdown_sends_buffered_spans_to_the_collector_without_secrets_or_conte
     config.service_name = "greenroom-under-test".to_owned();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     config.trace.otlp = Some(OtlpConfig::new(endpoint, OtlpProtocol::HttpProtobuf));
-    let (subscriber, guard) = build(&config, Box::new(Output::default())).unwrap();
-    tracing::subscriber::with_default(subscriber, || {
+    let (dispatch, guard) = build(&config, Box::new(Output::default())).unwrap();
+    tracing::dispatcher::with_default(&dispatch, || {
         info_span!(
             "model_call",
             task = "t-9",
@@ -95,8 +95,8 @@ async fn the_grpc_transport_reaches_its_collector() {
     let mut config = json();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     config.trace.otlp = Some(OtlpConfig::new(endpoint, OtlpProtocol::Grpc));
-    let (subscriber, guard) = build(&config, Box::new(Output::default())).unwrap();
-    tracing::subscriber::with_default(subscriber, || info_span!("sent").in_scope(|| ()));
+    let (dispatch, guard) = build(&config, Box::new(Output::default())).unwrap();
+    tracing::dispatcher::with_default(&dispatch, || info_span!("sent").in_scope(|| ()));
     let preface = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut preface = [0; 24];
@@ -117,8 +117,8 @@ async fn shutdown_is_bounded_when_the_collector_never_answers() {
             format!("http://{}", listener.local_addr().unwrap()),
             protocol,
         ));
-        let (subscriber, guard) = build(&config, Box::new(Output::default())).unwrap();
-        tracing::subscriber::with_default(subscriber, || info_span!("lost").in_scope(|| ()));
+        let (dispatch, guard) = build(&config, Box::new(Output::default())).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || info_span!("lost").in_scope(|| ()));
         let begun = std::time::Instant::now();
         guard.shutdown(Duration::from_millis(300)).await;
         assert!(
@@ -164,9 +164,9 @@ async fn a_receiver_nobody_here_wrote_reads_one_unbroken_trace() {
     let (mut receiver, endpoint) = oteltap().await;
     let mut config = json();
     config.trace.otlp = Some(OtlpConfig::new(endpoint, OtlpProtocol::HttpProtobuf));
-    let (subscriber, guard) = build(&config, Box::new(Output::default())).unwrap();
+    let (dispatch, guard) = build(&config, Box::new(Output::default())).unwrap();
     let incoming = HashMap::from([("traceparent".to_owned(), PARENT.to_owned())]);
-    tracing::subscriber::with_default(subscriber, || {
+    tracing::dispatcher::with_default(&dispatch, || {
         let outer = info_span!("outer_span");
         continue_from(&outer, &incoming);
         outer.in_scope(|| info_span!("inner_span").in_scope(|| ()));

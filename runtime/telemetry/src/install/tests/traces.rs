@@ -6,14 +6,14 @@ use opentelemetry::global;
 use opentelemetry::trace::TraceContextExt;
 use tracing::{Span, info, info_span};
 
-use super::{PARENT, TRACE, json, lines, logged};
-use crate::{continue_from, extract, inject};
+use super::{PARENT, TRACE, collected, json, lines, logged};
+use crate::{continue_from, continue_traceparent, extract, inject, traceparent, within};
 
-#[test]
-fn a_trace_goes_in_by_one_carrier_and_out_by_another() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_in_by_one_carrier_and_out_by_another() {
     let incoming = HashMap::from([("traceparent".to_owned(), PARENT.to_owned())]);
     let mut outgoing = HashMap::new();
-    let text = logged(json(), || {
+    let text = logged(collected(), || {
         let span = info_span!("request");
         continue_from(&span, &incoming);
         span.in_scope(|| {
@@ -37,11 +37,11 @@ fn a_trace_goes_in_by_one_carrier_and_out_by_another() {
     assert_eq!(line["span_id"], sent.split('-').nth(2).unwrap());
 }
 
-#[test]
-fn a_layer_below_carries_the_trace_with_opentelemetry_alone() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_below_carries_the_trace_with_opentelemetry_alone() {
     let incoming = HashMap::from([("traceparent".to_owned(), PARENT.to_owned())]);
     let mut outgoing: HashMap<String, String> = HashMap::new();
-    logged(json(), || {
+    logged(collected(), || {
         let remote = extract(&incoming);
         let attached = remote.attach();
         let span = info_span!("served");
@@ -70,10 +70,31 @@ fn a_malformed_parent_begins_a_new_trace() {
 }
 
 #[test]
-fn without_a_collector_nothing_is_sampled_and_ids_exist_all_the_same() {
-    let mut outgoing = HashMap::new();
-    logged(json(), || {
-        info_span!("request").in_scope(|| inject(&Span::current(), &mut outgoing))
+fn without_a_collector_lines_name_the_callers_trace_and_calls_hand_it_on() {
+    let mut outgoing: HashMap<String, String> = HashMap::new();
+    let text = logged(json(), || {
+        let span = info_span!("request", trace_id = tracing::field::Empty);
+        continue_traceparent(&span, PARENT);
+        span.in_scope(|| {
+            info!("here");
+            assert_eq!(
+                traceparent(&Span::current()),
+                None,
+                "spans have no ids of their own"
+            );
+        });
+        let call = within(Some(PARENT), async {
+            let here = opentelemetry::Context::current();
+            global::get_text_map_propagator(|propagator| propagator.inject_context(&here, &mut outgoing));
+        });
+        at_once(call);
     });
-    assert!(outgoing["traceparent"].ends_with("-00"), "{outgoing:?}");
+    assert_eq!(lines(&text)[0]["trace_id"], TRACE);
+    assert_eq!(outgoing["traceparent"], PARENT);
+}
+
+/// Polls what never waits.
+fn at_once(future: impl Future<Output = ()>) {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::pin!(future).poll(&mut context).is_ready());
 }
