@@ -74,13 +74,8 @@ impl AgentService for HostService {
         let (task, run) = self.begin(hosted, start);
         let (agent, context) = (Arc::clone(&hosted.agent), Context::new(Arc::clone(&run)));
         let work = async move { agent.run(task, context).await }.instrument(span);
-        Ok(Response::new(RunStream::new(
-            Arc::clone(&self.0),
-            run,
-            inbound,
-            Box::pin(work),
-            heartbeat,
-        )))
+        let stream = RunStream::start(&self.0, run, inbound, Box::pin(work), heartbeat);
+        Ok(Response::new(stream))
     }
 }
 

@@ -1,10 +1,12 @@
-//! A run as the response stream of its call: the agent is polled by whoever sends its frames, so that a run costs
-//! no task and no channel of its own. Only an agent whose stream is lost moves to a task, for its grace time.
+//! A run: a task that drives the agent, and the response stream of its call.
+//!
+//! The agent works in a task of its own, together with its heartbeats: an agent that blocks its thread holds up
+//! neither the connection nor other runs, and is noticed because no heartbeat leaves.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -24,17 +26,28 @@ use crate::{AgentError, Output};
 
 type Work = BoxFuture<'static, Result<Output, AgentError>>;
 
-/// The agent's half of a run.
+/// Why a run's stream ends with an error: the supervisor broke the protocol.
+type Broken = Arc<OnceLock<Status>>;
+
+/// The frames of a run, as they are sent. Dropped, the agent is told, and may clean up.
 pub(super) struct RunStream {
-    hosting: Arc<Hosting>,
     run: Arc<Run>,
+    broken: Broken,
+    told: bool,
+    _counted: TaskTrackerToken,
+}
+
+/// Drives the agent to its end.
+struct Driver {
+    run: Arc<Run>,
+    broken: Broken,
+    grace: Duration,
     inbound: Option<Streaming<pb::RunRequest>>,
     work: Option<Work>,
     heartbeat: Duration,
     /// When the next heartbeat is due; made when the agent first waits.
     beat: Option<Pin<Box<Sleep>>>,
     stopping: Stopping,
-    _counted: TaskTrackerToken,
 }
 
 /// How far cancellation has come.
@@ -48,25 +61,36 @@ enum Stopping {
 }
 
 impl RunStream {
-    pub(super) fn new(
-        hosting: Arc<Hosting>,
+    /// Starts the agent's work.
+    pub(super) fn start(
+        hosting: &Hosting,
         run: Arc<Run>,
         inbound: Streaming<pb::RunRequest>,
         work: Work,
         heartbeat: Duration,
     ) -> Self {
-        Self {
-            _counted: hosting.runs.token(),
-            hosting,
-            run,
+        let broken = Broken::default();
+        let driver = Driver {
+            run: Arc::clone(&run),
+            broken: Arc::clone(&broken),
+            grace: hosting.grace,
             inbound: Some(inbound),
             work: Some(work),
             heartbeat,
             beat: None,
             stopping: Stopping::Unwatched,
+        };
+        hosting.runs.spawn_on(driver, &hosting.runtime);
+        Self {
+            run,
+            broken,
+            told: false,
+            _counted: hosting.runs.token(),
         }
     }
+}
 
+impl Driver {
     /// Takes what the supervisor sent. An error ends the run: the supervisor broke the protocol.
     fn poll_inbound(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Malformed> {
         while let Some(inbound) = &mut self.inbound {
@@ -135,7 +159,7 @@ impl RunStream {
                     }
                     self.run
                         .end(Failure::new(ErrorCode::Cancelled, "the host is shutting down"));
-                    self.stopping = Stopping::Grace(Box::pin(tokio::time::sleep(self.hosting.grace)));
+                    self.stopping = Stopping::Grace(Box::pin(tokio::time::sleep(self.grace)));
                 }
                 Stopping::Grace(over) => {
                     if over.poll_unpin(cx).is_ready() {
@@ -161,43 +185,53 @@ impl RunStream {
     }
 }
 
-impl Stream for RunStream {
-    type Item = Result<pb::RunResponse, Status>;
+impl Future for Driver {
+    type Output = ();
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.work.is_some() {
-            if let Err(malformed) = this.poll_inbound(cx) {
-                this.run.cancelled.cancel();
-                this.run.close();
-                return Poll::Ready(Some(Err(status_from_failure(&malformed.by_caller()))));
-            }
-            this.poll_work(cx);
+        if let Err(malformed) = this.poll_inbound(cx) {
+            // Only a first reason counts.
+            drop(this.broken.set(status_from_failure(&malformed.by_caller())));
+            this.run.cancelled.cancel();
+            this.run.close();
         }
+        this.poll_work(cx);
         if this.work.is_some() {
             this.poll_stopping(cx);
         }
-        if this.work.is_some() {
-            this.poll_beat(cx);
+        if this.work.is_none() {
+            return Poll::Ready(());
         }
-        this.run.poll_frame(cx).map(|frame| {
-            let sent = encode_from_agent(frame?);
-            Some(sent.map_err(|malformed| status_from_failure(&malformed.by_agent())))
+        this.poll_beat(cx);
+        Poll::Pending
+    }
+}
+
+impl Stream for RunStream {
+    type Item = Result<pb::RunResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        this.run.poll_frame(cx).map(|frame| match frame {
+            Some(frame) => {
+                Some(encode_from_agent(frame).map_err(|malformed| status_from_failure(&malformed.by_agent())))
+            }
+            None if this.told => None,
+            None => {
+                this.told = true;
+                this.broken.get().cloned().map(Err)
+            }
         })
     }
 }
 
 impl Drop for RunStream {
-    /// The stream is lost: the agent is told, and may clean up.
     fn drop(&mut self) {
         self.run.cancelled.cancel();
         self.run
             .end(Failure::new(ErrorCode::Cancelled, "the supervisor is gone"));
         self.run.close();
-        if let Some(work) = self.work.take() {
-            let last_words = tokio::time::timeout(self.hosting.grace, work);
-            self.hosting.runs.spawn_on(last_words, &self.hosting.runtime);
-        }
     }
 }
 
