@@ -187,8 +187,38 @@ async fn an_agent_that_goes_away_loses_one_attempt_and_another_instance_finishes
     server.assert_calm();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "takes the ten seconds after which a silent agent counts as dead"]
+async fn an_agent_that_hangs_loses_one_attempt_and_the_next_one_finishes() {
+    let (server, _, host, client) = world().await;
+    let before = std::time::Instant::now();
+    let task = client
+        .execute(json!({ "agent": "moody", "input": { "content": "block-once g" } }))
+        .await
+        .data();
+    let task = &task["executeTaskOnAgent"];
+    assert_eq!(task["status"], "COMPLETED", "{task}");
+    assert_eq!(task["response"]["attempts"], 2);
+    assert_eq!(host.ledger.counts("try")["block-once g"], 2);
+    assert!(
+        before.elapsed() >= Duration::from_secs(9),
+        "silence was waited for"
+    );
+    let status = client
+        .call("{ getAgentStatus(name: \"moody\") { lastError } }", json!({}))
+        .await
+        .data();
+    assert!(
+        status["getAgentStatus"]["lastError"]
+            .as_str()
+            .unwrap()
+            .contains("silent"),
+        "{status}"
+    );
+    server.assert_calm();
+}
+
 #[tokio::test]
-#[ignore = "takes the ten seconds after which a silent agent counts as dead, twice"]
 async fn a_hung_task_is_cancelled_and_frees_its_place() {
     let (server, _, _host, client) = world().await;
     let accepted = client

@@ -14,6 +14,7 @@ mod chat;
 mod crash;
 mod house;
 mod layers;
+mod readme;
 mod refusals;
 mod support;
 mod telemetry;

@@ -168,6 +168,11 @@ impl Agent for Moody {
         match mood.split(' ').next().unwrap_or_default() {
             "panic-once" if tries == 1 => panic!("as told"),
             "panic" => panic!("as told"),
+            "block-once" if tries == 1 => {
+                // Blocks the thread: no heartbeat leaves.
+                std::thread::sleep(Duration::from_secs(14));
+                Err(AgentError::bad_input("too late"))
+            }
             "fail" => Err(AgentError::bad_input("as told")),
             "hang" => {
                 ctx.cancelled().await;
