@@ -158,7 +158,7 @@ impl Engine {
                 return Err(EngineError::Cancelled);
             }
             let Some(token) = sampler
-                .sample(&scores)
+                .sample(&mut scores)
                 .filter(|token| !self.vocabulary.ends(*token))
             else {
                 answered.finish = FinishReason::Stop;

@@ -1,5 +1,7 @@
 //! Chooses the next token from the model's scores.
 
+use std::collections::VecDeque;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -13,12 +15,21 @@ const DEFAULT_TOP_P: f32 = 0.9;
 /// thousandth of it even in the largest vocabularies.
 const NEGLIGIBLE: f32 = 20.0;
 
-/// A sampler for one answer. Temperature 0 is greedy and needs no randomness.
+/// How much less likely a token of the answer's last part becomes: a small model that has said a sentence twice
+/// would otherwise say it for ever. The value and the reach are llama.cpp's.
+const REPETITION_PENALTY: f32 = 1.1;
+/// How far back that part reaches, in tokens.
+const REPETITION_REACH: usize = 64;
+
+/// A sampler for one answer. Temperature 0 is greedy: it needs no randomness, and takes the best token whatever was
+/// said before.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     temperature: f32,
     top_p: f32,
     random: StdRng,
+    /// The last tokens drawn, oldest first.
+    recent: VecDeque<u32>,
 }
 
 impl Sampler {
@@ -52,15 +63,44 @@ impl Sampler {
             temperature,
             top_p,
             random,
+            recent: VecDeque::with_capacity(REPETITION_REACH),
         })
     }
 
-    /// The next token's id; none when there are no scores.
-    pub(crate) fn sample(&mut self, scores: &[f32]) -> Option<u32> {
-        let (best, highest) = best(scores)?;
+    /// The next token's id; none when there are no scores. Unless greedy, the scores of what was said lately are
+    /// lowered in place.
+    pub(crate) fn sample(&mut self, scores: &mut [f32]) -> Option<u32> {
         if self.temperature == 0.0 {
-            return Some(best);
+            return best(scores).map(|(best, _)| best);
         }
+        self.penalise(scores);
+        let token = self.draw(scores)?;
+        if self.recent.len() == REPETITION_REACH {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(token);
+        Some(token)
+    }
+
+    /// Lowers the score of each recent token, once however often it was drawn.
+    fn penalise(&self, scores: &mut [f32]) {
+        for (index, token) in self.recent.iter().enumerate() {
+            let score = usize::try_from(*token)
+                .ok()
+                .and_then(|token| scores.get_mut(token));
+            let Some(score) = score else { continue };
+            if self.recent.range(..index).any(|earlier| earlier == token) {
+                continue;
+            }
+            *score = match *score > 0.0 {
+                true => *score / REPETITION_PENALTY,
+                false => *score * REPETITION_PENALTY,
+            };
+        }
+    }
+
+    fn draw(&mut self, scores: &[f32]) -> Option<u32> {
+        let (best, highest) = best(scores)?;
         let mut candidates: Vec<(u32, f32)> = (0u32..)
             .zip(scores)
             .map(|(id, score)| (id, (score - highest) / self.temperature))
@@ -99,7 +139,7 @@ mod tests {
     fn temperature_zero_takes_the_best_token_whatever_the_seed() {
         for seed in 0..20 {
             let mut sampler = Sampler::new(Some(0.0), None, Some(seed)).unwrap();
-            assert_eq!(sampler.sample(&[0.1, 2.0, 1.9]), Some(1));
+            assert_eq!(sampler.sample(&mut [0.1, 2.0, 1.9]), Some(1));
         }
     }
 
@@ -109,7 +149,7 @@ mod tests {
         let draw = |seed| {
             let mut sampler = Sampler::new(Some(1.0), Some(1.0), Some(seed)).unwrap();
             (0..20)
-                .map(|_| sampler.sample(&scores).unwrap())
+                .map(|_| sampler.sample(&mut scores.clone()).unwrap())
                 .collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
@@ -121,7 +161,7 @@ mod tests {
         // Weights 3 : 1.
         let mut sampler = Sampler::new(Some(1.0), Some(1.0), Some(1)).unwrap();
         let scores = [3f32.ln(), 0.0];
-        let first = (0..4_000).filter(|_| sampler.sample(&scores) == Some(0)).count();
+        let first = (0..4_000).filter(|_| sampler.draw(&scores) == Some(0)).count();
         assert!((2_850..3_150).contains(&first), "{first} of 4000");
     }
 
@@ -130,8 +170,45 @@ mod tests {
         // Weights 6 : 3 : 1; the first two reach 0.85.
         let mut sampler = Sampler::new(Some(1.0), Some(0.85), Some(3)).unwrap();
         let scores = [1f32.ln(), 6f32.ln(), 3f32.ln()];
-        let drawn: Vec<u32> = (0..500).map(|_| sampler.sample(&scores).unwrap()).collect();
+        let drawn: Vec<u32> = (0..500).map(|_| sampler.draw(&scores).unwrap()).collect();
         assert!(drawn.contains(&1) && drawn.contains(&2) && !drawn.contains(&0));
+    }
+
+    #[test]
+    fn what_was_said_lately_becomes_less_likely_and_is_forgiven_out_of_reach() {
+        let mut sampler = Sampler::new(Some(1.0), Some(1.0), Some(1)).unwrap();
+        sampler.recent.extend([0, 1, 0, 9]);
+        let mut scores = [2.2, -1.0, 3.0];
+        sampler.penalise(&mut scores);
+        assert_eq!(
+            scores,
+            [2.2 / 1.1, -1.1, 3.0],
+            "once each, and no token beyond the scores"
+        );
+
+        // Only token 0 can be drawn, until nothing else is within reach.
+        for _ in 0..REPETITION_REACH {
+            assert_eq!(sampler.sample(&mut [100.0, 0.0, 0.0]), Some(0));
+        }
+        assert_eq!(sampler.recent.len(), REPETITION_REACH);
+        let mut scores = [2.2, -1.0, 3.0];
+        sampler.penalise(&mut scores);
+        assert_eq!(scores, [2.0, -1.0, 3.0]);
+    }
+
+    #[test]
+    fn a_loop_is_left_when_sampling_and_kept_when_greedy() {
+        // Whatever was said, token 0 is a little better than the rest: without a penalty it is drawn for ever.
+        let scores = || [10.0, 9.6, 9.5, 9.4];
+        let answer = |temperature| {
+            let mut sampler = Sampler::new(Some(temperature), Some(0.9), Some(5)).unwrap();
+            let draws = (0..40).map(|_| sampler.sample(&mut scores()).unwrap());
+            draws.collect::<Vec<_>>()
+        };
+        let sampled = answer(0.05);
+        assert_eq!(sampled, answer(0.05), "the same seed draws the same");
+        assert!((0..4).all(|token| sampled.contains(&token)), "{sampled:?}");
+        assert_eq!(answer(0.0), [0; 40]);
     }
 
     #[test]
