@@ -1,6 +1,6 @@
 //! Relay connections over the supervisor's pages.
 
-use async_graphql::SimpleObject;
+use async_graphql::{ComplexObject, SimpleObject};
 use greenroom_kernel::{Failure, Page, PageRequest};
 
 use super::message::ChatMessage;
@@ -45,11 +45,20 @@ macro_rules! connection {
 
         /// One page of a list.
         #[derive(SimpleObject)]
+        #[graphql(complex)]
         pub(crate) struct $connection {
             /// The rows and their places.
             edges: Vec<$edge>,
             /// What lies around this page.
             page_info: PageInfo,
+        }
+
+        #[ComplexObject]
+        impl $connection {
+            /// The rows, for those who need no places.
+            async fn nodes(&self) -> Vec<&$node> {
+                self.edges.iter().map(|edge| &edge.node).collect()
+            }
         }
 
         impl From<Rows<$node>> for $connection {

@@ -49,6 +49,17 @@ async fn depth_is_limited_through_fragments_too() {
 }
 
 #[tokio::test]
+async fn rows_without_edges_count_for_each_row_too() {
+    let query =
+        "query($n: Int) { listSessions(first: $n) { nodes { messages(first: $n) { nodes { id } } } } }";
+    assert_eq!(message(query, json!({ "n": 25 })).await, None);
+    assert_eq!(
+        message(query, json!({ "n": 35 })).await.unwrap(),
+        "the query is more complex than 2000"
+    );
+}
+
+#[tokio::test]
 async fn pages_within_pages_multiply_also_by_variables() {
     let query = "query($n: Int) { listSessions(first: $n) { edges { node { messages(first: $n) { edges { node { id } } } } } } }";
     assert_eq!(message(query, json!({ "n": 20 })).await, None);

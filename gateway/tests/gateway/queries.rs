@@ -143,14 +143,15 @@ async fn lists_continue_behind_any_of_their_rows() {
             .await;
     }
     let query = "query($first: Int, $after: String) { listSessions(first: $first, after: $after) {
-        edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } }";
+        edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage endCursor } } }";
     let ask = async |variables: Value| gateway.data(query, variables).await["listSessions"].clone();
     let ids = |page: &Value| -> Vec<String> {
-        page["edges"]
-            .as_array()
-            .unwrap()
+        let edges = page["edges"].as_array().unwrap().iter();
+        let nodes: Vec<_> = edges.map(|edge| edge["node"].clone()).collect();
+        assert_eq!(page["nodes"], json!(nodes), "the same rows without their edges");
+        nodes
             .iter()
-            .map(|edge| edge["node"]["id"].as_str().unwrap().to_owned())
+            .map(|node| node["id"].as_str().unwrap().to_owned())
             .collect()
     };
     let all = ask(json!({})).await;
