@@ -11,4 +11,6 @@ mod sqlite;
 pub mod testkit;
 
 pub use memory::MemoryStore;
-pub use sqlite::{FailPoint, FailPointHook, FatalHook, MigrationReport, SqliteOptions, SqliteStore};
+pub use sqlite::{
+    CommitHook, FailPoint, FailPointHook, FatalHook, MigrationReport, SqliteOptions, SqliteStore,
+};

@@ -37,7 +37,7 @@ use append::Prepared;
 use checkpoint::{CheckpointSignal, Checkpointer};
 use error::{closed, io_error, sqlite_error};
 use lock::StoreLock;
-pub use options::{FailPoint, FailPointHook, FatalHook, SqliteOptions};
+pub use options::{CommitHook, FailPoint, FailPointHook, FatalHook, SqliteOptions};
 use reader::Readers;
 pub use schema::MigrationReport;
 use writer::{Counters, Job, Writer, Written, job};

@@ -499,9 +499,12 @@ async fn a_closed_store_is_one_file_and_its_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slowed_sync_is_paid_once_a_group() {
+async fn a_slowed_sync_is_paid_once_a_group_and_told() {
     let folder = tempfile::tempdir().unwrap();
+    let told: Arc<Mutex<Vec<(usize, Duration)>>> = Arc::default();
+    let hook = Arc::clone(&told);
     let options = SqliteOptions {
+        on_commit: Some(Arc::new(move |appends, took| hook.lock().push((appends, took)))),
         sync_delay: Some(Duration::from_millis(4)),
         ..SqliteOptions::default()
     };
@@ -516,5 +519,9 @@ async fn a_slowed_sync_is_paid_once_a_group() {
     let commits = store.stats().commits;
     assert!(begun.elapsed() >= Duration::from_millis(4) * u32::try_from(commits).unwrap());
     assert!(commits < 64, "{commits} commits for 64 callers");
+    let told = told.lock().clone();
+    assert_eq!(told.len() as u64, commits);
+    assert_eq!(told.iter().map(|(appends, _)| appends).sum::<usize>(), 64);
+    assert!(told.iter().all(|(_, took)| *took >= Duration::from_millis(4)));
     assert_eq!(store.open_journals(at(0), None, 9).await.unwrap(), []);
 }

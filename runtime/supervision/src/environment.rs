@@ -5,7 +5,7 @@ use std::sync::Arc;
 use greenroom_kernel::{Clock, Randomness};
 use tokio_util::task::TaskTracker;
 
-use crate::tree::Tree;
+use crate::tree::{RestartHook, Tree};
 
 /// What a supervision tree needs from outside. Cheap to clone.
 #[derive(Clone)]
@@ -22,8 +22,18 @@ struct Inner {
 impl Environment {
     /// Puts one together with a tree of its own.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Randomness>) -> Self {
+        Self::with(clock, random, None)
+    }
+
+    /// Puts one together that tells of restarts. A subscriber of the tree hears of every actor's start and end; this
+    /// costs nothing until an actor is restarted. `on_restart` is called by the supervisor, which it must not block.
+    pub fn counting(clock: Arc<dyn Clock>, random: Arc<dyn Randomness>, on_restart: RestartHook) -> Self {
+        Self::with(clock, random, Some(on_restart))
+    }
+
+    fn with(clock: Arc<dyn Clock>, random: Arc<dyn Randomness>, on_restart: Option<RestartHook>) -> Self {
         let inner = Inner {
-            tree: Arc::new(Tree::new(clock)),
+            tree: Arc::new(Tree::new(clock, on_restart)),
             random,
             tasks: TaskTracker::new(),
         };

@@ -88,7 +88,7 @@ pub use line::Admission;
 pub use loopback::Loopback;
 pub use root::Root;
 pub use supervisor::{AddError, Intensity, RemoveError, Strategy, SupervisorHandle, SupervisorSpec};
-pub use tree::{Tree, TreeNews, TreeWatch};
+pub use tree::{RestartHook, Tree, TreeNews, TreeWatch};
 
 #[cfg(test)]
 mod tests;

@@ -23,19 +23,24 @@ pub(crate) trait Vitals: Send + Sync {
     fn breaker(&self) -> Option<greenroom_kernel::BreakerState>;
 }
 
+/// Told the kind of every actor that runs again.
+pub type RestartHook = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A live registry of supervised actors.
 pub struct Tree {
     roots: Mutex<Vec<Arc<Node>>>,
     events: broadcast::Sender<SupervisionEvent>,
     clock: Arc<dyn Clock>,
+    on_restart: Option<RestartHook>,
 }
 
 impl Tree {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, on_restart: Option<RestartHook>) -> Self {
         Self {
             roots: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             clock,
+            on_restart,
         }
     }
 
@@ -62,7 +67,12 @@ impl Tree {
         match what {
             SupervisionChange::Failed => tracing::warn!(path, cause = why, "actor failed"),
             SupervisionChange::Escalated => tracing::error!(path, cause = why, "supervisor gives up"),
-            SupervisionChange::Restarted => tracing::info!(path, "actor restarted"),
+            SupervisionChange::Restarted => {
+                tracing::info!(path, "actor restarted");
+                if let Some(hook) = &self.on_restart {
+                    hook(&node.kind);
+                }
+            }
             SupervisionChange::Started | SupervisionChange::Stopped => {
                 tracing::debug!(path, cause = why, what = what.as_str(), "actor");
             }

@@ -25,6 +25,10 @@ pub type FailPointHook = Arc<dyn Fn(FailPoint) -> io::Result<()> + Send + Sync>;
 /// Called when a write or sync failed so that nothing can be known about the file any more.
 pub type FatalHook = Arc<dyn Fn(&StoreError) + Send + Sync>;
 
+/// Called after every commit that changed something, by the one thread that writes, with how many appends it made
+/// durable and how long it took: keep it short.
+pub type CommitHook = Arc<dyn Fn(usize, Duration) + Send + Sync>;
+
 /// How to open the store.
 #[derive(Clone)]
 pub struct SqliteOptions {
@@ -41,6 +45,8 @@ pub struct SqliteOptions {
     /// What to do when a sync failed. By default the process is aborted: a later sync that succeeds would
     /// prove nothing about what the failed one was to keep.
     pub on_fatal: FatalHook,
+    /// Whom to tell of commits.
+    pub on_commit: Option<CommitHook>,
     /// A test hook: how long to sleep before each commit, as if the disk's sync took that long.
     pub sync_delay: Option<Duration>,
     /// A test hook: see [`FailPoint`].
@@ -62,6 +68,7 @@ impl Default for SqliteOptions {
                 );
                 std::process::abort();
             }),
+            on_commit: None,
             sync_delay: None,
             failpoint: None,
         }

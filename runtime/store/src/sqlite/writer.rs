@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use greenroom_kernel::{StoreError, StoreStats};
 use parking_lot::Mutex;
@@ -209,6 +210,7 @@ impl Writer {
             job.run(&self.connection)?;
         }
         let changes = self.connection.total_changes() - before;
+        let began = Instant::now();
         if changes > 0 {
             if let Some(delay) = self.options.sync_delay {
                 std::thread::sleep(delay);
@@ -216,6 +218,7 @@ impl Writer {
             self.options.at(FailPoint::BeforeCommit).map_err(Trouble::Sync)?;
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        let took = began.elapsed();
         if changes > 0 {
             self.counters.commits.fetch_add(1, Ordering::Relaxed);
             let (appends, bytes) = jobs.iter().fold((0, 0), |(appends, bytes), job| {
@@ -223,6 +226,9 @@ impl Writer {
                 (appends + a, bytes + b)
             });
             self.counters.appends.fetch_add(appends, Ordering::Relaxed);
+            if let Some(hook) = &self.options.on_commit {
+                hook(usize::try_from(appends).unwrap_or(usize::MAX), took);
+            }
             self.checkpoint.wrote(changes + bytes / PAGE_BYTES);
             // After a commit there is nothing left to fail.
             let _ = self.options.at(FailPoint::BeforeAnswer);

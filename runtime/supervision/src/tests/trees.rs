@@ -135,3 +135,26 @@ async fn a_name_is_given_once_among_siblings() {
     assert_eq!(second.unwrap_err(), AddError::NameTaken { name: "p".into() });
     assert_eq!(first.call(Say::Incarnation).await, Ok(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_restart_is_told_by_kind_and_no_first_start_is() {
+    let told: Arc<parking_lot::Mutex<Vec<String>>> = Arc::default();
+    let hook = Arc::clone(&told);
+    let environment = Environment::counting(
+        Arc::new(Ports),
+        Arc::new(Ports),
+        Arc::new(move |kind| hook.lock().push(kind.to_owned())),
+    );
+    let root = started(&environment, supervisor("node")).await;
+    let handle = root
+        .supervisor()
+        .add(Player::spec("p", &Arc::default()))
+        .await
+        .unwrap();
+    assert!(told.lock().is_empty());
+    let mut watch = environment.tree().subscribe();
+    handle.send(Say::Fail(Fault::Panic)).unwrap();
+    let restarted = |event: &SupervisionEvent| event.what == SupervisionChange::Restarted;
+    event_where(&mut watch, restarted).await;
+    assert_eq!(*told.lock(), ["player"]);
+}
