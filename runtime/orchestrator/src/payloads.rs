@@ -72,8 +72,15 @@ pub(crate) async fn fetch(
         Payload::Inline(text) => Ok(Arc::clone(text)),
         Payload::Hollow => Ok("".into()),
         Payload::Blob { id, .. } => {
-            let text = store.blob(key, id).await.map_err(|error| Failure::from(&error))?;
-            text.ok_or_else(|| Failure::internal("a stored payload is missing"))
+            let failed = |error| Failure::from(&error);
+            if let Some(text) = store.blob(key, id).await.map_err(failed)? {
+                return Ok(text);
+            }
+            // Hollowed since the entry that names it was read.
+            match store.session(&key.tenant, &key.journal).await.map_err(failed)? {
+                Some(session) if session.deleted => Ok("".into()),
+                _ => Err(Failure::internal("a stored payload is missing")),
+            }
         }
     }
 }

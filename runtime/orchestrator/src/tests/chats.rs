@@ -140,6 +140,7 @@ async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller() {
         stage.show.delete_session(&ann(), &session).await
     });
     assert_eq!((deleted, told.task.status), (Ok(()), TaskStatus::Cancelled));
+    assert_eq!(told.session, None, "it is gone for its caller too");
     assert_eq!(stage.show.session(&ann(), &session).await.unwrap(), None);
     let late = stage
         .show
@@ -158,6 +159,46 @@ async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller() {
         [greenroom_kernel::Entry::Deleted],
         "the content is gone, the keys stay"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_text_named_before_its_session_was_deleted_reads_as_empty() {
+    let stage = Stage::with([echoing()]).await;
+    let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
+    let large = "x".repeat(greenroom_kernel::INLINE_LIMIT + 1);
+    let told = stage.chat(Some(&session), &large, "k", LONG).await;
+    let content = told.message.unwrap().message.content;
+    assert!(matches!(content, greenroom_kernel::Payload::Blob { .. }));
+    let read = async || stage.show.payload(&ann(), &session, &content).await;
+    assert_eq!(*read().await.unwrap(), *large);
+    stage.show.delete_session(&ann(), &session).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(*read().await.unwrap(), *"");
+    let never = greenroom_kernel::Payload::Blob {
+        id: greenroom_kernel::BlobId::of("never kept"),
+        bytes: 10,
+    };
+    let other = stage.show.create_session(&ann(), None, None).await.unwrap().id;
+    let missing = stage.show.payload(&ann(), &other, &never).await;
+    assert_eq!(missing.unwrap_err().code, ErrorCode::Internal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_are_counted_by_kind_and_how_they_ended() {
+    let helper = host("h").agent("helper", |mut talk: Talk| async move {
+        for place in ["0", "1"] {
+            if talk.step(model(place)).await.is_none() {
+                return;
+            }
+        }
+        talk.done("ok");
+    });
+    let stage = Stage::with([Arc::new(helper)]).await;
+    let told = stage.chat(None, "hello", "k", LONG).await;
+    assert_eq!(told.task.status, TaskStatus::Completed);
+    let page = stage.show.shared().metrics.render();
+    let line = r#"greenroom_steps_total{kind="MODEL",status="DONE"} 2"#;
+    assert!(page.lines().any(|found| found == line), "{page}");
 }
 
 #[tokio::test(start_paused = true)]
