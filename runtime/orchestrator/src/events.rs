@@ -10,15 +10,28 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use greenroom_kernel::{AgentName, AgentStatus, Cursor, EventStream, JournalKey, Timestamp};
+use greenroom_kernel::{AgentName, AgentStatus, Cursor, EventStream, JournalKey, Position, Timestamp};
 
 use crate::agents::AgentDirectory;
 use crate::shared::Shared;
 use reader::Reader;
 
+/// Whose events, of a journal's.
+pub(crate) enum Whose {
+    /// All.
+    Journal,
+    /// Those of one task: its last entry ends them.
+    Task {
+        /// Which.
+        ordinal: u32,
+        /// Where it ended, if it has.
+        ended: Option<Position>,
+    },
+}
+
 /// The events of a journal, or of one of its tasks, behind `from`.
-pub(crate) fn stream(shared: Arc<Shared>, key: JournalKey, task: Option<u32>, from: Cursor) -> EventStream {
-    let reader = Reader::new(shared, key, task, from);
+pub(crate) fn stream(shared: Arc<Shared>, key: JournalKey, whose: Whose, from: Cursor) -> EventStream {
+    let reader = Reader::new(shared, key, whose, from);
     futures::stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         match reader.next().await {

@@ -19,10 +19,12 @@ use greenroom_supervision::{
 };
 use greenroom_telemetry::Metrics;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
+use crate::events::Whose;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
@@ -88,6 +90,7 @@ impl Orchestrator {
             random,
             metrics,
             writer,
+            stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
         let (sessions, session_handle) = SupervisorSpec::new("sessions").build();
@@ -145,6 +148,7 @@ impl Orchestrator {
 
     /// Stops taking part: running attempts end where they are, and the next start carries on with them.
     pub async fn stop(&self) {
+        self.shared.stopping.cancel();
         self.root.stop().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.shared.tasks.wait()).await;
@@ -627,14 +631,18 @@ impl Supervisor for Orchestrator {
         scope: EventScope,
         after: Option<Cursor>,
     ) -> Result<EventStream, Failure> {
-        let (journal, task, last) = match &scope {
+        let (journal, whose, last) = match &scope {
             EventScope::Session(id) => {
                 let row = self.own_session(who, id).await?;
-                (id.clone(), None, row.last)
+                (id.clone(), Whose::Journal, row.last)
             }
             EventScope::Task(id) => {
                 let row = self.own_task(who, id).await?;
-                (id.journal.clone(), Some(row.id.ordinal), row.last)
+                let whose = Whose::Task {
+                    ordinal: row.id.ordinal,
+                    ended: row.status.is_terminal().then_some(row.last),
+                };
+                (id.journal.clone(), whose, row.last)
             }
         };
         let from = after.unwrap_or_else(|| Cursor::behind(last));
@@ -647,7 +655,7 @@ impl Supervisor for Orchestrator {
         Ok(events::stream(
             Arc::clone(&self.shared),
             self.key(who, &journal),
-            task,
+            whose,
             from,
         ))
     }
@@ -709,10 +717,14 @@ impl Orchestrator {
             changes.borrow_and_update();
             let row = self.own_task(who, &row.id).await?;
             let look_again = tokio::time::Instant::now() + Duration::from_millis(500);
-            if !row.status.needs_owner() || tokio::time::Instant::now() >= deadline {
+            let over = tokio::time::Instant::now() >= deadline || self.shared.stopping.is_cancelled();
+            if !row.status.needs_owner() || over {
                 return Ok(row);
             }
-            let _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()).await;
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => {}
+                _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use greenroom_kernel::{
 };
 use tokio::sync::watch;
 
+use super::Whose;
 use crate::hub::Hub;
 use crate::payloads::fetch;
 use crate::shared::Shared;
@@ -47,7 +48,12 @@ struct Shown {
 }
 
 impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, key: JournalKey, task: Option<u32>, from: Cursor) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, key: JournalKey, whose: Whose, from: Cursor) -> Self {
+        let (task, over) = match whose {
+            Whose::Journal => (None, false),
+            // Nothing follows a task's end.
+            Whose::Task { ordinal, ended } => (Some(ordinal), ended.is_some_and(|end| from.position > end)),
+        };
         let hub = shared.journals.hub(&key);
         let mut changes = hub.subscribe();
         changes.mark_changed();
@@ -67,7 +73,7 @@ impl Reader {
             held: from != Cursor::START,
             hints,
             doubt: true,
-            over: false,
+            over,
         }
     }
 
@@ -134,6 +140,10 @@ impl Reader {
             }
             if self.wants(entry.task()) {
                 self.read_entry(position, slot.at, entry).await?;
+                if self.task.is_some() && matches!(entry, Entry::Ended { .. }) {
+                    self.over = true;
+                    return Ok(());
+                }
             }
             self.skip = 0;
         }

@@ -256,6 +256,50 @@ async fn a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tasks_stream_ends_behind_its_end_and_its_sessions_goes_on() {
+    let stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
+    *stage.models.script.lock() = vec![
+        Piece::Text("a"),
+        Piece::Pause(Duration::from_secs(3)),
+        Piece::Text("b"),
+    ];
+    let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
+    let told = stage.chat(Some(&session), "hello", "k", NOT).await;
+    let scope = EventScope::Task(told.task.id.clone());
+    let whole = |after: Option<Cursor>| {
+        let (stage, scope) = (&stage, scope.clone());
+        async move {
+            let stream = stage.show.events(&ann(), scope, after).await.unwrap();
+            let heard = tokio::time::timeout(LONG, stream.collect::<Vec<_>>());
+            let heard = heard.await.expect("the stream ends by itself");
+            heard.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+        }
+    };
+    let live = whole(Some(told.cursor)).await;
+    assert!(matches!(live.last().unwrap().body, ChatEventBody::Ended(_)));
+    let later = whole(Some(Cursor::START)).await;
+    assert!(matches!(later.last().unwrap().body, ChatEventBody::Ended(_)));
+    for (index, event) in live.iter().enumerate() {
+        let rest = whole(Some(event.cursor)).await;
+        let ended = rest
+            .last()
+            .is_some_and(|last| matches!(last.body, ChatEventBody::Ended(_)));
+        assert_eq!(ended, index + 1 < live.len(), "behind event {index}: {rest:?}");
+    }
+    assert_eq!(whole(None).await, [], "nothing follows from now on");
+
+    let all = EventScope::Session(session.clone());
+    let mut open = stage.show.events(&ann(), all, Some(Cursor::START)).await.unwrap();
+    while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(30), open.next()).await {}
+    stage.chat(Some(&session), "more", "k2", NOT).await;
+    let more = tokio::time::timeout(LONG, open.next()).await;
+    assert!(
+        more.unwrap().unwrap().is_ok(),
+        "the session's stream is still open"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cursor_of_a_running_tasks_text_stays_good_though_its_session_went_on() {
     let stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
     *stage.models.script.lock() = vec![
