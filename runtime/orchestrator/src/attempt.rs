@@ -1,11 +1,13 @@
 //! One attempt: an instance is found, the agent's frames become the actor's messages, silence is a death.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures::StreamExt;
 use greenroom_kernel::{
     Accepted, AgentRun, AgentSink, AttemptEnd, CallOutcome, ErrorCode, Failure, FromAgent, HistoryMessage,
-    JournalKey, Payload, Principal, Role, RunStart, StepCost, StepOutcome, TaskId, Timestamp, ToAgent,
+    JournalKey, Payload, Principal, Role, RunStart, StepAnswer, StepCost, StepOutcome, TaskId, Timestamp,
+    ToAgent,
 };
 use greenroom_supervision::Loopback;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +16,7 @@ use tracing::{Instrument, Span};
 use crate::agents::Lease;
 use crate::hub::Hub;
 use crate::journal_actor::Message;
-use crate::payloads::{fetch, patiently, stash_patiently};
+use crate::payloads::{PAYLOAD_LIMIT, fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -25,6 +27,8 @@ pub(crate) struct AttemptLine {
     attempt: u32,
     cancel: CancellationToken,
     sink: Arc<OnceLock<Box<dyn AgentSink>>>,
+    /// Steps asked for and not answered or reported: what the agent's credit bounds.
+    unanswered: Arc<AtomicU32>,
     span: Arc<OnceLock<Span>>,
 }
 
@@ -35,6 +39,7 @@ impl AttemptLine {
             attempt,
             cancel,
             sink: Arc::default(),
+            unanswered: Arc::default(),
             span: Arc::default(),
         }
     }
@@ -49,9 +54,26 @@ impl AttemptLine {
 
     /// Sends the agent a frame; one that is gone is noticed by the attempt itself.
     pub(crate) fn send(&self, frame: ToAgent) {
+        if matches!(
+            &frame,
+            ToAgent::Answer {
+                answer: StepAnswer::Finished(_),
+                ..
+            }
+        ) {
+            self.answered();
+        }
         if let Some(sink) = self.sink.get() {
             let _ = sink.send(frame);
         }
+    }
+
+    /// One step asked for is answered or reported. False when there was none.
+    fn answered(&self) -> bool {
+        let one_less = |open: u32| open.checked_sub(1);
+        self.unanswered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
     }
 
     /// Ends the attempt: nobody wants its outcome.
@@ -235,7 +257,7 @@ impl Attempt {
         } = run;
         let _ = self.line.sink.set(outbound);
         let (task, attempt) = (self.briefing.task, self.briefing.attempt);
-        let silence = self.shared.config.silence();
+        let (silence, credit) = (self.shared.config.silence(), self.shared.config.credit);
         loop {
             let frame = match tokio::time::timeout(silence, inbound.next()).await {
                 Err(_) => {
@@ -247,13 +269,28 @@ impl Attempt {
             };
             match frame {
                 FromAgent::Heartbeat => {}
-                FromAgent::Emit(text) => self.hub.append(task, attempt, &text),
+                FromAgent::Emit(text) => {
+                    self.hub.append(task, attempt, &text);
+                    if self.hub.is_overlong(task, attempt) {
+                        let why = format!("the answer's text is over the limit of {PAYLOAD_LIMIT} bytes");
+                        return AttemptEnd::Failed(Failure::new(ErrorCode::LimitExceeded, why));
+                    }
+                }
+                FromAgent::Call(_) if self.line.unanswered.fetch_add(1, Ordering::Relaxed) >= credit => {
+                    let why =
+                        format!("the agent asked for more than {credit} steps at once, which is its credit");
+                    return AttemptEnd::Failed(Failure::new(ErrorCode::AgentFailed, why));
+                }
                 FromAgent::Call(call) => {
                     self.loopback.send(Message::Called {
                         task,
                         attempt,
                         call: Box::new(call),
                     });
+                }
+                FromAgent::Report { path, .. } if !self.line.answered() => {
+                    let why = format!("the agent reported step {path}, which it had not asked for");
+                    return AttemptEnd::Failed(Failure::new(ErrorCode::AgentFailed, why));
                 }
                 FromAgent::Report { path, outcome } => {
                     let outcome = self.stash_outcome(outcome).await;

@@ -32,7 +32,10 @@ pub(crate) fn cancel(shared: &Arc<Shared>, tenant: &TenantId, parent: TaskId, mu
                     page.after = found.next;
                 }
                 // Each child's next owner looks for its parent.
-                Err(error) => tracing::warn!(%error, "the children of an ended task are not known"),
+                Err(error) => {
+                    tracing::warn!(%error, "the children of an ended task are not known");
+                    break;
+                }
             }
             if page.after.is_none() {
                 break;

@@ -8,6 +8,8 @@ use greenroom_kernel::{Slot, StepView};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::payloads::PAYLOAD_LIMIT;
+
 const RECENT_SLOTS: usize = 64;
 const STEP_HINTS: usize = 64;
 
@@ -99,6 +101,11 @@ impl Hub {
     /// The attempt says more.
     pub(crate) fn append(&self, task: u32, attempt: u32, text: &str) {
         self.edit(task, attempt, |live| live.text.push_str(text));
+    }
+
+    /// Whether the attempt has said more than an answer may hold.
+    pub(crate) fn is_overlong(&self, task: u32, attempt: u32) -> bool {
+        self.mark(task, attempt) > PAYLOAD_LIMIT
     }
 
     /// The length of the attempt's text, in bytes: where a call's own text begins.

@@ -153,10 +153,14 @@ impl Journals {
         operation: Operation,
         mut done: Option<oneshot::Sender<TaskRow>>,
     ) -> Result<OwnerReply, Failure> {
-        let mut again = 0;
+        let (mut again, mut given) = (0, false);
         let mut operation = operation;
         loop {
-            let (handle, slot) = self.handle(shared, key).await?;
+            let (handle, slot) = match self.handle(shared, key).await {
+                Ok(found) => found,
+                Err(failure) if given => return Err(Failure::unavailable(failure.message)),
+                Err(failure) => return Err(failure),
+            };
             let (answer, answered) = oneshot::channel();
             let command = Command {
                 operation: operation.clone(),
@@ -168,6 +172,14 @@ impl Journals {
                     if let Ok(answer) = answered.await {
                         return answer;
                     }
+                    operation.is_repeated();
+                    given = true;
+                }
+                // It may have been accepted before: then it is not refused, its outcome is not known.
+                Err(SendError::Busy { .. }) if given => {
+                    return Err(Failure::unavailable(
+                        "the session's owner was lost, and the next one is busy",
+                    ));
                 }
                 Err(SendError::Busy { retry_after, .. }) => {
                     return Err(busy(retry_after, "this session is busy"));
@@ -181,7 +193,6 @@ impl Journals {
                     "the session's owner was lost again and again",
                 ));
             }
-            operation.is_repeated();
             tokio::time::sleep(shared.jitter(Duration::from_millis(10 << again))).await;
         }
     }

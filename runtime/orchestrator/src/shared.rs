@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{Clock, JournalKey, Models, Randomness, Store, TenantId, Writer};
 use greenroom_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentDirectory;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) writer: Writer,
+    /// Fires when this process stops taking part: nobody waits here any longer.
+    pub(crate) stopping: CancellationToken,
     /// Work that outlives the actor that began it.
     pub(crate) tasks: TaskTracker,
 }

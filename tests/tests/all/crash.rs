@@ -647,11 +647,11 @@ async fn an_end_at_every_kind_of_transition_loses_and_repeats_nothing() {
         for transition in TRANSITIONS {
             for when in ["before", "after"] {
                 // Later rounds come upon it deeper in the work; what is rare is taken when it first comes.
-                let nth = if matches!(transition, "epoch" | "step_unknown" | "attempt_started") {
-                    1
-                } else {
-                    round
-                };
+                let often = matches!(
+                    transition,
+                    "accepted" | "step_started" | "step_done" | "message" | "ended"
+                );
+                let nth = if often { round } else { 1 };
                 world.end_at(&format!("{when}_append_{transition}:{nth}")).await;
             }
             // A life in between: what never lives long enough to do anything makes no progress.

@@ -18,7 +18,7 @@ use crate::{
 
 /// How many messages of the conversation a fold keeps for agents.
 pub const HISTORY_MESSAGES: usize = 512;
-/// How many bytes of inline text those may have together.
+/// How many bytes those may have together, wherever they are stored.
 pub const HISTORY_BYTES: usize = 512 * 1024;
 /// How long an idempotency key is remembered at least.
 pub const KEY_RETENTION: Duration = Duration::from_secs(48 * 3_600);
@@ -83,7 +83,11 @@ pub struct Said {
 
 impl Said {
     fn bytes(&self) -> usize {
-        self.content.as_inline().map_or(0, str::len)
+        match &self.content {
+            Payload::Inline(text) => text.len(),
+            Payload::Blob { bytes, .. } => usize::try_from(*bytes).unwrap_or(usize::MAX),
+            Payload::Hollow => 0,
+        }
     }
 }
 

@@ -172,6 +172,11 @@ impl Owner {
         &self.journal
     }
 
+    /// Forgets idempotency keys of ended tasks that are older than their retention.
+    pub fn forget_old_keys(&mut self, now: Timestamp) {
+        self.journal.forget_old_keys(now);
+    }
+
     /// Which journal.
     pub fn key(&self) -> &JournalKey {
         &self.key

@@ -73,13 +73,18 @@ impl JournalActor {
         for (_, answer) in self.replies.drain() {
             let _ = answer.send(Err(failure.clone()));
         }
+        if let Phase::Owned { waiting, .. } = &mut self.phase {
+            for command in waiting.drain(..) {
+                let _ = command.answer.send(Err(failure.clone()));
+            }
+        }
     }
 
     /// Keeps a snapshot now and then, so that a wake folds little.
     pub(super) fn snapshot(&mut self, ctx: &Context<Message>) {
         let now = self.shared.now();
         let every = self.shared.config.snapshot_every;
-        let Phase::Owned { owner, .. } = &self.phase else {
+        let Phase::Owned { owner, .. } = &mut self.phase else {
             return;
         };
         let journal = owner.journal();
@@ -88,10 +93,10 @@ impl JournalActor {
             return;
         }
         self.snapshot_at = journal.next;
-        let mut journal = journal.clone();
+        owner.forget_old_keys(now);
+        let journal = owner.journal().clone();
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
         ctx.spawn(async move {
-            journal.forget_old_keys(now);
             match serde_json::to_string(&journal) {
                 Ok(state) => {
                     let snapshot = Snapshot {

@@ -122,6 +122,7 @@ impl JournalActor {
             }
         };
         self.snapshot_at = snapshot;
+        self.was_deleted = journal.deleted;
         if journal.next > 0 {
             let (key, writer, seed) = (
                 self.key.clone(),
