@@ -19,7 +19,6 @@ use greenroom_supervision::{
 };
 use greenroom_telemetry::Metrics;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentDirectory;
@@ -90,7 +89,6 @@ impl Orchestrator {
             random,
             metrics,
             writer,
-            stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
         let (sessions, session_handle) = SupervisorSpec::new("sessions").build();
@@ -148,7 +146,6 @@ impl Orchestrator {
 
     /// Stops taking part: running attempts end where they are, and the next start carries on with them.
     pub async fn stop(&self) {
-        self.shared.stopping.cancel();
         self.root.stop().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.shared.tasks.wait()).await;
@@ -717,14 +714,10 @@ impl Orchestrator {
             changes.borrow_and_update();
             let row = self.own_task(who, &row.id).await?;
             let look_again = tokio::time::Instant::now() + Duration::from_millis(500);
-            let over = tokio::time::Instant::now() >= deadline || self.shared.stopping.is_cancelled();
-            if !row.status.needs_owner() || over {
+            if !row.status.needs_owner() || tokio::time::Instant::now() >= deadline {
                 return Ok(row);
             }
-            tokio::select! {
-                () = self.shared.stopping.cancelled() => {}
-                _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}
-            }
+            let _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()).await;
         }
     }
 
