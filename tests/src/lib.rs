@@ -8,3 +8,8 @@
 //! tests too. Such a test fails when its part is missing; it never passes by skipping itself.
 //!
 //! A test that starts the built binary finds it in `GREENROOM_BIN`, in the fast run too.
+
+/// The examples of `docs/agents.md`, compiled and run with the other examples of documents.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/agents.md")]
+pub struct AgentsDocument;
