@@ -236,8 +236,7 @@ async fn the_readmes_queries_answer_as_it_says() {
                 &root["task"]["status"]
             };
             assert!(
-                status.is_null()
-                    || ["ACCEPTED", "RUNNING", "COMPLETED"].contains(&status.as_str().unwrap()),
+                status.is_null() || ["ACCEPTED", "RUNNING", "COMPLETED"].contains(&status.as_str().unwrap()),
                 "{answer}"
             );
         }
@@ -365,10 +364,7 @@ async fn every_command_the_documents_name_exists_and_the_readmes_configuration_i
 
 /// Relative targets of a document's links.
 fn links(text: &str) -> Vec<String> {
-    let targets = text
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets
         .filter(|target| !target.contains("://") && !target.starts_with('#'))
         .map(|target| target.split('#').next().unwrap().to_owned())
@@ -422,7 +418,10 @@ fn every_error_code_has_its_section() {
 fn the_readers_of_documents_find_what_is_there() {
     let text = "a `greenroom tasks list --json` b\n```sh\ngreenroom dev --agent x\ncurl -sS http://h -H 'a: b' -d '{\"q\": 1}'\n```\n[x](docs/a.md#b) `runtime/nowhere.rs`";
     let found: Vec<_> = code(text).iter().filter_map(|code| command(code)).collect();
-    assert_eq!(found, [vec!["dev".to_owned()], vec!["tasks".into(), "list".into()]]);
+    assert_eq!(
+        found,
+        [vec!["dev".to_owned()], vec!["tasks".into(), "list".into()]]
+    );
     assert_eq!(links(text), ["docs/a.md"]);
     assert_eq!(
         code(text).iter().find_map(|code| place(code)),
