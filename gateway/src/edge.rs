@@ -1,6 +1,8 @@
-//! What every request passes before it is answered: it gets its name, and has to be meant for us.
+//! What every request passes before it is answered: it gets its name, and has to be meant for us. And after: it is
+//! counted.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -12,6 +14,17 @@ use crate::http::{failure, failure_with};
 use crate::origin;
 use crate::request_id::{self, RequestId};
 
+/// Where GraphQL is served.
+pub(crate) const GRAPHQL: &str = "/graphql";
+/// What requests are counted as that are about no field of the schema's.
+pub(crate) const OTHER: &str = "other";
+
+/// Counts an answered request.
+pub(crate) fn count(inner: &Inner, operation: &str, response: &Response, began: Instant) {
+    let status = response.status().as_u16();
+    inner.metrics.http_request(operation, status, began.elapsed());
+}
+
 /// Names the request, refuses foreign ones, and echoes the name.
 pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers(), &*inner.random);
@@ -19,6 +32,9 @@ pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request,
         true => origin::refuse_foreign(request.uri(), request.headers()),
         false => None,
     };
+    let began = Instant::now();
+    // Those that get there are counted there, where it is known what they ask for.
+    let counted = foreign.is_none() && request.uri().path() == GRAPHQL;
     let mut response = match foreign {
         Some(why) => failure(Failure::new(ErrorCode::Forbidden, why), &id),
         None => {
@@ -26,6 +42,9 @@ pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request,
             next.run(request).await
         }
     };
+    if !counted {
+        count(&inner, OTHER, &response, began);
+    }
     if let Some(value) = id.header() {
         response.headers_mut().insert(request_id::HEADER, value);
     }

@@ -11,7 +11,7 @@ mod variables;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use async_graphql::{Response, ServerError, ValidationMode, Variables};
+use async_graphql::{Name, Response, ServerError, ValidationMode, Variables};
 use futures::stream::{self, BoxStream, StreamExt};
 use futures::{FutureExt, future};
 use greenroom_kernel::Failure;
@@ -64,6 +64,11 @@ impl Prepared {
         self.name
             .as_deref()
             .unwrap_or(self.document.facts().label.as_str())
+    }
+
+    /// The first field at its root, if the schema has it: no text of the caller's own.
+    pub(crate) fn root(&self) -> Option<&Name> {
+        self.document.facts().root.as_ref()
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::routing::{any, get};
 use axum::{Router, middleware};
-use greenroom_kernel::{Randomness, Supervisor};
+use greenroom_kernel::{Clock, Randomness, Supervisor};
+use greenroom_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,8 +25,12 @@ pub struct GatewayParts {
     pub supervisor: Arc<dyn Supervisor>,
     /// Who decides who calls.
     pub authenticator: Arc<dyn Authenticator>,
+    /// The wall clock, for minted keys.
+    pub clock: Arc<dyn Clock>,
     /// Where request ids and minted keys come from.
     pub random: Arc<dyn Randomness>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
     /// Mutations run on it, so that a caller who leaves ends none: wait for it after serving.
     pub tasks: TaskTracker,
 }
@@ -36,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) random: Arc<dyn Randomness>,
+    pub(crate) metrics: Metrics,
     /// Fires when the gateway shuts down: streams end.
     pub(crate) closing: CancellationToken,
 }
@@ -53,11 +59,14 @@ impl Gateway {
             config,
             supervisor,
             authenticator,
+            clock,
             random,
+            metrics,
             tasks,
         } = parts;
         let backend = Backend {
             supervisor,
+            clock,
             random: Arc::clone(&random),
             default_wait: config.default_wait,
             max_wait: config.max_wait,
@@ -76,6 +85,7 @@ impl Gateway {
                 engine,
                 authenticator,
                 random,
+                metrics,
                 closing,
             }),
             routes: Router::new(),
@@ -96,7 +106,7 @@ impl Gateway {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
         let Self { inner, routes } = self;
         let routes = Router::new()
-            .route("/graphql", any(http::graphql))
+            .route(edge::GRAPHQL, any(http::graphql))
             .route(
                 "/healthz",
                 get(async || axum::Json(serde_json::json!({ "status": "ok" }))),

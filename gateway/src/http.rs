@@ -7,9 +7,10 @@ mod reply;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use async_graphql::ServerError;
+use async_graphql::{Name, ServerError};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use futures::future::{FutureExt, join_all};
@@ -24,7 +25,7 @@ use crate::gateway::Inner;
 use crate::request_id::RequestId;
 use crate::schema::Caller;
 use crate::trace::Incoming;
-use crate::{sse, ws};
+use crate::{edge, sse, ws};
 
 pub(crate) use negotiate::Media;
 pub(crate) use reply::{failure, failure_with};
@@ -36,13 +37,19 @@ use params::Params;
 pub(crate) async fn graphql(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let request_id = request_id.unwrap_or_else(|| RequestId::of(request.headers(), &*inner.random));
-    if ws::is_upgrade(&request) {
-        return ws::upgrade(inner, request, request_id).await;
-    }
-    match answer(&inner, request, &request_id).await {
-        Ok(response) => response,
-        Err(refused) => refused.response(&request_id),
-    }
+    let began = Instant::now();
+    let root = OnceLock::new();
+    let response = if ws::is_upgrade(&request) {
+        ws::upgrade(inner.clone(), request, request_id).await
+    } else {
+        match answer(&inner, request, &request_id, &root).await {
+            Ok(response) => response,
+            Err(refused) => refused.response(&request_id),
+        }
+    };
+    let operation = root.get().map_or(edge::OTHER, Name::as_str);
+    edge::count(&inner, operation, &response, began);
+    response
 }
 
 /// Why a request isn't executed, and with which status.
@@ -86,7 +93,13 @@ impl Refused {
     }
 }
 
-async fn answer(inner: &Arc<Inner>, request: Request, request_id: &RequestId) -> Result<Response, Refused> {
+/// The answer to a request; `root` is set to the root field that it is about, once that is known.
+async fn answer(
+    inner: &Arc<Inner>,
+    request: Request,
+    request_id: &RequestId,
+    root: &OnceLock<Name>,
+) -> Result<Response, Refused> {
     let is_get = match *request.method() {
         Method::GET => true,
         Method::POST => false,
@@ -119,6 +132,7 @@ async fn answer(inner: &Arc<Inner>, request: Request, request_id: &RequestId) ->
     let context = Context {
         inner,
         request_id,
+        root,
         who,
         incoming,
         media,
@@ -155,6 +169,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
 struct Context<'a> {
     inner: &'a Arc<Inner>,
     request_id: &'a RequestId,
+    root: &'a OnceLock<Name>,
     who: Arc<Principal>,
     incoming: Incoming,
     media: Media,
@@ -168,6 +183,10 @@ impl Context<'_> {
             .engine
             .prepare(operation)
             .map_err(|error| self.unprepared(*error))?;
+        if let Some(root) = prepared.root() {
+            // Set here only.
+            let _ = self.root.set(root.clone());
+        }
         if self.is_get && prepared.has_effect() {
             let message = "what changes something is never done by GET: use POST";
             return Err(Refused {

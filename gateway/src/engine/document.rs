@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
-use async_graphql::{Name, Positioned, ServerError, Variables};
+use async_graphql::{Name, ServerError, Variables};
 use greenroom_kernel::Failure;
 use parking_lot::Mutex;
 
@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) kind: Kind,
     pub(super) spends: bool,
     pub(super) label: String,
+    /// The first field at the root, if the schema has it.
+    pub(super) root: Option<Name>,
     operation: OperationDefinition,
     varies: bool,
 }
@@ -183,7 +185,14 @@ fn parse(types: &TypeMap, text: &str, limits: &QueryLimits) -> Result<Document, 
             OperationType::Subscription => Kind::Subscription,
         };
         let cost = cost::measure(types, &parsed, &operation.node, kind, None, limits).map_err(refuse)?;
-        let label = name.map_or_else(|| first_field(operation), Name::to_string);
+        let first = first_field(&operation.node);
+        let label = match name.or(first) {
+            Some(name) => name.to_string(),
+            None => operation.node.ty.to_string(),
+        };
+        let root = first
+            .filter(|first| types.field(kind.root(), first).is_some())
+            .cloned();
         let operation = operation.node.clone();
         facts.push((
             name.cloned(),
@@ -191,6 +200,7 @@ fn parse(types: &TypeMap, text: &str, limits: &QueryLimits) -> Result<Document, 
                 kind,
                 spends: cost.spends,
                 label,
+                root,
                 operation,
                 varies: cost.varies,
             },
@@ -203,19 +213,13 @@ fn parse(types: &TypeMap, text: &str, limits: &QueryLimits) -> Result<Document, 
     })
 }
 
-/// What to call an operation without a name.
-fn first_field(operation: &Positioned<OperationDefinition>) -> String {
-    let name = operation
-        .node
-        .selection_set
-        .node
-        .items
-        .iter()
-        .find_map(|item| match &item.node {
-            Selection::Field(field) => Some(field.node.name.node.to_string()),
-            _ => None,
-        });
-    name.unwrap_or_else(|| operation.node.ty.to_string())
+/// The first field at the root.
+fn first_field(operation: &OperationDefinition) -> Option<&Name> {
+    let items = &operation.selection_set.node.items;
+    items.iter().find_map(|item| match &item.node {
+        Selection::Field(field) => Some(&field.node.name.node),
+        _ => None,
+    })
 }
 
 fn select(facts: &[(Option<Name>, Facts)], name: Option<&str>) -> Result<usize, Failure> {

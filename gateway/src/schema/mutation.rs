@@ -90,8 +90,9 @@ impl Mutation {
             message,
             cursor,
         } = accept(reach, request).await?;
+        // Deleted since the turn was accepted, and what was said with it.
         let (Some(session), Some(message)) = (session, message) else {
-            return Err(Failure::internal("the turn was accepted without its session or message").into());
+            return Err(Failure::not_found("session").into());
         };
         Ok(SendChatPayload {
             session: ChatSession(session),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{Context, Result, Value};
 use greenroom_kernel::{
-    Failure, IdempotencyKey, Payload, Principal, Randomness, SessionId, Supervisor, TaskId,
+    Clock, Failure, IdempotencyKey, Payload, Principal, Randomness, SessionId, Supervisor, TaskId,
 };
 
 /// What every request shares.
@@ -13,6 +13,8 @@ use greenroom_kernel::{
 pub(crate) struct Backend {
     /// The owner of sessions.
     pub(crate) supervisor: Arc<dyn Supervisor>,
+    /// When minted keys are made.
+    pub(crate) clock: Arc<dyn Clock>,
     /// Where minted keys come from.
     pub(crate) random: Arc<dyn Randomness>,
     /// How long a call waits for its task when it doesn't say.
@@ -70,11 +72,15 @@ impl<'a> Reach<'a> {
         Ok(serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.to_string())))
     }
 
-    /// The caller's key, or one minted so that the call may be repeated.
+    /// The caller's key, or one minted so that the call may be repeated. A minted one names the conversation that
+    /// the call may begin, time-ordered.
     pub(super) fn key(&self, given: Option<&str>) -> Result<IdempotencyKey> {
         match given {
             Some(text) => Ok(IdempotencyKey::parse(text).map_err(Failure::from)?),
-            None => Ok(IdempotencyKey::mint(&*self.backend.random)),
+            None => Ok(IdempotencyKey::mint_with_session(
+                &*self.backend.clock,
+                &*self.backend.random,
+            )),
         }
     }
 }

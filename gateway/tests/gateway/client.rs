@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use greenroom_gateway::{Authenticator, Credentials, Gateway, GatewayConfig, GatewayParts, LoopbackDev};
-use greenroom_kernel::{ErrorCode, Failure, Principal, Randomness, SessionId, Subject, TenantId};
+use greenroom_kernel::{
+    Clock, ErrorCode, Failure, Principal, Randomness, SessionId, Subject, TenantId, Timestamp,
+};
+use greenroom_telemetry::Metrics;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
@@ -26,7 +29,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Counts up.
 #[derive(Default)]
-struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Randomness for Counter {
     fn next_u64(&self) -> u64 {
@@ -34,9 +37,23 @@ impl Randomness for Counter {
     }
 }
 
+/// A clock that stands still.
+pub(crate) struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_767_268_800_000)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) fake: Arc<Fake>,
+    pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) served: tokio::task::JoinHandle<()>,
@@ -102,11 +119,14 @@ pub(crate) async fn start_refusing() -> Running {
 async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Running {
     let fake = Fake::new();
     let tasks = TaskTracker::new();
+    let metrics = Metrics::new("test");
     let gateway = Gateway::new(GatewayParts {
         config,
         supervisor: Arc::clone(&fake) as _,
         authenticator,
+        clock: Arc::new(Noon),
         random: Arc::new(Counter::default()),
+        metrics: metrics.clone(),
         tasks: tasks.clone(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -120,6 +140,7 @@ async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Ru
     Running {
         address,
         fake,
+        metrics,
         tasks,
         shutdown,
         served,

@@ -11,6 +11,7 @@ mod fake_supervisor;
 mod http_errors;
 mod http_media;
 mod limits;
+mod metrics;
 mod mutations;
 mod queries;
 mod schema;

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use greenroom_gateway::GatewayConfig;
-use greenroom_kernel::{AcceptCall, ResolveAction, TaskId};
+use greenroom_kernel::{AcceptCall, ResolveAction, SessionId, TaskId};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::client::{Running, SOON, start, start_with};
+use crate::client::{Counter, Noon, Running, SOON, start, start_with};
+
+/// How many characters of a time-ordered id are the time.
+const TIME: usize = 10;
 
 const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) {
     session { id title metadata cursor createdAt updatedAt } cursor
@@ -401,4 +404,50 @@ async fn a_panic_in_a_call_is_an_internal_error_and_the_next_call_is_answered() 
         "INTERNAL"
     );
     assert_eq!(gateway.get("/healthz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_chat_without_a_key_and_a_session_names_a_time_ordered_one() {
+    let gateway = start().await;
+    let query =
+        r#"mutation($key: String) { sendChat(input: { content: "hi", idempotencyKey: $key }) { cursor } }"#;
+    gateway.data(query, json!({})).await;
+    gateway.data(query, json!({ "key": "mine" })).await;
+    let keys: Vec<_> = gateway
+        .fake
+        .accepted
+        .lock()
+        .iter()
+        .map(|(_, call)| call.key.clone())
+        .collect();
+    let session = keys[0].minted_session().unwrap();
+    let now = SessionId::generate(&Noon, &Counter::default());
+    assert_eq!(session.as_str()[..TIME], now.as_str()[..TIME], "made at noon");
+    assert_eq!(keys[1].as_str(), "mine");
+}
+
+#[tokio::test]
+async fn a_session_deleted_while_its_chat_is_waited_for_is_not_found() {
+    let gateway = start().await;
+    gateway
+        .data(r#"mutation { createSession(id: "s") { id } }"#, json!({}))
+        .await;
+    let chat = r#"mutation { sendChat(input: { sessionId: "s", content: "x", agent: "slow" }) {
+        session { id } message { content } task { status } response { content } } }"#;
+    let waiting = gateway.post(chat, json!({}));
+    let delete = async {
+        while gateway.fake.accepted.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        gateway
+            .data(r#"mutation { deleteSession(id: "s") }"#, json!({}))
+            .await;
+        gateway.fake.release.add_permits(1);
+    };
+    let (reply, ()) = tokio::join!(waiting, delete);
+    assert_eq!(reply.status, 200);
+    let answer = reply.json();
+    assert!(answer["data"].is_null(), "{answer}");
+    assert_eq!(reply.code(), "NOT_FOUND");
+    assert_eq!(answer["errors"][0]["extensions"]["retryable"], false);
 }

@@ -118,6 +118,8 @@ async fn the_operator_sees_metrics_and_readiness_and_the_log_names_the_request()
     let query = "mutation { executeTaskOnAgent(input: { agent: \"echo\", input: \"hi\" }) { status } }";
     let answer = ask(&server, json!({ "query": query })).await;
     assert_eq!(answer.headers()["x-request-id"], "req-42");
+    let steps = query.replace("echo", "worker");
+    ask(&server, json!({ "query": steps })).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for path in ["/livez", "/readyz"] {
         assert_eq!(
@@ -144,6 +146,27 @@ async fn the_operator_sees_metrics_and_readiness_and_the_log_names_the_request()
         .find(|line| line.contains("accepted") && line.contains("agent=\"echo\""))
         .unwrap_or_default();
     assert!(accepted.ends_with(" 1"), "{accepted:?} in {page}");
+    for (series, least) in [
+        (
+            r#"greenroom_http_requests_total{operation="executeTaskOnAgent",status="200"}"#,
+            1,
+        ),
+        (
+            r#"greenroom_http_request_seconds_count{operation="executeTaskOnAgent"}"#,
+            1,
+        ),
+        // Accepted, and ended.
+        ("greenroom_journal_group_appends_sum", 2),
+        ("greenroom_journal_sync_seconds_count", 1),
+        (r#"greenroom_steps_total{kind="EFFECT",status="DONE"}"#, 1),
+    ] {
+        let line = page.lines().find_map(|line| line.strip_prefix(series));
+        let value = line.and_then(|value| value.trim().parse::<f64>().ok());
+        assert!(
+            value.is_some_and(|value| value >= f64::from(least)),
+            "{series}: {value:?} in {page}"
+        );
+    }
     let exposed = http.get(format!("{}/metrics", server.http)).send().await.unwrap();
     assert_eq!(
         exposed.status().as_u16(),

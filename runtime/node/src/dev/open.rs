@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use greenroom_kernel::Store;
 use greenroom_store::{SqliteOptions, SqliteStore};
+use greenroom_telemetry::Metrics;
 
 use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
 use crate::failed::Failed;
 
-/// The store at `path`.
+/// The store at `path`, its commits counted.
 ///
 /// # Errors
 /// As [`SqliteStore::open`].
-pub(super) async fn open(path: PathBuf, hooks: Hooks) -> Result<Arc<dyn Store>, Failed> {
+pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Result<Arc<dyn Store>, Failed> {
     let options = SqliteOptions {
+        on_commit: Some(Arc::new(move |appends, took| metrics.journal_sync(appends, took))),
         sync_delay: hooks.sync_delay,
         failpoint: hooks.trap.as_ref().map(Trap::hook),
         ..SqliteOptions::default()

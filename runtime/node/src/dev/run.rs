@@ -82,10 +82,15 @@ impl Running {
         let clock: Arc<dyn Clock> = Arc::new(MachineClock::ahead_by(hooks.clock_offset_ms));
         let random: Arc<dyn Randomness> = Arc::new(MachineRandomness);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let store = open::open(config.store_path.clone(), hooks).await?;
+        let store = open::open(config.store_path.clone(), hooks, metrics.clone()).await?;
 
         // Built, not started.
-        let environment = Environment::new(Arc::clone(&clock), Arc::clone(&random));
+        let counted = metrics.clone();
+        let environment = Environment::counting(
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            Arc::new(move |kind| counted.actor_restarted(kind)),
+        );
         let ports = Ports {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
@@ -137,10 +142,10 @@ impl Running {
         }
         let draining = Arc::new(AtomicBool::new(false));
         let operator = Operator {
-            metrics,
+            metrics: metrics.clone(),
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
             store: Arc::clone(&store),
-            clock,
+            clock: Arc::clone(&clock),
             default_agent,
             draining: Arc::clone(&draining),
         };
@@ -154,7 +159,9 @@ impl Running {
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
             authenticator: authenticator(args.insecure)?,
+            clock,
             random,
+            metrics,
             tasks: mutations.clone(),
         });
         let until = closing.clone();
