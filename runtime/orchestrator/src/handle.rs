@@ -10,15 +10,16 @@ use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, ActorNode, AgentEndpoint, AgentName, AgentStatus,
     Aggregate, AggregateRequest, Clock, Cursor, Entry, ErrorCode, EventScope, EventStream, Failure,
     IdempotencyKey, InputHash, JournalKey, JournalKind, MessageRange, MessageRow, Models, NewTask, Opened,
-    Page, PageRequest, Payload, Principal, ProviderStatus, Randomness, Reply, ResolveAction, SessionId,
-    SessionQuery, SessionRow, StepResolution, StepView, Store, SupervisionEvent, Supervisor, TaskId,
-    TaskQuery, TaskRow, TaskStatus, Writer,
+    Page, PageRequest, Payload, Position, Principal, ProviderStatus, Randomness, Reply, ResolveAction,
+    SessionId, SessionQuery, SessionRow, StepResolution, StepView, Store, SupervisionEvent, Supervisor,
+    TaskId, TaskQuery, TaskRow, TaskStatus, Writer,
 };
 use greenroom_supervision::{
     Cause, ChildSpec, Environment, Root, SupervisorHandle, SupervisorSpec, TreeNews,
 };
 use greenroom_telemetry::Metrics;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentDirectory;
@@ -27,7 +28,7 @@ use crate::events::Whose;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
-use crate::payloads::{fetch, stash};
+use crate::payloads::{fetch, patiently, stash};
 use crate::recovery::ScanActor;
 use crate::shared::Shared;
 use crate::{events, steps};
@@ -89,6 +90,7 @@ impl Orchestrator {
             random,
             metrics,
             writer,
+            stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
         let (sessions, session_handle) = SupervisorSpec::new("sessions").build();
@@ -146,6 +148,7 @@ impl Orchestrator {
 
     /// Stops taking part: running attempts end where they are, and the next start carries on with them.
     pub async fn stop(&self) {
+        self.shared.stopping.cancel();
         self.root.stop().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.shared.tasks.wait()).await;
@@ -443,38 +446,11 @@ impl Supervisor for Orchestrator {
             .journals
             .ask(&self.shared, &key, operation, done)
             .await?;
-        let mut row = self.task_of(who, reply).await?;
-        if !request.wait.is_zero() && row.status.needs_owner() {
-            match tokio::time::timeout_at(deadline, ended).await {
-                Ok(Ok(last)) => row = last,
-                // The owner was lost, or the wait is over: the task as it stands.
-                Ok(Err(_)) => row = self.as_stands_at(who, row, deadline).await?,
-                Err(_) => row = self.own_task(who, &row.id).await?,
-            }
-        }
-        let (session, message) = if is_turn {
-            let session = self.visible_session(who, &key.journal).await?;
-            let after = row
-                .first
-                .index
-                .checked_sub(1)
-                .map(|index| greenroom_kernel::Position { index, ..row.first });
-            let range = MessageRange::After(Some(after.unwrap_or(row.first)));
-            let said = self
-                .shared
-                .store
-                .messages(&key, range, 1)
-                .await
-                .map_err(|error| Failure::from(&error))?;
-            (session, said.into_iter().next())
-        } else {
-            (None, None)
-        };
-        Ok(AcceptedTask {
-            cursor: Cursor::before(row.first),
-            task: row,
-            session,
-            message,
+        // It is accepted: what fails from here on must not look like a refusal.
+        let accepted = self.accepted(who, key, is_turn, reply, ended, deadline).await;
+        accepted.map_err(|failure| match failure.code {
+            ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
+            _ => failure,
         })
     }
 
@@ -701,6 +677,45 @@ impl Supervisor for Orchestrator {
 }
 
 impl Orchestrator {
+    /// An accepted call as it stands when its wait is over.
+    async fn accepted(
+        &self,
+        who: &Principal,
+        key: JournalKey,
+        is_turn: bool,
+        reply: Reply,
+        ended: oneshot::Receiver<TaskRow>,
+        deadline: tokio::time::Instant,
+    ) -> Result<AcceptedTask, Failure> {
+        let mut row = self.task_of(who, reply).await?;
+        if tokio::time::Instant::now() < deadline && row.status.needs_owner() {
+            match tokio::time::timeout_at(deadline, ended).await {
+                Ok(Ok(last)) => row = last,
+                // The owner was lost, or the wait is over: the task as it stands.
+                Ok(Err(_)) => row = self.as_stands_at(who, row, deadline).await?,
+                Err(_) => row = patiently(|| self.own_task(who, &row.id)).await?,
+            }
+        }
+        let (mut session, mut message) = (None, None);
+        if is_turn {
+            session = patiently(|| self.visible_session(who, &key.journal)).await?;
+            let before = row.first.index.checked_sub(1);
+            let before = before.map_or(row.first, |index| Position { index, ..row.first });
+            let said = patiently(|| async {
+                let range = MessageRange::After(Some(before));
+                let said = self.shared.store.messages(&key, range, 1).await;
+                said.map_err(|error| Failure::from(&error))
+            });
+            message = said.await?.into_iter().next();
+        }
+        Ok(AcceptedTask {
+            cursor: Cursor::before(row.first),
+            task: row,
+            session,
+            message,
+        })
+    }
+
     /// Follows a task whose owner was lost until it rests or the time is over.
     async fn as_stands_at(
         &self,
@@ -714,10 +729,14 @@ impl Orchestrator {
             changes.borrow_and_update();
             let row = self.own_task(who, &row.id).await?;
             let look_again = tokio::time::Instant::now() + Duration::from_millis(500);
-            if !row.status.needs_owner() || tokio::time::Instant::now() >= deadline {
+            let over = tokio::time::Instant::now() >= deadline || self.shared.stopping.is_cancelled();
+            if !row.status.needs_owner() || over {
                 return Ok(row);
             }
-            let _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()).await;
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => {}
+                _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}
+            }
         }
     }
 

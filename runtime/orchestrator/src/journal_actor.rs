@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Action, Appended, AttemptEnd, Failure, JournalKey, JournalKind, Nonce, Owner, Projection, Reply,
+    Action, Appended, AttemptEnd, Entry, Failure, JournalKey, JournalKind, Nonce, Owner, Projection, Reply,
     RequestId, Slot, StepCall, StepCost, StepOutcome, StepPath, StoreError, TaskId, TaskRow, TaskStatus,
     Timestamp,
 };
@@ -87,6 +87,8 @@ pub(crate) struct JournalActor {
     children: Vec<(u32, TaskId)>,
     armed: Option<Timestamp>,
     snapshot_at: u64,
+    /// It was deleted when it was read: its content may still be there.
+    was_deleted: bool,
     failed_appends: u32,
     work: u64,
     idling: bool,
@@ -125,6 +127,7 @@ impl JournalActor {
             children: Vec::new(),
             armed: None,
             snapshot_at: 0,
+            was_deleted: false,
             failed_appends: 0,
             work: 0,
             idling: false,
@@ -189,6 +192,7 @@ impl JournalActor {
     }
 
     fn published(&mut self, ctx: &Context<Message>, slot: Arc<Slot>, rows: Projection) {
+        let deletes = slot.entries.contains(&Entry::Deleted);
         counts::count(&self.shared.metrics, &slot);
         self.hub.publish(slot);
         for row in &rows.tasks {
@@ -201,7 +205,8 @@ impl JournalActor {
                 self.tell_waiters(row);
             }
         }
-        if self.owner().is_some_and(|owner| owner.journal().deleted) {
+        // Staged is not enough: content goes when its deletion is durable.
+        if deletes || self.was_deleted {
             self.hollow();
         }
         self.snapshot(ctx);
@@ -245,6 +250,7 @@ impl JournalActor {
     fn reply(&mut self, request: RequestId, reply: Result<Reply, Failure>) {
         if let (Some(done), Ok(Reply::Task(row))) = (self.awaiting.remove(&request), &reply) {
             if row.status.needs_owner() {
+                self.waiters.retain(|(_, waiter)| !waiter.is_closed());
                 self.waiters.push((row.id.ordinal, done));
             } else {
                 let _ = done.send((**row).clone());
@@ -285,6 +291,10 @@ impl JournalActor {
         let journal = owner.journal();
         if journal.open.is_empty() && (journal.kind == Some(JournalKind::Task) || journal.deleted) {
             return self.leave(ctx, "done");
+        }
+        // A turn queued behind a person's answer keeps the actor: the scan would only wake it again.
+        if journal.open.values().any(|task| task.status().needs_owner()) {
+            return;
         }
         if !self.idling {
             self.idling = true;
@@ -352,7 +362,15 @@ impl Supervised for JournalActor {
                 self.with_owner(|owner| owner.attempt_ended(now, task, attempt, end));
             }
             Message::Orphaned { task } => self.with_owner(|owner| owner.cancel(now, NOBODY, task)),
-            Message::Tick => self.with_owner(|owner| owner.tick(now)),
+            Message::Tick if matches!(self.phase, Phase::New) => {
+                // Whoever started it left before asking anything.
+                self.leave(ctx, "nobody asked");
+                return Ok(());
+            }
+            Message::Tick => {
+                self.armed = None;
+                self.with_owner(|owner| owner.tick(now));
+            }
         }
         self.work += 1;
         self.pump(ctx);

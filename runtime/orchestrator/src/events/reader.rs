@@ -44,7 +44,21 @@ struct Shown {
     task: u32,
     attempt: u32,
     text: String,
+    /// Its length in UTF-16 units, kept so that no delta counts the whole text again.
+    units: u64,
     cuts: u32,
+}
+
+impl Shown {
+    fn truncate(&mut self, length: usize) {
+        self.units -= utf16(self.text.get(length..).unwrap_or_default());
+        self.text.truncate(length);
+    }
+
+    fn push(&mut self, delta: &str) {
+        self.units += utf16(delta);
+        self.text.push_str(delta);
+    }
 }
 
 impl Reader {
@@ -169,6 +183,7 @@ impl Reader {
                     task: *task,
                     attempt: *attempt,
                     text: String::new(),
+                    units: 0,
                     cuts: 0,
                 });
                 vec![ChatEventBody::Attempt {
@@ -336,6 +351,7 @@ impl Reader {
                     task: live.task,
                     attempt: live.attempt,
                     text: String::new(),
+                    units: 0,
                     cuts: live.cuts,
                 });
             }
@@ -343,9 +359,7 @@ impl Reader {
             let cut = self.shown.as_mut().is_some_and(|shown| {
                 let cut = held || shown.cuts != live.cuts;
                 if cut {
-                    shown
-                        .text
-                        .truncate(common(&shown.text, &live.text).min(live.floor));
+                    shown.truncate(common(&shown.text, &live.text).min(live.floor));
                     shown.cuts = live.cuts;
                 }
                 cut
@@ -362,6 +376,7 @@ impl Reader {
                 task,
                 attempt,
                 text: String::new(),
+                units: 0,
                 cuts: 0,
             });
         }
@@ -369,7 +384,7 @@ impl Reader {
         let cut = self.shown.as_mut().is_some_and(|shown| {
             let common = common(&shown.text, text);
             let cut = held || common < shown.text.len();
-            shown.text.truncate(common);
+            shown.truncate(common);
             cut
         });
         if self.skip == 0 {
@@ -393,10 +408,10 @@ impl Reader {
         if delta.is_empty() && !cut {
             return;
         }
-        let offset = utf16(&shown.text);
+        let offset = shown.units;
         let (attempt, delta) = (shown.attempt, delta.to_owned());
-        shown.text.push_str(&delta);
-        let end = utf16(&shown.text);
+        shown.push(&delta);
+        let end = shown.units;
         let task = self.task_id(task);
         let cursor = Cursor {
             position,
