@@ -241,7 +241,8 @@ pub trait Store: Send + Sync + 'static {
     async fn blob(&self, key: &JournalKey, id: &BlobId) -> Result<Option<Arc<str>>, StoreError>;
 
     /// Removes a deleted session's content: entries become hollow, messages, task rows, snapshots and blobs go.
-    /// The slots' keys stay, and so does the `Deleted` entry.
+    /// The slots' keys stay, and so does the `Deleted` entry. A journal whose log has no `Deleted` entry is left as
+    /// it is: content never goes before its deletion is durable.
     async fn hollow(&self, key: &JournalKey) -> Result<(), StoreError>;
 
     /// Removes hollow journals deleted before `deleted_before`, and journals of kind TASK whose tasks all ended

@@ -233,9 +233,12 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_accepted() {
     let mut kept = 0;
     let error = loop {
         let mut large = append(&key("s"), kept, 1);
-        large.slot.entries = vec![greenroom_kernel::Entry::Retitled {
-            title: Some(content.clone()),
-        }];
+        large.slot.entries = vec![
+            greenroom_kernel::Entry::Deleted,
+            greenroom_kernel::Entry::Retitled {
+                title: Some(content.clone()),
+            },
+        ];
         match store.append(large).await {
             Ok(answer) => assert_eq!(answer, Appended::Stored),
             Err(error) => break error,

@@ -78,14 +78,14 @@ fn any_op() -> impl Strategy<Value = Op> {
         any_key(),
         offset,
         0..3_u8,
-        proptest::bool::weighted(0.1),
+        proptest::bool::weighted(0.3),
         any_rows(),
     );
     prop_oneof![
         20 => write.prop_map(|(key, offset, nonce, deleted, rows)| Op::Append { key, offset, nonce, deleted, rows }),
         2 => (any_key(), 0..6_u8).prop_map(|(key, next)| Op::Snapshot(key, next)),
         2 => (any_key(), 0..3_u8).prop_map(|(key, which)| Op::Blob(key, which)),
-        1 => any_key().prop_map(Op::Hollow),
+        2 => any_key().prop_map(Op::Hollow),
         1 => (0..40_i64, 0..40_i64).prop_map(|(deleted, ended)| Op::Sweep(deleted, ended)),
     ]
 }

@@ -115,6 +115,13 @@ impl State {
         let Some(journal) = self.journals.get_mut(key) else {
             return;
         };
+        if !journal
+            .slots
+            .iter()
+            .any(|slot| slot.entries.contains(&Entry::Deleted))
+        {
+            return;
+        }
         journal.deleted_at = None;
         for slot in &mut journal.slots {
             let deleted = slot.entries.contains(&Entry::Deleted);

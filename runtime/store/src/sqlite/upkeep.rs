@@ -36,12 +36,24 @@ pub(super) fn put_blob(
     Ok(Written::other((), content.len()))
 }
 
-/// Empties a journal. Of its entries only `Deleted` stays, of its session's row all but title and metadata.
+/// Empties a journal that says it is deleted. Of its entries only `Deleted` stays, of its session's row all but title
+/// and metadata.
 pub(super) fn hollow(connection: &Connection, key: &JournalKey) -> rusqlite::Result<Written<()>> {
     let Some(no) = number(connection, key)? else {
         return Ok(Written::other((), 0));
     };
     let share = [first_id(no), last_id(no)];
+    let deleted = connection
+        .prepare_cached(
+            "SELECT 1 FROM slots
+             WHERE id BETWEEN ?1 AND ?2 AND instr(entries, '\"deleted\"')
+                 AND EXISTS (SELECT 1 FROM json_each(entries) WHERE type = 'text' AND value = 'deleted')
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .exists(share)?;
+    if !deleted {
+        return Ok(Written::other((), 0));
+    }
     connection
         .prepare_cached(
             "UPDATE slots SET entries = CASE

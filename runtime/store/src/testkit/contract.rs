@@ -56,6 +56,7 @@ macro_rules! store_contract {
             a_blob_is_kept_before_its_journal_has_a_slot
             hollowing_keeps_the_keys_and_removes_the_content
             hollowing_touches_no_other_journal
+            hollowing_leaves_a_journal_alone_whose_log_has_no_deletion
             sweeping_removes_old_hollow_journals_and_ended_task_journals_only
             sweeping_is_bounded
             stats_count_appends_and_commits

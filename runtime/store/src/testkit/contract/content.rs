@@ -81,7 +81,10 @@ pub async fn hollowing_keeps_the_keys_and_removes_the_content(store: &Subject) {
     let mut pen = deleted_session(store, &key, 50).await;
     let before = store.read(&key, 0, 9).await.unwrap();
     // What is deleted and still has content is work that somebody has to do.
-    assert_eq!(store.open_journals(at(99), None, 9).await.unwrap(), [key.clone()]);
+    assert_eq!(
+        store.open_journals(at(99), None, 9).await.unwrap(),
+        std::slice::from_ref(&key)
+    );
     for _ in 0..2 {
         store.hollow(&key).await.unwrap();
         let slots = store.read(&key, 0, 9).await.unwrap();
@@ -146,6 +149,46 @@ pub async fn hollowing_touches_no_other_journal(store: &Subject) {
         let blob = store.blob(other, &BlobId::of("x")).await.unwrap();
         assert_eq!(blob, Some(Arc::from("x")));
     }
+}
+
+pub async fn hollowing_leaves_a_journal_alone_whose_log_has_no_deletion(store: &Subject) {
+    let key = key("s");
+    let mut pen = Pen::new(key.clone());
+    // Neither a text that looks like it nor a row that runs ahead of the log is a deletion.
+    let row = SessionRow {
+        deleted: true,
+        ..session(&key, 5)
+    };
+    let mut first = pen.with(Projection {
+        session: Some(row.clone()),
+        tasks: vec![task(&key, 0, 5)],
+        messages: vec![message(&key, 0, 0)],
+    });
+    first.slot.entries = vec![Entry::Retitled {
+        title: Some("deleted".into()),
+    }];
+    let slot = first.slot.clone();
+    stored(store, first).await;
+    store.put_snapshot(&key, snapshot(1, "{}")).await.unwrap();
+    store.put_blob(&key, &BlobId::of("x"), "x").await.unwrap();
+    let unwritten = key_of("bolt", "s");
+    store.put_blob(&unwritten, &BlobId::of("x"), "x").await.unwrap();
+
+    for key in [&key, &unwritten] {
+        store.hollow(key).await.unwrap();
+        let blob = store.blob(key, &BlobId::of("x")).await.unwrap();
+        assert_eq!(blob.as_deref(), Some("x"));
+    }
+    assert_eq!(store.read(&key, 0, 9).await.unwrap(), [slot]);
+    let kept = store.session(&key.tenant, &key.journal).await.unwrap();
+    assert_eq!(kept, Some(row));
+    let kept = store.task(&key.tenant, &task_id(&key, 0)).await.unwrap();
+    assert!(kept.is_some());
+    let messages = store.messages(&key, MessageRange::After(None), 9).await.unwrap();
+    assert_eq!(messages, [message(&key, 0, 0)]);
+    assert_eq!(store.snapshot(&key).await.unwrap(), Some(snapshot(1, "{}")));
+    // It is still somebody's work.
+    assert_eq!(store.open_journals(at(99), None, 9).await.unwrap(), [key]);
 }
 
 fn own(status: TaskStatus, updated: i64, key: &JournalKey, ordinal: u32) -> TaskRow {
