@@ -247,6 +247,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes hollow journals deleted before `deleted_before`, and journals of kind TASK whose tasks all ended
     /// before `ended_before`; at most `limit`. Returns how many went.
+    ///
+    /// A journal for which only payloads were kept (the call that named them was refused) has no time of its own: it
+    /// goes when `ended_before` is a day further than at the sweep that met it first. Keeping a payload in it counts
+    /// as new.
     async fn sweep(
         &self,
         deleted_before: Timestamp,

@@ -87,6 +87,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => (any_key(), 0..3_u8).prop_map(|(key, which)| Op::Blob(key, which)),
         2 => any_key().prop_map(Op::Hollow),
         1 => (0..40_i64, 0..40_i64).prop_map(|(deleted, ended)| Op::Sweep(deleted, ended)),
+        // Days apart: what never got a slot goes as well.
+        1 => (0..40_i64, 1..9_i64).prop_map(|(deleted, days)| Op::Sweep(deleted, days * 24 * 3_600 * 1_000)),
     ]
 }
 

@@ -10,6 +10,9 @@ use greenroom_kernel::{
     SessionQuery, SessionRow, Slot, Snapshot, StoreError, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
 };
 
+/// How long a journal without slots stays once a sweep has met it, in milliseconds: a day.
+const EMPTY_STAYS_MS: i64 = 24 * 3_600 * 1_000;
+
 #[derive(Default)]
 struct Journal {
     slots: Vec<Slot>,
@@ -23,6 +26,8 @@ struct Journal {
     deleted_at: Option<Timestamp>,
     /// Deleted, and its content not removed yet.
     full: bool,
+    /// Without a slot: how far the sweep had come that met it.
+    empty_at: Option<Timestamp>,
 }
 
 /// Everything.
@@ -91,17 +96,22 @@ impl State {
         self.journals.get(key)?.snapshot.clone()
     }
 
+    /// A journal that something is kept beside. One without slots counts as new again.
+    fn beside(&mut self, key: &JournalKey) -> &mut Journal {
+        let journal = self.journals.entry(key.clone()).or_default();
+        journal.empty_at = None;
+        journal
+    }
+
     pub(super) fn put_snapshot(&mut self, key: &JournalKey, snapshot: Snapshot) {
-        let kept = &mut self.journals.entry(key.clone()).or_default().snapshot;
+        let kept = &mut self.beside(key).snapshot;
         if kept.as_ref().is_none_or(|kept| kept.next < snapshot.next) {
             *kept = Some(snapshot);
         }
     }
 
     pub(super) fn put_blob(&mut self, key: &JournalKey, id: &BlobId, content: &str) {
-        self.journals
-            .entry(key.clone())
-            .or_default()
+        self.beside(key)
             .blobs
             .entry(id.clone())
             .or_insert_with(|| content.into());
@@ -151,16 +161,25 @@ impl State {
             journal.tasks.values().any(own) && journal.tasks.values().all(over)
         };
         let deleted = |journal: &Journal| journal.deleted_at.is_some_and(|at| at < deleted_before);
+        let long_ago = ended_before.as_millis().saturating_sub(EMPTY_STAYS_MS);
+        let empty = |journal: &Journal| {
+            journal.slots.is_empty() && journal.empty_at.is_some_and(|at| at.as_millis() <= long_ago)
+        };
         let due: Vec<JournalKey> = self
             .journals
             .iter()
-            .filter(|(_, journal)| deleted(journal) || ended(journal))
+            .filter(|(_, journal)| deleted(journal) || ended(journal) || empty(journal))
             .map(|(key, _)| key.clone())
             .take(count(limit))
             .collect();
         for key in &due {
             self.journals.remove(key);
             self.attention.remove(key);
+        }
+        for journal in self.journals.values_mut() {
+            if journal.slots.is_empty() && journal.empty_at.is_none() {
+                journal.empty_at = Some(ended_before);
+            }
         }
         u32::try_from(due.len()).unwrap_or(u32::MAX)
     }

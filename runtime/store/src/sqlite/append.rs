@@ -3,7 +3,7 @@
 use greenroom_kernel::{Append, Appended, JournalKey, JournalKind, NodeId, Slot, StoreError};
 use rusqlite::{CachedStatement, Connection, params};
 
-use super::rows::{SLOT, first_id, id_of, json, last_id, number, number_of, number_or_new, slot};
+use super::rows::{SLOT, first_id, id_of, json, last_id, number, number_of, number_to_begin, slot};
 use super::writer::Written;
 
 /// An append as the writer needs it: every text made by the caller.
@@ -116,8 +116,8 @@ impl Prepared {
 
     pub(super) fn run(&self, connection: &Connection) -> rusqlite::Result<Written<Appended>> {
         let no = match number(connection, &self.key)? {
+            known if self.seq == 0 => number_to_begin(connection, &self.key, known)?,
             Some(no) => no,
-            None if self.seq == 0 => number_or_new(connection, &self.key)?,
             None => return Ok(self.gap(0)),
         };
         let Some(id) = id_of(no, self.seq) else {

@@ -2,7 +2,7 @@
 
 use greenroom_kernel::{InvalidId, JournalKey, NodeId, Nonce, Slot, StoreError, Timestamp, Writer};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,14 +39,42 @@ pub(super) fn number(connection: &Connection, key: &JournalKey) -> rusqlite::Res
         .optional()
 }
 
-/// The journal's number in the file, made where absent.
-pub(super) fn number_or_new(connection: &Connection, key: &JournalKey) -> rusqlite::Result<i64> {
-    if let Some(no) = number(connection, key)? {
-        return Ok(no);
+/// What `empty_at` says of a journal without slots that no sweep has met yet.
+pub(super) const UNMET: i64 = i64::MAX;
+
+/// The number of a journal whose first slot is about to be written; `known` when it has one.
+pub(super) fn number_to_begin(
+    connection: &Connection,
+    key: &JournalKey,
+    known: Option<i64>,
+) -> rusqlite::Result<i64> {
+    match known {
+        None => new_number(connection, key, None),
+        Some(no) => {
+            connection
+                .prepare_cached("UPDATE journals SET empty_at = NULL WHERE no = ?1 AND empty_at IS NOT NULL")?
+                .execute([no])?;
+            Ok(no)
+        }
     }
+}
+
+/// The number of a journal that something is kept beside, made where absent. One without slots counts as new again:
+/// its first slot may be about to name what is kept.
+pub(super) fn number_beside(connection: &Connection, key: &JournalKey) -> rusqlite::Result<i64> {
+    let Some(no) = number(connection, key)? else {
+        return new_number(connection, key, Some(UNMET));
+    };
     connection
-        .prepare_cached("INSERT INTO journals (tenant, journal) VALUES (?1, ?2)")?
-        .execute([key.tenant.as_str(), key.journal.as_str()])?;
+        .prepare_cached("UPDATE journals SET empty_at = ?2 WHERE no = ?1 AND empty_at < ?2")?
+        .execute([no, UNMET])?;
+    Ok(no)
+}
+
+fn new_number(connection: &Connection, key: &JournalKey, empty_at: Option<i64>) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("INSERT INTO journals (tenant, journal, empty_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![key.tenant.as_str(), key.journal.as_str(), empty_at])?;
     Ok(connection.last_insert_rowid())
 }
 

@@ -14,6 +14,7 @@ use super::options::{FailPoint, SqliteOptions};
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_ended.sql"),
+    include_str!("migrations/0003_empty.sql"),
 ];
 
 /// Marks the file as ours ("GnRm").

@@ -3,15 +3,21 @@
 use greenroom_kernel::{BlobId, JournalKey, SessionRow, Snapshot, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{first_id, last_id, number, number_or_new, parsed};
+use super::rows::{UNMET, first_id, last_id, number, number_beside, parsed};
 use super::writer::Written;
+
+/// How long a journal without slots stays once a sweep has met it, in milliseconds: a day. Its first slot is written
+/// a moment after what it names is kept, if ever.
+const EMPTY_STAYS_MS: i64 = 24 * 3_600 * 1_000;
+/// How many journals without slots a sweep meets at most.
+const MEETS: u32 = 1_000;
 
 pub(super) fn put_snapshot(
     connection: &Connection,
     key: &JournalKey,
     snapshot: &Snapshot,
 ) -> rusqlite::Result<Written<()>> {
-    let no = number_or_new(connection, key)?;
+    let no = number_beside(connection, key)?;
     connection
         .prepare_cached(
             "INSERT INTO snapshots (no, next, state) VALUES (?1, ?2, ?3)
@@ -28,7 +34,7 @@ pub(super) fn put_blob(
     id: &BlobId,
     content: &str,
 ) -> rusqlite::Result<Written<()>> {
-    let no = number_or_new(connection, key)?;
+    let no = number_beside(connection, key)?;
     // The name is the content's hash: what is there already is the same.
     connection
         .prepare_cached("INSERT INTO blobs (no, id, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
@@ -105,6 +111,22 @@ fn remove_content(connection: &Connection, no: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The journals without slots that an earlier sweep met long enough ago. Others are met now, some at a time.
+fn empty(connection: &Connection, ended_before: i64, limit: i64) -> rusqlite::Result<Vec<i64>> {
+    let long_ago = ended_before.saturating_sub(EMPTY_STAYS_MS);
+    let due = connection
+        .prepare_cached("SELECT no FROM journals INDEXED BY journals_empty WHERE empty_at <= ?1 ORDER BY empty_at, no LIMIT ?2")?
+        .query_map([long_ago, limit], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    connection
+        .prepare_cached(
+            "UPDATE journals SET empty_at = ?1 WHERE no IN
+                 (SELECT no FROM journals INDEXED BY journals_empty WHERE empty_at = ?2 LIMIT ?3)",
+        )?
+        .execute(params![ended_before, UNMET, MEETS])?;
+    Ok(due)
+}
+
 /// Removes whole journals whose time has come.
 pub(super) fn sweep(
     connection: &Connection,
@@ -116,7 +138,9 @@ pub(super) fn sweep(
         .prepare_cached("SELECT no FROM journals INDEXED BY journals_deleted WHERE deleted_at < ?1 ORDER BY deleted_at, no LIMIT ?2")?
         .query_map(params![deleted_before.as_millis(), limit], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
-    let left = i64::from(limit) - i64::try_from(due.len()).unwrap_or(i64::MAX);
+    let ended_before = ended_before.as_millis();
+    let left = |due: &[i64]| i64::from(limit) - i64::try_from(due.len()).unwrap_or(i64::MAX);
+    due.extend(empty(connection, ended_before, left(&due))?);
     let ended = connection
         .prepare_cached(
             "SELECT DISTINCT id >> 32 FROM tasks AS ended INDEXED BY tasks_ended
@@ -126,9 +150,9 @@ pub(super) fn sweep(
                      SELECT 1 FROM tasks AS other NOT INDEXED
                      WHERE other.id BETWEEN (ended.id >> 32) << 32 AND ((ended.id >> 32) << 32) | 4294967295
                          AND NOT (other.status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND other.updated_at < ?1))
-             ORDER BY 1 LIMIT ?2",
+             LIMIT ?2",
         )?
-        .query_map([ended_before.as_millis(), left], |row| row.get(0))?
+        .query_map([ended_before, left(&due)], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     due.extend(ended);
     due.sort_unstable();

@@ -58,6 +58,7 @@ macro_rules! store_contract {
             hollowing_touches_no_other_journal
             hollowing_leaves_a_journal_alone_whose_log_has_no_deletion
             sweeping_removes_old_hollow_journals_and_ended_task_journals_only
+            sweeping_removes_journals_without_slots_a_day_after_they_were_met
             sweeping_is_bounded
             stats_count_appends_and_commits
         }

@@ -263,6 +263,42 @@ pub async fn sweeping_removes_old_hollow_journals_and_ended_task_journals_only(s
     assert_eq!(store.sweep(at(50), at(30), 100).await.unwrap(), 0);
 }
 
+pub async fn sweeping_removes_journals_without_slots_a_day_after_they_were_met(store: &Subject) {
+    const DAY: i64 = 24 * 3_600 * 1_000;
+    let (refused, again, begun) = (key("refused"), key("again"), key("begun"));
+    let late = key("late");
+    let id = BlobId::of("x");
+    for key in [&refused, &again, &begun] {
+        store.put_blob(key, &id, "x").await.unwrap();
+    }
+    // All are met by this one; none is old enough for those before a day is over.
+    for ended_before in [1_000, 1_500, DAY + 999] {
+        assert_eq!(store.sweep(at(0), at(ended_before), 9).await.unwrap(), 0);
+    }
+    store.put_blob(&again, &id, "x").await.unwrap();
+    store.put_blob(&late, &id, "x").await.unwrap();
+    stored(store, append(&begun, 0, 1)).await;
+    assert_eq!(store.sweep(at(0), at(DAY + 1_000), 9).await.unwrap(), 1);
+    for (key, stays) in [(&refused, false), (&again, true), (&begun, true), (&late, true)] {
+        let blob = store.blob(key, &id).await.unwrap();
+        assert_eq!(blob.is_some(), stays, "{key:?}");
+    }
+    for (ended_before, expected) in [
+        (2 * DAY + 999, 0),
+        (2 * DAY + 1_000, 1),
+        (2 * DAY + 1_000, 1),
+        (9 * DAY, 0),
+    ] {
+        assert_eq!(store.sweep(at(0), at(ended_before), 1).await.unwrap(), expected);
+    }
+    assert_eq!(store.blob(&again, &id).await.unwrap(), None);
+    assert_eq!(store.blob(&begun, &id).await.unwrap().as_deref(), Some("x"));
+    // Gone for good, and usable again.
+    store.put_blob(&refused, &id, "x").await.unwrap();
+    stored(store, append(&refused, 0, 1)).await;
+    assert_eq!(store.blob(&refused, &id).await.unwrap().as_deref(), Some("x"));
+}
+
 pub async fn sweeping_is_bounded(store: &Subject) {
     for number in 0..5 {
         let hollow = key(&format!("s{number}"));
