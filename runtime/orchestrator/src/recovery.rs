@@ -13,11 +13,16 @@ use crate::shared::Shared;
 const PAGE: u32 = 200;
 /// How many journals are woken at once.
 const AT_ONCE: usize = 32;
+/// How long the scan waits for a journal to be taken before it goes on without it.
+const WAKE_WAIT: Duration = Duration::from_secs(10);
 /// How long a deleted session's keys stay.
 const DELETED_STAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a task's own journal stays after its end.
 const TASK_STAYS: Duration = Duration::from_secs(7 * 24 * 3_600);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How many journals are removed at a time, and how long appends then have the store to themselves.
+const SWEEP_AT_ONCE: u32 = 100;
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Scans again and again.
 pub(crate) struct ScanActor {
@@ -31,17 +36,22 @@ impl ScanActor {
 
     async fn watch(shared: Arc<Shared>) {
         let pause = Duration::from_millis(shared.config.scan_ms);
-        let mut swept: Option<Duration> = None;
         loop {
             if let Err(error) = scan(&shared).await {
                 tracing::warn!(%error, "the scan for open work failed");
             }
-            let now = shared.clock.monotonic();
-            if swept.is_none_or(|at| now.saturating_sub(at) > SWEEP_EVERY) {
-                swept = Some(now);
-                sweep(&shared).await;
-            }
             tokio::time::sleep(pause + shared.jitter(pause / 4)).await;
+        }
+    }
+
+    async fn clean(shared: Arc<Shared>) {
+        loop {
+            match sweep(&shared).await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "expired journals were removed"),
+                Err(error) => tracing::warn!(%error, "expired journals were not removed"),
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
         }
     }
 }
@@ -51,6 +61,7 @@ impl Supervised for ScanActor {
 
     async fn post_start(&mut self, ctx: &Context<()>) -> Result<(), ActorError> {
         ctx.spawn(Self::watch(Arc::clone(&self.shared)));
+        ctx.spawn(Self::clean(Arc::clone(&self.shared)));
         Ok(())
     }
 
@@ -75,28 +86,145 @@ async fn scan(shared: &Arc<Shared>) -> Result<(), StoreError> {
     }
 }
 
+/// Gives a journal an owner. One that can't be taken now is left to the next scan: the others don't wait for it.
 async fn wake(shared: &Arc<Shared>, key: &JournalKey) {
     if shared.journals.is_live(key) {
         return shared.journals.nudge(key);
     }
-    if let Err(failure) = shared.journals.ask(shared, key, Operation::Recover, None).await {
-        tracing::debug!(journal = %key.journal, %failure, "an open journal was not taken, it is tried again");
+    let (asking, of) = (Arc::clone(shared), key.clone());
+    // Only the waiting is bounded: an actor that was being started is not to be forgotten half-way.
+    let asked = shared.tasks.spawn(async move {
+        let operation = Operation::Recover;
+        asking.journals.ask(&asking, &of, operation, None).await
+    });
+    match tokio::time::timeout(WAKE_WAIT, asked).await {
+        Ok(Ok(Ok(_))) => {}
+        Ok(Ok(Err(failure))) => {
+            tracing::debug!(journal = %key.journal, %failure, "an open journal was not taken, it is tried again");
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(journal = %key.journal, %error, "taking an open journal broke, it is tried again");
+        }
+        Err(_) => {
+            tracing::warn!(journal = %key.journal, "an open journal is not taken yet, the scan goes on without it");
+        }
     }
 }
 
-async fn sweep(shared: &Arc<Shared>) {
+/// Removes what has expired, a little at a time. Returns how many journals went.
+async fn sweep(shared: &Arc<Shared>) -> Result<u64, StoreError> {
     let now = shared.now();
     let before = |stays: Duration| {
         let stays = i64::try_from(stays.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(now.as_millis().saturating_sub(stays))
     };
-    match shared
-        .store
-        .sweep(before(DELETED_STAYS), before(TASK_STAYS), 1_000)
-        .await
-    {
-        Ok(0) => {}
-        Ok(swept) => tracing::info!(swept, "expired journals were removed"),
-        Err(error) => tracing::warn!(%error, "expired journals were not removed"),
+    let (deleted, ended) = (before(DELETED_STAYS), before(TASK_STAYS));
+    let mut swept = 0;
+    loop {
+        let count = shared.store.sweep(deleted, ended, SWEEP_AT_ONCE).await?;
+        swept += u64::from(count);
+        if count < SWEEP_AT_ONCE {
+            return Ok(swept);
+        }
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use greenroom_kernel::{JournalKind, PageRequest, TaskQuery, TaskRow};
+    use greenroom_store::testkit::fixture::{self, Pen};
+
+    use super::*;
+    use crate::tests::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_that_cant_be_taken_holds_up_no_other() {
+        let helper = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+            if talk.start.attempt == 1 {
+                return talk.linger().await;
+            }
+            talk.done("done");
+        }));
+        let config = crate::OrchestratorConfig {
+            scan_ms: 60_000,
+            ..Default::default()
+        };
+        let stage = Stage::configured(config, [helper]).await;
+        let mut tasks = Vec::new();
+        // More than are woken at once.
+        for number in 0..AT_ONCE + 8 {
+            let told = stage.task("helper", &format!("k{number}"), NOT).await;
+            tasks.push(told.task.id);
+        }
+        for task in &tasks {
+            stage.at(task, TaskStatus::Running).await;
+        }
+        let wakes = AtomicU32::new(0);
+        stage.store.set_rule(move |asked| {
+            let wakes =
+                matches!(asked, Asked::Read("snapshot")).then(|| wakes.fetch_add(1, Ordering::SeqCst));
+            (wakes == Some(0)).then_some(Fault::StartLate(SWEEP_EVERY))
+        });
+        for task in &tasks {
+            let key = stage.show.shared().key(&ann().tenant, &task.journal);
+            assert!(stage.show.shared().journals.kill(&key), "it had an actor");
+        }
+        let over = || async {
+            let mut over = 0;
+            for task in &tasks {
+                over += usize::from(stage.row(task).await.status == TaskStatus::Completed);
+            }
+            over
+        };
+        let all_but_one = async {
+            while over().await + 1 < tasks.len() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(180), all_but_one).await;
+        assert!(waited.is_ok(), "{} of {} ended", over().await, tasks.len());
+        assert_eq!(over().await + 1, tasks.len(), "one can't be taken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_that_has_expired_goes_every_hour_a_little_at_a_time() {
+        let stage = Stage::with([]).await;
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        stage.store.set_rule(move |asked| {
+            if matches!(asked, Asked::Write("sweep")) {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            None
+        });
+        for round in 0..2_u32 {
+            for number in 0..1_250 {
+                let key = fixture::key(&format!("t{number}"));
+                let row = TaskRow {
+                    kind: JournalKind::Task,
+                    status: TaskStatus::Completed,
+                    ..fixture::task(&key, 0, 1)
+                };
+                stage.memory.append(Pen::new(key).tasks([row])).await.unwrap();
+            }
+            tokio::time::sleep(SWEEP_EVERY + Duration::from_secs(10)).await;
+            let page = PageRequest {
+                after: None,
+                limit: 1,
+            };
+            let left = stage
+                .memory
+                .tasks(&fixture::tenant("acme"), &TaskQuery::default(), &page)
+                .await;
+            assert_eq!(left.unwrap().rows, [], "round {round}");
+            assert_eq!(
+                calls.load(Ordering::SeqCst),
+                (round + 1) * 13,
+                "sweeps by round {round}"
+            );
+        }
     }
 }

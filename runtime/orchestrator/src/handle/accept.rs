@@ -1,0 +1,179 @@
+//! Accepting: what a call becomes, and how its task stands when the caller's wait is over.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use greenroom_kernel::{
+    AcceptCall, AcceptRequest, Accepted, AcceptedTask, Clock, Cursor, Failure, InputHash, JournalKey,
+    JournalKind, MessageRange, Models, NewTask, Opened, Position, Principal, Reply, SessionId, Store,
+    Supervisor, TaskRow,
+};
+use tokio::sync::oneshot;
+
+use crate::payloads::{patiently, stash};
+
+use super::Orchestrator;
+
+/// A call, made ready for its journal's owner.
+pub(super) struct Prepared {
+    pub(super) key: JournalKey,
+    pub(super) task: NewTask,
+    pub(super) open: Option<Opened>,
+    pub(super) fresh: bool,
+}
+
+impl Orchestrator {
+    /// What the call accepts, and in which journal.
+    pub(super) async fn new_task(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+    ) -> Result<Prepared, Failure> {
+        let config = &self.shared.config;
+        let (agent, input, turn, message, model, metadata) = match &request.call {
+            AcceptCall::Chat {
+                content,
+                agent,
+                model,
+                metadata,
+            } => {
+                let agent = agent.clone().unwrap_or_else(|| config.default_agent.clone());
+                let input = serde_json::json!({ "content": content }).to_string();
+                (
+                    agent,
+                    input,
+                    true,
+                    Some(content.clone()),
+                    model.clone(),
+                    metadata.clone(),
+                )
+            }
+            AcceptCall::Task { agent, input } => (agent.clone(), input.clone(), false, None, None, None),
+        };
+        self.shared
+            .agents
+            .known_soon(&agent, config.instance_wait())
+            .await?;
+        let hash_model = model.as_deref().unwrap_or("");
+        let hash_metadata = metadata.as_ref().map(ToString::to_string).unwrap_or_default();
+        let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);
+        let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
+        let minted = request.key.is_minted();
+        let (journal, open, fresh) = match (&request.session, turn) {
+            (Some(session), _) => {
+                self.own_session(who, session).await?;
+                (session.clone(), None, false)
+            }
+            (None, turn) => {
+                let kind = if turn {
+                    JournalKind::Session
+                } else {
+                    JournalKind::Task
+                };
+                let opened = Opened {
+                    kind,
+                    subject: who.subject.clone(),
+                    title: None,
+                    metadata: None,
+                };
+                let named = request.key.minted_session().filter(|_| turn);
+                let journal = named.unwrap_or_else(|| {
+                    SessionId::derived(&who.tenant, &who.subject, operation, &request.key)
+                });
+                (journal, Some(opened), minted)
+            }
+        };
+        let key = self.key(who, &journal);
+        let input = stash(&*self.shared.store, &key, input).await?;
+        let message = match message {
+            Some(content) => Some(stash(&*self.shared.store, &key, content).await?),
+            None => None,
+        };
+        let deadline = request.timeout.map(|timeout| self.shared.now().after(timeout));
+        let accepted = Accepted {
+            ordinal: 0,
+            agent,
+            input,
+            turn,
+            key: request.key.clone(),
+            input_hash,
+            deadline,
+            limits: config.limits,
+            model,
+            metadata,
+            parent: None,
+            retries: None,
+            subject: who.subject.clone(),
+            trace: request.trace.clone(),
+        };
+        Ok(Prepared {
+            key,
+            task: NewTask { accepted, message },
+            open,
+            fresh,
+        })
+    }
+
+    /// An accepted call as it stands when its wait is over.
+    pub(super) async fn accepted(
+        &self,
+        who: &Principal,
+        key: JournalKey,
+        is_turn: bool,
+        reply: Reply,
+        ended: oneshot::Receiver<TaskRow>,
+        deadline: tokio::time::Instant,
+    ) -> Result<AcceptedTask, Failure> {
+        let mut row = self.task_of(who, reply).await?;
+        if tokio::time::Instant::now() < deadline && row.status.needs_owner() {
+            match tokio::time::timeout_at(deadline, ended).await {
+                Ok(Ok(last)) => row = last,
+                // The owner was lost, or the wait is over: the task as it stands.
+                Ok(Err(_)) => row = self.as_stands_at(who, row, deadline).await?,
+                Err(_) => row = patiently(|| self.own_task(who, &row.id)).await?,
+            }
+        }
+        let (mut session, mut message) = (None, None);
+        if is_turn {
+            session = patiently(|| self.visible_session(who, &key.journal)).await?;
+            let before = row.first.index.checked_sub(1);
+            let before = before.map_or(row.first, |index| Position { index, ..row.first });
+            let said = patiently(|| async {
+                let range = MessageRange::After(Some(before));
+                let said = self.shared.store.messages(&key, range, 1).await;
+                said.map_err(|error| Failure::from(&error))
+            });
+            message = said.await?.into_iter().next();
+        }
+        Ok(AcceptedTask {
+            cursor: Cursor::before(row.first),
+            task: row,
+            session,
+            message,
+        })
+    }
+
+    /// Follows a task whose owner was lost until it rests or the time is over.
+    pub(super) async fn as_stands_at(
+        &self,
+        who: &Principal,
+        row: TaskRow,
+        deadline: tokio::time::Instant,
+    ) -> Result<TaskRow, Failure> {
+        let hub = self.shared.journals.hub(&self.key(who, &row.id.journal));
+        let mut changes = hub.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let row = self.own_task(who, &row.id).await?;
+            let look_again = tokio::time::Instant::now() + Duration::from_millis(500);
+            let over = tokio::time::Instant::now() >= deadline || self.shared.stopping.is_cancelled();
+            if !row.status.needs_owner() || over {
+                return Ok(row);
+            }
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => {}
+                _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}
+            }
+        }
+    }
+}

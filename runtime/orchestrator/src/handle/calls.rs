@@ -1,0 +1,355 @@
+//! Every call of the port.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use greenroom_kernel::{
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Clock,
+    Cursor, ErrorCode, EventScope, EventStream, Failure, IdempotencyKey, JournalKind, MessageRange,
+    MessageRow, Models, NewTask, Opened, Page, PageRequest, Payload, Principal, ProviderStatus, Reply,
+    ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView, Store, SupervisionEvent,
+    Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+};
+use greenroom_supervision::TreeNews;
+use tokio::sync::oneshot;
+
+use crate::events::Whose;
+use crate::journal_actor::Operation;
+use crate::payloads::fetch;
+use crate::{events, steps};
+
+use super::Orchestrator;
+use super::accept::Prepared;
+
+#[async_trait]
+impl Supervisor for Orchestrator {
+    async fn create_session(
+        &self,
+        who: &Principal,
+        id: Option<SessionId>,
+        title: Option<String>,
+    ) -> Result<SessionRow, Failure> {
+        let id = id.unwrap_or_else(|| SessionId::generate(&*self.shared.clock, &*self.shared.random));
+        let opened = Opened {
+            kind: JournalKind::Session,
+            subject: who.subject.clone(),
+            title,
+            metadata: None,
+        };
+        match self
+            .ask(who, &id, Operation::Open { opened, again: false })
+            .await?
+        {
+            Reply::Session(row) => Ok(*row),
+            _ => Err(Failure::internal("a session was asked for")),
+        }
+    }
+
+    async fn update_session(
+        &self,
+        who: &Principal,
+        id: &SessionId,
+        title: Option<String>,
+    ) -> Result<SessionRow, Failure> {
+        self.own_session(who, id).await?;
+        match self.ask(who, id, Operation::Retitle { title }).await? {
+            Reply::Session(row) => Ok(*row),
+            _ => Err(Failure::internal("a session was asked for")),
+        }
+    }
+
+    async fn delete_session(&self, who: &Principal, id: &SessionId) -> Result<(), Failure> {
+        self.own_session(who, id).await?;
+        self.ask(who, id, Operation::Delete { again: false })
+            .await
+            .map(|_| ())
+    }
+
+    async fn session(&self, who: &Principal, id: &SessionId) -> Result<Option<SessionRow>, Failure> {
+        self.visible_session(who, id).await
+    }
+
+    async fn sessions(
+        &self,
+        who: &Principal,
+        mut query: SessionQuery,
+        page: PageRequest,
+    ) -> Result<Page<SessionRow>, Failure> {
+        if !who.scopes.iter().any(|scope| scope == Principal::SESSIONS_ALL) {
+            query.subject = Some(who.subject.clone());
+        }
+        self.shared
+            .store
+            .sessions(&who.tenant, &query, &page)
+            .await
+            .map_err(|error| Failure::from(&error))
+    }
+
+    async fn messages(
+        &self,
+        who: &Principal,
+        id: &SessionId,
+        range: MessageRange,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, Failure> {
+        self.own_session(who, id).await?;
+        let key = self.key(who, id);
+        self.shared
+            .store
+            .messages(&key, range, limit)
+            .await
+            .map_err(|error| Failure::from(&error))
+    }
+
+    async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
+        let Prepared {
+            key,
+            task,
+            open,
+            fresh,
+        } = self.new_task(who, &request).await?;
+        let is_turn = task.accepted.turn;
+        let (done, ended) = oneshot::channel();
+        let done = (!request.wait.is_zero()).then_some(done);
+        let operation = Operation::Accept {
+            task: Box::new(task),
+            open,
+            fresh,
+        };
+        let deadline = tokio::time::Instant::now() + request.wait;
+        let reply = self
+            .shared
+            .journals
+            .ask(&self.shared, &key, operation, done)
+            .await?;
+        // It is accepted: what fails from here on must not look like a refusal.
+        let accepted = self.accepted(who, key, is_turn, reply, ended, deadline).await;
+        accepted.map_err(|failure| match failure.code {
+            ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
+            _ => failure,
+        })
+    }
+
+    async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {
+        self.visible_task(who, id).await
+    }
+
+    async fn tasks(
+        &self,
+        who: &Principal,
+        journal: Option<SessionId>,
+        status: Option<TaskStatus>,
+        page: PageRequest,
+    ) -> Result<Page<TaskRow>, Failure> {
+        if let Some(journal) = &journal {
+            self.own_session(who, journal).await?;
+        }
+        let all = who.scopes.iter().any(|scope| scope == Principal::SESSIONS_ALL);
+        let subject = (!all).then(|| who.subject.clone());
+        let query = TaskQuery {
+            subject,
+            journal,
+            status,
+            parent: None,
+        };
+        let mut page = self
+            .shared
+            .store
+            .tasks(&who.tenant, &query, &page)
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        page.rows = page
+            .rows
+            .into_iter()
+            .map(|row| self.as_it_runs(who, row))
+            .collect();
+        Ok(page)
+    }
+
+    async fn steps(&self, who: &Principal, id: &TaskId) -> Result<Vec<StepView>, Failure> {
+        let row = self.own_task(who, id).await?;
+        let key = self.key(who, &id.journal);
+        let hub = self.shared.journals.hub_if_any(&key);
+        steps::views(&*self.shared.store, &key, &row, hub).await
+    }
+
+    async fn children(
+        &self,
+        who: &Principal,
+        id: &TaskId,
+        page: PageRequest,
+    ) -> Result<Page<TaskRow>, Failure> {
+        self.own_task(who, id).await?;
+        let query = TaskQuery {
+            parent: Some(id.clone()),
+            ..TaskQuery::default()
+        };
+        self.shared
+            .store
+            .tasks(&who.tenant, &query, &page)
+            .await
+            .map_err(|error| Failure::from(&error))
+    }
+
+    async fn cancel(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
+        let row = self.own_task(who, id).await?;
+        if row.status.is_terminal() {
+            return Ok(row);
+        }
+        let reply = self
+            .ask(who, &id.journal, Operation::Cancel { task: id.ordinal })
+            .await?;
+        self.task_of(who, reply).await
+    }
+
+    async fn retry(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
+        let row = self.own_task(who, id).await?;
+        let key = self.key(who, &id.journal);
+        if !row.status.is_terminal() {
+            return Err(Failure::new(
+                ErrorCode::Conflict,
+                "this task has not ended: cancel it first, or wait",
+            ));
+        }
+        let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
+        let first = replayed.ok_or_else(|| Failure::not_found("task"))?;
+        let mut accepted = first.accepted;
+        accepted.key = IdempotencyKey::mint(&*self.shared.random);
+        accepted.retries = Some(id.ordinal);
+        accepted.deadline = None;
+        let message = if row.turn {
+            self.first_message(&key, &row).await?
+        } else {
+            None
+        };
+        let copy = Box::new(NewTask { accepted, message });
+        let operation = Operation::Retry {
+            task: id.ordinal,
+            copy,
+        };
+        let reply = self.ask(who, &id.journal, operation).await?;
+        self.task_of(who, reply).await
+    }
+
+    async fn resolve(
+        &self,
+        who: &Principal,
+        id: &TaskId,
+        step: u32,
+        action: ResolveAction,
+        note: Option<String>,
+    ) -> Result<TaskRow, Failure> {
+        let row = self.own_task(who, id).await?;
+        if row.status.is_terminal() {
+            return self.was_answered(who, row, step, &action).await;
+        }
+        let answer = StepResolution {
+            task: id.ordinal,
+            number: step,
+            action: action.clone(),
+            by: who.subject.clone(),
+            note,
+        };
+        let reply = self
+            .ask(who, &id.journal, Operation::Resolve(Box::new(answer)))
+            .await?;
+        let ended = matches!(reply, Reply::Ended(_));
+        let row = self.task_of(who, reply).await?;
+        if ended {
+            return self.was_answered(who, row, step, &action).await;
+        }
+        Ok(row)
+    }
+
+    async fn aggregate(&self, who: &Principal, request: AggregateRequest) -> Result<Aggregate, Failure> {
+        crate::aggregate::run(self, who, request).await
+    }
+
+    async fn payload(
+        &self,
+        who: &Principal,
+        journal: &SessionId,
+        payload: &Payload,
+    ) -> Result<Arc<str>, Failure> {
+        fetch(&*self.shared.store, &self.key(who, journal), payload).await
+    }
+
+    async fn events(
+        &self,
+        who: &Principal,
+        scope: EventScope,
+        after: Option<Cursor>,
+    ) -> Result<EventStream, Failure> {
+        let (journal, whose, last) = match &scope {
+            EventScope::Session(id) => {
+                let row = self.own_session(who, id).await?;
+                (id.clone(), Whose::Journal, row.last)
+            }
+            EventScope::Task(id) => {
+                let row = self.own_task(who, id).await?;
+                let whose = Whose::Task {
+                    ordinal: row.id.ordinal,
+                    ended: row.status.is_terminal().then_some(row.last),
+                };
+                (id.journal.clone(), whose, row.last)
+            }
+        };
+        let from = after.unwrap_or_else(|| Cursor::behind(last));
+        // A task's row doesn't tell how far its journal goes.
+        if from.position.seq > last.seq + 1 && !self.reaches(who, &journal, from.position.seq - 1).await? {
+            return Err(Failure::bad_input(
+                "unknown cursor: it lies beyond what was ever written here",
+            ));
+        }
+        Ok(events::stream(
+            Arc::clone(&self.shared),
+            self.key(who, &journal),
+            whose,
+            from,
+        ))
+    }
+
+    async fn agent(&self, name: &AgentName) -> Result<Option<AgentStatus>, Failure> {
+        Ok(self.shared.agents.status(name))
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
+        Ok(self.shared.agents.statuses())
+    }
+
+    async fn watch_agents(
+        &self,
+        name: Option<AgentName>,
+    ) -> Result<BoxStream<'static, AgentStatus>, Failure> {
+        if let Some(name) = &name {
+            self.shared.agents.known(name)?;
+        }
+        Ok(events::agents(Arc::clone(&self.shared.agents), name))
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderStatus>, Failure> {
+        Ok(self.shared.models.providers())
+    }
+
+    async fn supervision_tree(&self) -> Result<Vec<ActorNode>, Failure> {
+        Ok(self.environment.tree().snapshot())
+    }
+
+    async fn watch_supervision(&self) -> Result<BoxStream<'static, SupervisionEvent>, Failure> {
+        let watch = self.environment.tree().subscribe();
+        let news = futures::stream::unfold(watch, |mut watch| async {
+            let news = watch.next().await?;
+            Some((news, watch))
+        });
+        // A reader that missed something reads the tree again; what it missed can't be told.
+        let events = news.filter_map(|news| async {
+            match news {
+                TreeNews::Event(event) => Some(event),
+                TreeNews::Missed(_) => None,
+            }
+        });
+        Ok(events.boxed())
+    }
+}
