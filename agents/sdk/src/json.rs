@@ -1,12 +1,12 @@
 //! JSON as steps carry it: canonical, because a replay is recognised by the hash of its inputs.
 
-use greenroom_kernel::{ErrorCode, Failure};
+use greenroom_kernel::{ErrorCode, Failure, PAYLOAD_LIMIT};
 use greenroom_wire::MAX_MESSAGE_BYTES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Leaves room for a frame's other fields.
-const MAX_TEXT_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
+// The largest payload fits a message, with room for a frame's other fields.
+const _: () = assert!(PAYLOAD_LIMIT + 64 * 1024 <= MAX_MESSAGE_BYTES);
 
 /// JSON text with every object's members sorted, so that a hash map's order changes nothing.
 pub(crate) fn canonical(value: &impl Serialize, what: &str) -> Result<String, Failure> {
@@ -32,15 +32,16 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Fai
     })
 }
 
-/// Refuses what is too large for one message, before the stream breaks over it.
+/// Refuses what is too large to be journaled, before the supervisor does: the agent goes on with what the journal
+/// says.
 pub(crate) fn fits(text: &str, what: &str) -> Result<(), Failure> {
-    if text.len() <= MAX_TEXT_BYTES {
+    if text.len() <= PAYLOAD_LIMIT {
         return Ok(());
     }
     Err(Failure::new(
         ErrorCode::LimitExceeded,
         format!(
-            "{what} has {} bytes; at most {MAX_TEXT_BYTES} fit a message",
+            "{what} has {} bytes; at most {PAYLOAD_LIMIT} can be kept",
             text.len()
         ),
     ))
@@ -62,8 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_a_message_is_refused_by_name() {
-        let error = canonical(&"x".repeat(MAX_TEXT_BYTES), "the result").unwrap_err();
+    fn what_is_too_large_to_be_kept_is_refused_by_name() {
+        // The quotes count.
+        assert!(canonical(&"x".repeat(PAYLOAD_LIMIT - 2), "the result").is_ok());
+        let error = canonical(&"x".repeat(PAYLOAD_LIMIT - 1), "the result").unwrap_err();
         assert_eq!(error.code, ErrorCode::LimitExceeded);
         assert!(error.message.starts_with("the result has "), "{error}");
     }

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// A payload up to this many bytes travels inside its entry; a larger one is stored apart first.
 pub const INLINE_LIMIT: usize = 32 * 1024;
 
+/// The largest single payload, in bytes: an input, a step's result, an answer. Agents are told before they report
+/// one, so that what they go on with is what is journaled.
+pub const PAYLOAD_LIMIT: usize = 4 * 1024 * 1024;
+
 /// The content hash that names a stored payload within its journal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, Store};
-
-/// The largest single payload, in bytes.
-pub(crate) const PAYLOAD_LIMIT: usize = 4 * 1024 * 1024;
+use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, PAYLOAD_LIMIT, Payload, Store};
 
 /// How often a store that doesn't answer is asked again: about half a minute.
 const TRIES: u32 = 30;

@@ -8,6 +8,7 @@
 )]
 
 mod endings;
+mod limits;
 mod replay;
 mod serving;
 mod steps;
