@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use futures::StreamExt;
 use greenroom_kernel::{
     Accepted, AgentRun, AgentSink, AttemptEnd, CallOutcome, ErrorCode, Failure, FromAgent, HistoryMessage,
-    JournalKey, Payload, Principal, Role, RunStart, StepAnswer, StepCost, StepOutcome, TaskId, Timestamp,
-    ToAgent,
+    JournalKey, PAYLOAD_LIMIT, Payload, Principal, Role, RunStart, StepAnswer, StepCost, StepOutcome, TaskId,
+    Timestamp, ToAgent,
 };
 use greenroom_supervision::Loopback;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tracing::{Instrument, Span};
 use crate::agents::Lease;
 use crate::hub::Hub;
 use crate::journal_actor::Message;
-use crate::payloads::{PAYLOAD_LIMIT, fetch, patiently, stash_patiently};
+use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -279,7 +279,7 @@ impl Attempt {
                 FromAgent::Call(_) if self.line.unanswered.fetch_add(1, Ordering::Relaxed) >= credit => {
                     let why =
                         format!("the agent asked for more than {credit} steps at once, which is its credit");
-                    return AttemptEnd::Failed(Failure::new(ErrorCode::AgentFailed, why));
+                    return AttemptEnd::Failed(Failure::new(ErrorCode::LimitExceeded, why));
                 }
                 FromAgent::Call(call) => {
                     self.loopback.send(Message::Called {

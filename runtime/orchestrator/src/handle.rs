@@ -7,10 +7,9 @@ mod calls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use greenroom_kernel::{
-    AgentEndpoint, AgentName, Clock, ErrorCode, Failure, Models, Principal, Randomness, Store, Supervisor,
-    TaskId, TaskRow, Writer,
+    AgentEndpoint, AgentName, Clock, ErrorCode, Failure, Models, Principal, Randomness, Store, TaskId,
+    TaskRow, Writer,
 };
 use greenroom_supervision::{Cause, ChildSpec, Environment, Root, SupervisorHandle, SupervisorSpec};
 use greenroom_telemetry::Metrics;

@@ -8,7 +8,7 @@ use greenroom_kernel::{Slot, StepView};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::payloads::PAYLOAD_LIMIT;
+use greenroom_kernel::PAYLOAD_LIMIT;
 
 const RECENT_SLOTS: usize = 64;
 const STEP_HINTS: usize = 64;

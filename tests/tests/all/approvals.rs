@@ -59,7 +59,7 @@ async fn an_approval_waits_over_a_crash_and_is_answered_once() {
         json!({ "input": { "taskId": id, "stepSeq": step["seq"], "action": "APPROVE", "note": "fine" } });
     client.call(RESOLVE, yes.clone()).await.data();
     let task = ended(&client, &id).await;
-    assert_eq!(task["response"]["content"], "done", "{task}");
+    assert_eq!(task["response"]["content"], "done: fine", "{task}");
     // The same answer again changes nothing.
     client.call(RESOLVE, yes).await.data();
     assert_eq!(host.ledger.counts("approved")["it"], 1);

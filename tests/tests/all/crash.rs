@@ -37,6 +37,8 @@ struct Acknowledged {
 /// Clients that go on whatever happens to the server: a call that was not answered is repeated with its key.
 struct Load {
     address: watch::Receiver<String>,
+    /// While it holds, nothing new is sent.
+    hold: watch::Receiver<bool>,
     stop: CancellationToken,
     acknowledged: Arc<Mutex<Acknowledged>>,
 }
@@ -65,9 +67,19 @@ impl Load {
         }
     }
 
+    /// Waits while the load is held.
+    async fn go_on(&self) {
+        let mut hold = self.hold.clone();
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = hold.wait_for(|hold| !hold) => {}
+        }
+    }
+
     /// Tasks one after the other.
     async fn tasks(self, worker: usize) {
         for number in 0.. {
+            self.go_on().await;
             if self.stop.is_cancelled() {
                 return;
             }
@@ -85,6 +97,7 @@ impl Load {
     /// The turns of one session, some of them sent before the one before has ended.
     async fn turns(self, session: String) {
         for number in 0.. {
+            self.go_on().await;
             if self.stop.is_cancelled() {
                 return;
             }
@@ -109,6 +122,7 @@ impl Load {
     /// Approvals, each answered as soon as it is asked for.
     async fn approvals(self) {
         for number in 0.. {
+            self.go_on().await;
             if self.stop.is_cancelled() {
                 return;
             }
@@ -147,6 +161,7 @@ impl Load {
     /// Sessions that are renamed and deleted in the middle of a turn.
     async fn deletions(self) {
         for number in 0.. {
+            self.go_on().await;
             if self.stop.is_cancelled() {
                 return;
             }
@@ -229,6 +244,7 @@ struct World {
     sessions: Vec<String>,
     acknowledged: Arc<Mutex<Acknowledged>>,
     address: watch::Sender<String>,
+    hold: watch::Sender<bool>,
     stop_load: CancellationToken,
     stop_followers: CancellationToken,
     load: tokio::task::JoinSet<()>,
@@ -262,11 +278,13 @@ impl World {
             sessions.push(name.to_owned());
         }
         let (address, _) = watch::channel(server.http.clone());
+        let (hold, _) = watch::channel(false);
         let (stop_load, stop_followers) = (CancellationToken::new(), CancellationToken::new());
         let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
         let (mut load, mut followers) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
         let new = || Load {
             address: address.subscribe(),
+            hold: hold.subscribe(),
             stop: stop_load.clone(),
             acknowledged: Arc::clone(&acknowledged),
         };
@@ -289,6 +307,7 @@ impl World {
             sessions,
             acknowledged,
             address,
+            hold,
             stop_load,
             stop_followers,
             load,
@@ -323,6 +342,7 @@ impl World {
         let (mut settled, mut failed) = (0, Vec::new());
         let answerer = Load {
             address: self.address.subscribe(),
+            hold: self.hold.subscribe(),
             stop: CancellationToken::new(),
             acknowledged: Arc::clone(&self.acknowledged),
         };
@@ -622,6 +642,20 @@ const TRANSITIONS: [&str; 13] = [
 ];
 
 impl World {
+    /// Lets what is under way end, with nothing new coming in.
+    async fn catch_up(&self) {
+        let query = "{ a: listTasks(status: ACCEPTED, first: 1) { nodes { id } } \
+                     r: listTasks(status: RUNNING, first: 1) { nodes { id } } }";
+        let client = Client::new(&self.server.http);
+        self.hold.send_replace(true);
+        until("what is under way ends", Duration::from_secs(90), || async {
+            let open = client.call(query, json!({})).await.data();
+            (open["a"]["nodes"] == json!([]) && open["r"]["nodes"] == json!([])).then_some(())
+        })
+        .await;
+        self.hold.send_replace(false);
+    }
+
     /// Ends the server at a failpoint; how many starts that took.
     async fn end_at(&mut self, point: &str) {
         for _ in 0..20 {
@@ -656,7 +690,7 @@ async fn an_end_at_every_kind_of_transition_loses_and_repeats_nothing() {
             }
             // A life in between: what never lives long enough to do anything makes no progress.
             assert!(world.restart(&[]).await);
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.catch_up().await;
         }
     }
     assert!(world.restart(&[]).await);

@@ -166,13 +166,16 @@ impl OpenTask {
                 );
             }
             Entry::Resolved {
-                number, resolution, ..
+                number,
+                resolution,
+                note,
+                ..
             } => {
                 self.resolved = true;
                 self.deaths = 0;
                 self.owner_losses = 0;
                 self.change(*number, |step| {
-                    step.state = settled(resolution, at);
+                    step.state = settled(resolution, note.as_deref(), at);
                     step.cleared |= step.state == StepState::Cleared;
                 });
             }
@@ -348,11 +351,13 @@ impl OpenTask {
 }
 
 /// The state a person's answer puts a step in. An approval's outcome is data: a refusal is not a failure.
-fn settled(resolution: &Resolution, at: Timestamp) -> StepState {
+fn settled(resolution: &Resolution, note: Option<&str>, at: Timestamp) -> StepState {
     let outcome = match resolution {
-        Resolution::Approved(value) => StepOutcome::Done(approval_outcome(true, false, value.as_inline())),
-        Resolution::Rejected => StepOutcome::Done(approval_outcome(false, false, None)),
-        Resolution::TimedOut => StepOutcome::Done(approval_outcome(false, true, None)),
+        Resolution::Approved(value) => {
+            StepOutcome::Done(approval_outcome(true, false, value.as_inline(), note))
+        }
+        Resolution::Rejected => StepOutcome::Done(approval_outcome(false, false, None, note)),
+        Resolution::TimedOut => StepOutcome::Done(approval_outcome(false, true, None, note)),
         Resolution::SettledDone(value) => StepOutcome::Done(value.clone()),
         Resolution::SettledNotDone => return StepState::Cleared,
     };
@@ -363,10 +368,10 @@ fn settled(resolution: &Resolution, at: Timestamp) -> StepState {
     }
 }
 
-fn approval_outcome(approved: bool, timed_out: bool, value: Option<&str>) -> Payload {
-    let value = value.unwrap_or("null");
+fn approval_outcome(approved: bool, timed_out: bool, value: Option<&str>, note: Option<&str>) -> Payload {
+    let (value, note) = (value.unwrap_or("null"), serde_json::json!(note));
     Payload::inline(format!(
-        "{{\"approved\":{approved},\"timedOut\":{timed_out},\"value\":{value}}}"
+        "{{\"approved\":{approved},\"timedOut\":{timed_out},\"value\":{value},\"note\":{note}}}"
     ))
 }
 

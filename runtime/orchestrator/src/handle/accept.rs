@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use greenroom_kernel::{
-    AcceptCall, AcceptRequest, Accepted, AcceptedTask, Clock, Cursor, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, Models, NewTask, Opened, Position, Principal, Reply, SessionId, Store,
-    Supervisor, TaskRow,
+    AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, Failure, InputHash, JournalKey, JournalKind,
+    MessageRange, NewTask, Opened, Position, Principal, Reply, SessionId, TaskRow,
 };
 use tokio::sync::oneshot;
 

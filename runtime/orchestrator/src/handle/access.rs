@@ -1,9 +1,8 @@
 //! Who may see what: every call reads sessions and tasks through here.
 
-use futures::StreamExt;
 use greenroom_kernel::{
-    Entry, Failure, JournalKey, Payload, Principal, Reply, ResolveAction, SessionId, SessionRow, Store,
-    Supervisor, TaskId, TaskRow, TaskStatus,
+    Entry, Failure, JournalKey, Payload, Principal, Reply, ResolveAction, SessionId, SessionRow, TaskId,
+    TaskRow, TaskStatus,
 };
 
 use crate::journal_actor::Operation;

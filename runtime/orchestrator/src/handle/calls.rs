@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Clock,
-    Cursor, ErrorCode, EventScope, EventStream, Failure, IdempotencyKey, JournalKind, MessageRange,
-    MessageRow, Models, NewTask, Opened, Page, PageRequest, Payload, Principal, ProviderStatus, Reply,
-    ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView, Store, SupervisionEvent,
-    Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
+    ErrorCode, EventScope, EventStream, Failure, IdempotencyKey, JournalKind, MessageRange, MessageRow,
+    NewTask, Opened, Page, PageRequest, Payload, Principal, ProviderStatus, Reply, ResolveAction, SessionId,
+    SessionQuery, SessionRow, StepResolution, StepView, SupervisionEvent, Supervisor, TaskId, TaskQuery,
+    TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 use tokio::sync::oneshot;

@@ -45,7 +45,7 @@ async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once(
     let ended = stage.ended(&id).await;
     assert_eq!(
         stage.text(&ended).await,
-        "{\"approved\":true,\"timedOut\":false,\"value\":5}"
+        "{\"approved\":true,\"timedOut\":false,\"value\":5,\"note\":null}"
     );
     assert_eq!(host.fired.lock().len(), 1, "the step before was replayed");
     let again = stage.show.resolve(&ann(), &id, 1, approve(), None).await;
@@ -72,7 +72,7 @@ async fn nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart() {
         let ended = stage.ended(&told.task.id).await;
         assert_eq!(
             stage.text(&ended).await,
-            "{\"approved\":false,\"timedOut\":true,\"value\":null}"
+            "{\"approved\":false,\"timedOut\":true,\"value\":null,\"note\":null}"
         );
     }
 }

@@ -124,10 +124,11 @@ impl Agent for Asker {
         let approval: Approval = ctx.approval(format!("may I do {name}?")).await?;
         self.0
             .add(if approval.approved { "approved" } else { "refused" }, &name);
+        let note = approval.note.unwrap_or_default();
         Ok(Output::text(if approval.approved {
-            "done"
+            format!("done: {note}")
         } else {
-            "left alone"
+            "left alone".to_owned()
         }))
     }
 }

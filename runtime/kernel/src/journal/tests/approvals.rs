@@ -13,7 +13,7 @@ fn waiting(timeout_ms: Option<u64>) -> Desk {
 
 fn outcome(approved: bool, timed_out: bool, value: &str) -> StepOutcome {
     done(&format!(
-        "{{\"approved\":{approved},\"timedOut\":{timed_out},\"value\":{value}}}"
+        "{{\"approved\":{approved},\"timedOut\":{timed_out},\"value\":{value},\"note\":null}}"
     ))
 }
 
