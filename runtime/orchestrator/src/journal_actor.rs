@@ -330,6 +330,7 @@ impl Supervised for JournalActor {
         admission: Admission,
     ) -> Result<(), ActorError> {
         let now = self.shared.now();
+        let mut admission = Some(admission);
         match message {
             Message::Idle(work) => {
                 self.idling = false;
@@ -340,7 +341,10 @@ impl Supervised for JournalActor {
                 self.rest(ctx);
                 return Ok(());
             }
-            Message::Command(command) => self.command(ctx, *command),
+            Message::Command(mut command) => {
+                command.admission = admission.take();
+                self.command(ctx, *command);
+            }
             Message::Loaded(loaded) => self.loaded(ctx, loaded),
             Message::Appended { nonce, outcome } => self.appended(ctx, nonce, outcome),
             Message::Called { task, attempt, call } => {

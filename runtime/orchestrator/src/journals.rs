@@ -166,6 +166,7 @@ impl Journals {
                 operation: operation.clone(),
                 answer,
                 done: done.take(),
+                admission: None,
             };
             match handle.send(Message::Command(Box::new(command))) {
                 Ok(()) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use greenroom_kernel::{
     ErrorCode, Failure, NewTask, Opened, Owner, Reply, RequestId, StepResolution, StoreError, TaskRow,
 };
-use greenroom_supervision::Context;
+use greenroom_supervision::{Admission, Context};
 use tokio::sync::oneshot;
 
 use super::{JournalActor, Message, Phase};
@@ -17,6 +17,8 @@ pub(crate) struct Command {
     pub(crate) answer: oneshot::Sender<Result<Reply, Failure>>,
     /// Where the task's row goes once it needs no owner any more.
     pub(crate) done: Option<oneshot::Sender<TaskRow>>,
+    /// Its place in the mailbox, kept while it waits for the journal: what waits is bounded too.
+    pub(crate) admission: Option<Admission>,
 }
 
 /// What can be asked. Each may be given twice: to the owner that was lost, and to the next.
@@ -177,6 +179,7 @@ impl JournalActor {
             operation,
             answer,
             done,
+            admission: _,
         } = command;
         let now = self.shared.now();
         self.requests += 1;
