@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
     reason = "all of this is test code: a helper that cannot go on fails its test, and tasks end with their test"
 )]
 
