@@ -1,7 +1,6 @@
 //! The supervisor in this process, on a disk and on its in-memory twin: latency of a lone caller, throughput over
 //! slow syncs, and the wake of a long session.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use greenroom_store::{MemoryStore, SqliteOptions, SqliteStore};
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
 use greenroom_wire::GrpcAgent;
+use parking_lot::Mutex;
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -179,19 +179,6 @@ fn request(call: AcceptCall, session: Option<SessionId>) -> AcceptRequest {
     }
 }
 
-/// The median of one sync of a page appended to a file beside the store, in milliseconds.
-fn sync_cost(folder: &Path) -> f64 {
-    let mut file = std::fs::File::create(folder.join("sync-probe")).unwrap();
-    let mut times = Vec::new();
-    for _ in 0..200 {
-        file.write_all(&[7; 4096]).unwrap();
-        let begin = Instant::now();
-        file.sync_data().unwrap();
-        times.push(begin.elapsed());
-    }
-    median(times)
-}
-
 fn open(folder: &Path, options: SqliteOptions) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(folder.join("bench.sqlite"), options).unwrap())
 }
@@ -201,14 +188,21 @@ async fn lone_caller() -> Figure {
     let twin = house.lone(400).await;
     house.stop().await;
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), SqliteOptions::default());
+    let commits: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let told = Arc::clone(&commits);
+    let options = SqliteOptions {
+        on_commit: Some(Arc::new(move |_, took| told.lock().push(took))),
+        ..SqliteOptions::default()
+    };
+    let store = open(folder.path(), options);
     let house = House::start(store.clone()).await;
     house.lone(10).await;
-    let before = store.stats().commits;
+    commits.lock().clear();
     let disk = house.lone(400).await;
-    let syncs = (store.stats().commits - before) as f64 / 420.0;
+    let measured = std::mem::take(&mut *commits.lock());
     house.stop().await;
-    let sync = sync_cost(folder.path());
+    let syncs = measured.len() as f64 / 420.0;
+    let sync = median(measured);
     println!(
         "lone caller p50: {disk:.3} ms on disk, {twin:.3} ms in memory, {syncs:.2} syncs of {sync:.3} ms a task"
     );
