@@ -49,12 +49,11 @@ pub(crate) async fn run(
         let key = part_key(&request.key, place)?;
         let input = input.clone().unwrap_or_else(|| request.input.clone());
         let accept = task(agent.clone(), input, key, timeout, request.trace.clone());
-        let first = AcceptRequest {
-            wait: Duration::ZERO,
-            ..accept.clone()
-        };
-        match orchestrator.accept(who, first).await {
-            Ok(accepted) => rows[place] = Some(accepted.task),
+        match orchestrator.begin(who, &accept).await {
+            Ok(begun) => {
+                rows[place] = Some(begun.row().clone());
+                running.push(async move { (place, orchestrator.finish(who, begun).await) });
+            }
             // The same call again finds the parts that run already.
             Err(failure) if failure.retryable => return Err(failure),
             Err(failure) => {
@@ -64,7 +63,6 @@ pub(crate) async fn run(
                 return Err(failure);
             }
         }
-        running.push(async move { (place, orchestrator.accept(who, accept).await) });
     }
     let well = |rows: &[Option<TaskRow>]| {
         rows.iter()

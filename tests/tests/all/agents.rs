@@ -37,11 +37,7 @@ pub(crate) async fn known(client: &Client, agent: &str) {
 #[tokio::test]
 async fn a_task_takes_every_kind_of_step_once() {
     let (server, model, host, client) = world().await;
-    let task = client
-        .execute(json!({ "agent": "worker", "input": { "content": "job-1" } }))
-        .await
-        .data();
-    let task = &task["executeTaskOnAgent"];
+    let task = client.run("worker", "job-1").await;
     assert_eq!(task["status"], "COMPLETED", "{task}");
     let content = task["response"]["content"].as_str().unwrap();
     assert_eq!(
@@ -64,11 +60,7 @@ async fn a_task_takes_every_kind_of_step_once() {
 #[tokio::test]
 async fn a_hand_off_is_a_child_task_and_its_answer_comes_back() {
     let (_server, _, _host, client) = world().await;
-    let task = client
-        .execute(json!({ "agent": "parent", "input": { "content": "ahoy" } }))
-        .await
-        .data();
-    let task = &task["executeTaskOnAgent"];
+    let task = client.run("parent", "ahoy").await;
     assert_eq!(task["response"]["content"], "echo said ahoy", "{task}");
     let query = "query($id: ID!) { getTask(id: $id) { children { edges { node { id agent status } } } } }";
     let children =
@@ -81,18 +73,10 @@ async fn a_hand_off_is_a_child_task_and_its_answer_comes_back() {
 #[tokio::test]
 async fn a_panic_loses_one_attempt_and_a_second_one_fails_the_task() {
     let (server, _, host, client) = world().await;
-    let task = client
-        .execute(json!({ "agent": "moody", "input": { "content": "panic-once a" } }))
-        .await
-        .data();
-    let task = &task["executeTaskOnAgent"];
+    let task = client.run("moody", "panic-once a").await;
     assert_eq!(task["status"], "COMPLETED", "{task}");
     assert_eq!(task["response"]["attempts"], 2);
-    let task = client
-        .execute(json!({ "agent": "moody", "input": { "content": "panic b" } }))
-        .await
-        .data();
-    let task = &task["executeTaskOnAgent"];
+    let task = client.run("moody", "panic b").await;
     assert_eq!(task["status"], "FAILED");
     assert_eq!(task["error"]["code"], "AGENT_FAILED");
     assert_eq!(task["error"]["retryable"], true);
@@ -192,11 +176,7 @@ async fn an_agent_that_goes_away_loses_one_attempt_and_another_instance_finishes
 async fn an_agent_that_hangs_loses_one_attempt_and_the_next_one_finishes() {
     let (server, _, host, client) = world().await;
     let before = std::time::Instant::now();
-    let task = client
-        .execute(json!({ "agent": "moody", "input": { "content": "block-once g" } }))
-        .await
-        .data();
-    let task = &task["executeTaskOnAgent"];
+    let task = client.run("moody", "block-once g").await;
     assert_eq!(task["status"], "COMPLETED", "{task}");
     assert_eq!(task["response"]["attempts"], 2);
     assert_eq!(host.ledger.counts("try")["block-once g"], 2);

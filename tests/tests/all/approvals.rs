@@ -10,11 +10,7 @@ use crate::support::{Client, FakeModel, Options, Server, ToolHost, nodes, until}
 const RESOLVE: &str = "mutation($input: ResolveTaskInput!) { resolveTask(input: $input) { id status } }";
 
 async fn waiting(client: &Client, name: &str) -> (String, Value) {
-    let accepted = client
-        .execute(json!({ "agent": "asker", "input": { "content": name } }))
-        .await
-        .data();
-    let task = &accepted["executeTaskOnAgent"];
+    let task = client.run("asker", name).await;
     assert_eq!(task["status"], "WAITING", "{task}");
     let id = task["id"].as_str().unwrap().to_owned();
     let steps = client.task(&id).await["steps"].clone();

@@ -3,30 +3,51 @@
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, Failure, InputHash, JournalKey, JournalKind,
-    MessageRange, NewTask, Opened, Position, Principal, Reply, SessionId, TaskRow,
+    AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
+    JournalKind, MessageRange, NewTask, Opened, Position, Principal, SessionId, TaskRow,
 };
 use tokio::sync::oneshot;
 
+use crate::journal_actor::Operation;
 use crate::payloads::{patiently, stash};
 
 use super::Orchestrator;
 
 /// A call, made ready for its journal's owner.
-pub(super) struct Prepared {
-    pub(super) key: JournalKey,
-    pub(super) task: NewTask,
-    pub(super) open: Option<Opened>,
-    pub(super) fresh: bool,
+struct Prepared {
+    key: JournalKey,
+    task: NewTask,
+    open: Option<Opened>,
+    fresh: bool,
+}
+
+/// An accepted call, and how its end is heard of.
+pub(crate) struct Begun {
+    key: JournalKey,
+    is_turn: bool,
+    row: TaskRow,
+    ended: oneshot::Receiver<TaskRow>,
+    deadline: tokio::time::Instant,
+}
+
+impl Begun {
+    /// The task as it was accepted, or as it stands when it was accepted before.
+    pub(crate) fn row(&self) -> &TaskRow {
+        &self.row
+    }
+}
+
+/// Of a call that was accepted: what fails then must not look like a refusal.
+fn not_refused(failure: Failure) -> Failure {
+    match failure.code {
+        ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
+        _ => failure,
+    }
 }
 
 impl Orchestrator {
     /// What the call accepts, and in which journal.
-    pub(super) async fn new_task(
-        &self,
-        who: &Principal,
-        request: &AcceptRequest,
-    ) -> Result<Prepared, Failure> {
+    async fn new_task(&self, who: &Principal, request: &AcceptRequest) -> Result<Prepared, Failure> {
         let config = &self.shared.config;
         let (agent, input, turn, message, model, metadata) = match &request.call {
             AcceptCall::Chat {
@@ -112,17 +133,51 @@ impl Orchestrator {
         })
     }
 
+    /// Accepts a call, durably, and waits for nothing else.
+    pub(crate) async fn begin(&self, who: &Principal, request: &AcceptRequest) -> Result<Begun, Failure> {
+        let Prepared {
+            key,
+            task,
+            open,
+            fresh,
+        } = self.new_task(who, request).await?;
+        let is_turn = task.accepted.turn;
+        let (done, ended) = oneshot::channel();
+        let done = (!request.wait.is_zero()).then_some(done);
+        let operation = Operation::Accept {
+            task: Box::new(task),
+            open,
+            fresh,
+        };
+        let deadline = tokio::time::Instant::now() + request.wait;
+        let reply = self
+            .shared
+            .journals
+            .ask(&self.shared, &key, operation, done)
+            .await?;
+        let row = self.task_of(who, reply).await.map_err(not_refused)?;
+        Ok(Begun {
+            key,
+            is_turn,
+            row,
+            ended,
+            deadline,
+        })
+    }
+
     /// An accepted call as it stands when its wait is over.
-    pub(super) async fn accepted(
-        &self,
-        who: &Principal,
-        key: JournalKey,
-        is_turn: bool,
-        reply: Reply,
-        ended: oneshot::Receiver<TaskRow>,
-        deadline: tokio::time::Instant,
-    ) -> Result<AcceptedTask, Failure> {
-        let mut row = self.task_of(who, reply).await?;
+    pub(crate) async fn finish(&self, who: &Principal, begun: Begun) -> Result<AcceptedTask, Failure> {
+        self.outcome(who, begun).await.map_err(not_refused)
+    }
+
+    async fn outcome(&self, who: &Principal, begun: Begun) -> Result<AcceptedTask, Failure> {
+        let Begun {
+            key,
+            is_turn,
+            mut row,
+            ended,
+            deadline,
+        } = begun;
         if tokio::time::Instant::now() < deadline && row.status.needs_owner() {
             match tokio::time::timeout_at(deadline, ended).await {
                 Ok(Ok(last)) => row = last,

@@ -13,7 +13,6 @@ use greenroom_kernel::{
     TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
-use tokio::sync::oneshot;
 
 use crate::events::Whose;
 use crate::journal_actor::Operation;
@@ -21,7 +20,6 @@ use crate::payloads::fetch;
 use crate::{events, steps};
 
 use super::Orchestrator;
-use super::accept::Prepared;
 
 #[async_trait]
 impl Supervisor for Orchestrator {
@@ -104,32 +102,8 @@ impl Supervisor for Orchestrator {
     }
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
-        let Prepared {
-            key,
-            task,
-            open,
-            fresh,
-        } = self.new_task(who, &request).await?;
-        let is_turn = task.accepted.turn;
-        let (done, ended) = oneshot::channel();
-        let done = (!request.wait.is_zero()).then_some(done);
-        let operation = Operation::Accept {
-            task: Box::new(task),
-            open,
-            fresh,
-        };
-        let deadline = tokio::time::Instant::now() + request.wait;
-        let reply = self
-            .shared
-            .journals
-            .ask(&self.shared, &key, operation, done)
-            .await?;
-        // It is accepted: what fails from here on must not look like a refusal.
-        let accepted = self.accepted(who, key, is_turn, reply, ended, deadline).await;
-        accepted.map_err(|failure| match failure.code {
-            ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
-            _ => failure,
-        })
+        let begun = self.begin(who, &request).await?;
+        self.finish(who, begun).await
     }
 
     async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {

@@ -100,6 +100,12 @@ impl Client {
         self.try_execute(input).await.expect("the server answers")
     }
 
+    /// A task of that agent with that text as its content: as it stands when it ended.
+    pub(crate) async fn run(&self, agent: &str, content: &str) -> Value {
+        let input = json!({ "agent": agent, "input": { "content": content } });
+        self.execute(input).await.data()["executeTaskOnAgent"].clone()
+    }
+
     pub(crate) async fn task(&self, id: &str) -> Value {
         let query = format!(
             "query($id: ID!) {{ getTask(id: $id) {{ {TASK} steps(first: 100) {{ edges {{ node {{ seq kind name status attempt prompt }} }} }} }} }}"

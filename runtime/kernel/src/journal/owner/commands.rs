@@ -71,11 +71,6 @@ impl Owner {
         self.schedule(now);
     }
 
-    /// Replies with a task as it stands, when that is durable.
-    pub fn show(&mut self, request: RequestId, ordinal: u32) {
-        self.reply_task(request, ordinal);
-    }
-
     /// Changes the session's title.
     pub fn retitle(&mut self, now: Timestamp, request: RequestId, title: Option<String>) {
         if self.journal.deleted {
