@@ -27,7 +27,7 @@ pub use tool::{FnTool, Tool, ToolContext};
 
 pub use greenroom_kernel::{
     Effect, ErrorCode, Failure, FinishReason, HistoryMessage, ModelAnswer, ModelMessage, ModelRequest,
-    ModelRole, Principal, Role, Timestamp, ToolCall, ToolSpec, Usage,
+    ModelRole, OutputFormat, Principal, Role, Timestamp, ToolCall, ToolChoice, ToolSpec, Usage,
 };
 
 /// Everything an ordinary agent needs.

@@ -73,6 +73,58 @@ pub struct ToolSpec {
     pub parameters: Value,
 }
 
+/// Whether the model may, must or must not ask for a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As the model sees fit.
+    #[default]
+    Auto,
+    /// None, though the model is told of them.
+    None,
+    /// At least one, whichever.
+    Required,
+    /// This one.
+    Tool(String),
+}
+
+impl ToolChoice {
+    /// Whether it is left to the model: what a request that says nothing means.
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+/// The form that an answer's text must have. A provider that can't hold a model to it refuses the request: it never
+/// answers in another form. What a finished answer (`FinishReason::Stop`) holds has the form; one that was cut
+/// (`FinishReason::Length`) may not.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OutputFormat {
+    /// Any text.
+    #[default]
+    Text,
+    /// One JSON value that validates against a schema.
+    JsonSchema {
+        /// What the schema is called: `[A-Za-z0-9_-]{1,64}`, shown to the model by some providers.
+        name: String,
+        /// JSON Schema. Which of its words are known depends on the provider; an unknown one is refused.
+        schema: Value,
+    },
+    /// Text that a regular expression matches as a whole.
+    Regex {
+        /// The expression, in the syntax of the `regex` crate, without look-around and back-references.
+        pattern: String,
+    },
+}
+
+impl OutputFormat {
+    /// Whether any text will do: what a request that says nothing means.
+    pub fn is_text(&self) -> bool {
+        *self == Self::Text
+    }
+}
+
 /// A call of a model. `model` is a logical name, resolved by routing; none asks for the default.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelRequest {
@@ -99,6 +151,12 @@ pub struct ModelRequest {
     /// Tools the model may ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
+    /// Whether it may, must or must not ask for one of them.
+    #[serde(default, skip_serializing_if = "ToolChoice::is_auto")]
+    pub tool_choice: ToolChoice,
+    /// The form of the answer's text. Tools that the model asks for are not bound by it.
+    #[serde(default, skip_serializing_if = "OutputFormat::is_text")]
+    pub output: OutputFormat,
 }
 
 /// Why a model stopped.

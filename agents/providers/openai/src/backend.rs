@@ -104,8 +104,9 @@ impl OpenAiBackend {
     }
 
     async fn open(&self, model: &str, request: &ModelRequest) -> Result<Response, ProviderFault> {
-        let body = serde_json::to_vec(&ChatRequest::new(model, request, self.max_tokens_field))
+        let said = ChatRequest::new(model, request, self.max_tokens_field)
             .map_err(|e| self.faults.unsendable(&e))?;
+        let body = serde_json::to_vec(&said).map_err(|e| self.faults.unsendable(&e))?;
         let call = self
             .client
             .post(self.endpoints.chat.clone())

@@ -1,10 +1,19 @@
 //! What is sent: the kernel's request in the provider's words, always streamed.
 
-use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole, ToolCall, ToolSpec};
+use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole, OutputFormat, ToolCall, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::MaxTokensField;
+
+/// What this wire has no words for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsayable {
+    #[error(
+        "this provider can't hold an answer to a regular expression: ask for a JSON schema, or a local model"
+    )]
+    Regex,
+}
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ChatRequest<'a> {
@@ -26,6 +35,38 @@ pub(crate) struct ChatRequest<'a> {
     stop: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Choice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Choice<'a> {
+    Mode(&'static str),
+    Named {
+        r#type: &'static str,
+        function: Named<'a>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ResponseFormat<'a> {
+    r#type: &'static str,
+    json_schema: NamedSchema<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct NamedSchema<'a> {
+    name: &'a str,
+    schema: &'a Value,
+    strict: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,9 +112,13 @@ struct Function<'a> {
 }
 
 impl<'a> ChatRequest<'a> {
-    pub(crate) fn new(model: &'a str, request: &'a ModelRequest, field: MaxTokensField) -> Self {
+    pub(crate) fn new(
+        model: &'a str,
+        request: &'a ModelRequest,
+        field: MaxTokensField,
+    ) -> Result<Self, Unsayable> {
         let bound = |wanted| request.max_tokens.filter(|_| field == wanted);
-        Self {
+        Ok(Self {
             model,
             messages: request.messages.iter().map(message).collect(),
             stream: true,
@@ -86,7 +131,57 @@ impl<'a> ChatRequest<'a> {
             seed: request.seed.map(|seed| seed & i64::MAX.unsigned_abs()),
             stop: &request.stop,
             tools: request.tools.iter().map(tool).collect(),
+            tool_choice: choice(&request.tool_choice),
+            response_format: response_format(&request.output)?,
+        })
+    }
+}
+
+fn choice(choice: &ToolChoice) -> Option<Choice<'_>> {
+    match choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some(Choice::Mode("none")),
+        ToolChoice::Required => Some(Choice::Mode("required")),
+        ToolChoice::Tool(name) => Some(Choice::Named {
+            r#type: "function",
+            function: Named { name },
+        }),
+    }
+}
+
+fn response_format(output: &OutputFormat) -> Result<Option<ResponseFormat<'_>>, Unsayable> {
+    match output {
+        OutputFormat::Text => Ok(None),
+        OutputFormat::JsonSchema { name, schema } => Ok(Some(ResponseFormat {
+            r#type: "json_schema",
+            json_schema: NamedSchema {
+                name,
+                schema,
+                strict: is_strict(schema),
+            },
+        })),
+        OutputFormat::Regex { .. } => Err(Unsayable::Regex),
+    }
+}
+
+/// Whether a schema is of the kind that strict mode takes: every object closed, with all its properties required.
+/// Others are sent as a wish, since strict mode would refuse them.
+/// <https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>
+fn is_strict(schema: &Value) -> bool {
+    match schema {
+        Value::Object(words) => {
+            let object = words.get("type").is_some_and(|kind| kind == "object");
+            let properties = words.get("properties").and_then(Value::as_object);
+            let required = words.get("required").and_then(Value::as_array);
+            let all_required = properties.is_none_or(|properties| {
+                let listed = |name: &String| required.is_some_and(|r| r.iter().any(|r| r == name));
+                properties.keys().all(listed)
+            });
+            let closed = words.get("additionalProperties") == Some(&Value::Bool(false));
+            (!(object || properties.is_some()) || (closed && all_required)) && words.values().all(is_strict)
         }
+        Value::Array(items) => items.iter().all(is_strict),
+        _ => true,
     }
 }
 
@@ -129,7 +224,7 @@ mod tests {
     use super::*;
 
     fn sent(request: &ModelRequest, field: MaxTokensField) -> Value {
-        serde_json::to_value(ChatRequest::new("m", request, field)).unwrap()
+        serde_json::to_value(ChatRequest::new("m", request, field).unwrap()).unwrap()
     }
 
     #[test]
@@ -207,5 +302,50 @@ mod tests {
         assert_eq!(new["top_p"], 0.25);
         assert_eq!(new["seed"], i64::MAX);
         assert_eq!(new["stop"], json!(["END"]));
+    }
+
+    #[test]
+    fn a_choice_among_tools_travels_unless_it_is_left_to_the_model() {
+        let chosen = |tool_choice| {
+            let request = ModelRequest {
+                tool_choice,
+                ..ModelRequest::default()
+            };
+            sent(&request, MaxTokensField::MaxTokens)["tool_choice"].clone()
+        };
+        assert_eq!(chosen(ToolChoice::Auto), Value::Null);
+        assert_eq!(chosen(ToolChoice::None), "none");
+        assert_eq!(chosen(ToolChoice::Required), "required");
+        assert_eq!(
+            chosen(ToolChoice::Tool("add".into())),
+            json!({"type": "function", "function": {"name": "add"}})
+        );
+    }
+
+    #[test]
+    fn a_schema_travels_strictly_where_strict_mode_takes_it_and_a_regular_expression_not_at_all() {
+        let asked = |output| ModelRequest {
+            output,
+            ..ModelRequest::default()
+        };
+        let format = |schema: Value| {
+            let name = "doc".to_owned();
+            let request = asked(OutputFormat::JsonSchema { name, schema });
+            sent(&request, MaxTokensField::MaxTokens)["response_format"].clone()
+        };
+        let closed = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+            "additionalProperties": false});
+        assert_eq!(
+            format(closed.clone()),
+            json!({"type": "json_schema", "json_schema": {"name": "doc", "schema": closed, "strict": true}})
+        );
+        let inside = json!({"type": "array", "items": {"type": "object", "properties": {"a": {}}}});
+        for open in [inside, json!({"type": "object"})] {
+            assert_eq!(format(open)["json_schema"]["strict"], false);
+        }
+        let pattern = "a+".to_owned();
+        let request = asked(OutputFormat::Regex { pattern });
+        let refused = ChatRequest::new("m", &request, MaxTokensField::MaxTokens);
+        assert_eq!(refused.unwrap_err(), Unsayable::Regex);
     }
 }
