@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::InProcessDialer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A peer whose machine vanished is noticed within the sum of these.
@@ -41,9 +44,22 @@ pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
     {
         return Err(invalid(None));
     }
-    Ok(endpoint
+    Ok(configured(endpoint).tcp_nodelay(true).connect_lazy())
+}
+
+/// As [`dial_lazily`], to a listener of this process.
+pub(crate) fn dial_in_process(dialer: InProcessDialer) -> Channel {
+    // Never resolved: HTTP/2 wants an authority all the same.
+    let endpoint = configured(Endpoint::from_static("http://in.process"));
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
+        let dialled = dialer.clone().dial();
+        async move { dialled.await.map(TokioIo::new) }
+    }))
+}
+
+fn configured(endpoint: Endpoint) -> Endpoint {
+    endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
@@ -51,7 +67,6 @@ pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         // Streams that both sides end at once are no attack between our own processes.
         .http2_max_local_error_reset_streams(None)
-        .connect_lazy())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder as Reflection;
 
+use crate::InProcessListener;
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
 
 /// More calls at once than a fleet's busiest pair of processes makes. (The default, 200, would queue runs unseen.)
@@ -63,6 +64,7 @@ pub struct GrpcServer {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
     reporter: HealthReporter,
+    in_process: Option<InProcessListener>,
 }
 
 impl GrpcServer {
@@ -81,6 +83,13 @@ impl GrpcServer {
     {
         self.routes.add_service(service);
         self.names.push(S::NAME);
+        self
+    }
+
+    /// Takes connections of this process too, beside the port's.
+    #[must_use]
+    pub fn in_process(mut self, listener: InProcessListener) -> Self {
+        self.in_process = Some(listener);
         self
     }
 
@@ -105,29 +114,47 @@ impl GrpcServer {
             )))
             .add_service(reflection(&self.names).build_v1()?)
             .add_service(reflection(&self.names).build_v1alpha()?);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(MAX_STREAMS)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            // Runs that are cancelled in a burst, or that both sides end at once, are no attack: callers are our
-            // own processes.
-            .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
-            .http2_max_local_error_reset_streams(None)
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+        let routes = routes.routes();
+        let port = configured()
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                shutdown.clone().cancelled_owned(),
+            );
+        let within = async {
+            match self.in_process {
+                Some(listener) => {
+                    let stop = shutdown.clone().cancelled_owned();
+                    let served = configured().add_routes(routes);
+                    served.serve_with_incoming_shutdown(listener, stop).await
+                }
+                None => Ok(()),
+            }
+        };
+        let serving = async { tokio::try_join!(port, within) };
         let lingered = async {
             shutdown.cancelled().await;
             tokio::time::sleep(LINGER).await;
         };
         tokio::select! {
-            served = serving => served?,
+            served = serving => served.map(drop)?,
             () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
         }
         Ok(())
     }
+}
+
+fn configured() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        // Runs that are cancelled in a burst, or that both sides end at once, are no attack: callers are our own
+        // processes.
+        .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
+        .http2_max_local_error_reset_streams(None)
 }
 
 /// Names what is served here, not everything the contracts define.
