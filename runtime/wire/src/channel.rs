@@ -24,6 +24,11 @@ pub struct InvalidEndpoint {
 }
 
 pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
+    Ok(endpoint(address)?.connect_lazy())
+}
+
+/// How `address` is dialled, and its connection kept.
+pub(crate) fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
     let invalid = |source| InvalidEndpoint {
         endpoint: address.to_owned(),
         source,
@@ -50,8 +55,7 @@ pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         // Streams that both sides end at once are no attack between our own processes.
-        .http2_max_local_error_reset_streams(None)
-        .connect_lazy())
+        .http2_max_local_error_reset_streams(None))
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use futures::Stream;
 use greenroom_proto::v1::FILE_DESCRIPTOR_SET;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
-use tonic::transport::server::{Server, TcpIncoming};
+use tonic::transport::server::{Connected, Server, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -97,6 +99,21 @@ impl GrpcServer {
     ///
     /// Cancel-safety: dropping the future closes the listener; open connections live on.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.serve_incoming(incoming, shutdown).await
+    }
+
+    /// The same on connections that come from anywhere.
+    pub(crate) async fn serve_incoming<I, C, E>(
+        self,
+        incoming: I,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError>
+    where
+        I: Stream<Item = Result<C, E>>,
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         self.serving_state().set_serving(true).await;
         let mut routes = self.routes;
         routes
@@ -105,7 +122,6 @@ impl GrpcServer {
             )))
             .add_service(reflection(&self.names).build_v1()?)
             .add_service(reflection(&self.names).build_v1alpha()?);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
