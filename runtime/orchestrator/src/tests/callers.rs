@@ -86,6 +86,12 @@ async fn an_aggregation_that_its_caller_left_asks_everybody_all_the_same(door: D
 
 async fn changes_that_their_caller_left_are_made(door: Door) {
     let stage = slow(door).await;
+    // Left before the change itself is asked of anybody, where something must be read first.
+    stage.store.set_rule(|asked| match asked {
+        Asked::Read("session" | "task") => Some(Fault::StartLate(WRITE)),
+        Asked::Append(_) => Some(Fault::AnswerLate(WRITE)),
+        _ => None,
+    });
     let session = SessionId::parse("mine").unwrap();
     let half = WRITE / 2;
     leave(
@@ -93,13 +99,13 @@ async fn changes_that_their_caller_left_are_made(door: Door) {
         half,
     )
     .await;
-    tokio::time::sleep(WRITE).await;
+    tokio::time::sleep(WRITE * 10).await;
     leave(
         stage.show.update_session(&ann(), &session, Some("told".into())),
         half,
     )
     .await;
-    tokio::time::sleep(WRITE).await;
+    tokio::time::sleep(WRITE * 10).await;
     let row = stage.show.session(&ann(), &session).await.unwrap().unwrap();
     assert_eq!(row.title.as_deref(), Some("told"));
     let told = stage.chat(Some(&session), "hello", "k", LONG).await;
