@@ -243,6 +243,9 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a deleted session's content: entries become hollow, messages, task rows, snapshots and blobs go.
     /// The slots' keys stay, and so does the `Deleted` entry. A journal whose log has no `Deleted` entry is left as
     /// it is: content never goes before its deletion is durable.
+    ///
+    /// It goes a little at a time, the newest slots first, so that other writes come in between. Dropped or failed in
+    /// the middle, the journal stays listed by `open_journals`, and another call does the rest.
     async fn hollow(&self, key: &JournalKey) -> Result<(), StoreError>;
 
     /// Removes hollow journals deleted before `deleted_before`, and journals of kind TASK whose tasks all ended

@@ -3,8 +3,9 @@
 mod accept;
 mod access;
 mod calls;
+mod changes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use greenroom_kernel::{
@@ -15,6 +16,7 @@ use greenroom_supervision::{Cause, ChildSpec, Environment, Root, SupervisorHandl
 use greenroom_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
@@ -51,6 +53,8 @@ pub struct StartError(pub(crate) String);
 
 /// The supervisor role in this process: owns sessions, runs tasks. Cheap to share; stopped by [`Orchestrator::stop`].
 pub struct Orchestrator {
+    /// Itself, for changes that outlive the call that began them.
+    this: Weak<Self>,
     shared: Arc<Shared>,
     environment: Environment,
     agents: SupervisorHandle,
@@ -99,7 +103,8 @@ impl Orchestrator {
             .ready()
             .await
             .map_err(|error| StartError(error.to_string()))?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             shared,
             environment,
             agents: agent_handle,
@@ -160,6 +165,25 @@ impl Orchestrator {
             )
             .await?;
         self.task_of(who, reply).await
+    }
+
+    /// Runs a change to its end, whether or not its caller waits: one that left must not leave half of it done.
+    async fn to_the_end<T, F>(&self, change: impl FnOnce(Arc<Self>) -> F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let Some(this) = self.this.upgrade() else {
+            return Err(Failure::unavailable("the supervisor is stopping"));
+        };
+        let change = self.shared.tasks.spawn(change(this).in_current_span());
+        change.await.unwrap_or_else(|broken| {
+            tracing::error!(%broken, "a call broke off");
+            Err(Failure::new(
+                ErrorCode::Unavailable,
+                "the call broke off: its outcome is not known",
+            ))
+        })
     }
 
     /// Ends every actor where it is, as a process's death would.

@@ -152,7 +152,7 @@ mod tests {
             scan_ms: 60_000,
             ..Default::default()
         };
-        let stage = Stage::configured(config, [helper]).await;
+        let stage = Stage::configured(Door::Local, config, [helper]).await;
         let mut tasks = Vec::new();
         // More than are woken at once.
         for number in 0..AT_ONCE + 8 {
@@ -169,8 +169,8 @@ mod tests {
             (wakes == Some(0)).then_some(Fault::StartLate(SWEEP_EVERY))
         });
         for task in &tasks {
-            let key = stage.show.shared().key(&ann().tenant, &task.journal);
-            assert!(stage.show.shared().journals.kill(&key), "it had an actor");
+            let key = stage.orchestrator.shared().key(&ann().tenant, &task.journal);
+            assert!(stage.orchestrator.shared().journals.kill(&key), "it had an actor");
         }
         let over = || async {
             let mut over = 0;
@@ -191,7 +191,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn everything_that_has_expired_goes_every_hour_a_little_at_a_time() {
-        let stage = Stage::with([]).await;
+        let stage = Stage::with(Door::Local, []).await;
         let calls = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&calls);
         stage.store.set_rule(move |asked| {

@@ -57,16 +57,26 @@ pub(crate) async fn replay(
     key: &JournalKey,
     row: &TaskRow,
 ) -> Result<Option<OpenTask>, Failure> {
+    replay_to(store, key, row, row.last.seq).await
+}
+
+/// The same as it stood behind slot `end`.
+pub(crate) async fn replay_to(
+    store: &dyn Store,
+    key: &JournalKey,
+    row: &TaskRow,
+    end: u64,
+) -> Result<Option<OpenTask>, Failure> {
     let mut slots: Vec<Slot> = Vec::new();
     let mut next = row.first.seq;
-    while next <= row.last.seq {
+    while next <= end {
         let page = store
             .read(key, next, PAGE)
             .await
             .map_err(|error| Failure::from(&error))?;
         let Some(last) = page.last() else { break };
         next = last.seq + 1;
-        slots.extend(page);
+        slots.extend(page.into_iter().take_while(|slot| slot.seq <= end));
     }
     Ok(OpenTask::replay(row.id.ordinal, &slots))
 }

@@ -4,6 +4,7 @@
 mod agents;
 mod aggregation;
 mod approvals;
+mod callers;
 mod chats;
 mod children;
 mod events;

@@ -6,6 +6,7 @@
 mod append;
 mod checkpoint;
 mod error;
+mod hollow;
 mod lists;
 mod lock;
 mod options;
@@ -236,9 +237,19 @@ impl Store for SqliteStore {
     }
 
     async fn hollow(&self, key: &JournalKey) -> Result<(), StoreError> {
-        let key = key.clone();
-        self.write("hollow", move |connection| upkeep::hollow(connection, &key))
-            .await
+        let begun = key.clone();
+        let mut pass = self
+            .query("hollow", move |connection| hollow::begin(connection, &begun))
+            .await?;
+        while let Some(so_far) = pass {
+            let key = key.clone();
+            pass = self
+                .write("hollow", move |connection| {
+                    hollow::batch(connection, &key, so_far)
+                })
+                .await?;
+        }
+        Ok(())
     }
 
     async fn sweep(

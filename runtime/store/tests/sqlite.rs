@@ -260,6 +260,37 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_session_is_hollowed_in_steps_between_which_others_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(new_path(&folder), SqliteOptions::default()).unwrap());
+    for seq in 0..100 {
+        let mut large = append(&key("s"), seq, 1);
+        large.slot.entries = vec![
+            greenroom_kernel::Entry::Deleted,
+            greenroom_kernel::Entry::Retitled {
+                title: Some("x".repeat(200_000)),
+            },
+        ];
+        assert_eq!(store.append(large).await.unwrap(), Appended::Stored);
+    }
+    let mut hollowing = JoinSet::new();
+    let emptied = Arc::clone(&store);
+    hollowing.spawn(async move { emptied.hollow(&key("s")).await.unwrap() });
+    let mut meanwhile = 0;
+    while hollowing.try_join_next().is_none() {
+        store.append(append(&key("t"), meanwhile, 1)).await.unwrap();
+        meanwhile += 1;
+    }
+    assert!(meanwhile >= 5, "others wrote {meanwhile} times");
+    let slots = store.read(&key("s"), 0, 1_000).await.unwrap();
+    assert!(
+        slots
+            .iter()
+            .all(|slot| slot.entries == [greenroom_kernel::Entry::Deleted])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_does_not_fit_takes_no_other_of_its_group_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Arc::new(Gate::default());

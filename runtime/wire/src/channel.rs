@@ -27,6 +27,11 @@ pub struct InvalidEndpoint {
 }
 
 pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
+    Ok(endpoint(address)?.connect_lazy())
+}
+
+/// How `address` is dialled, and its connection kept.
+fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
     let invalid = |source| InvalidEndpoint {
         endpoint: address.to_owned(),
         source,
@@ -44,20 +49,20 @@ pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
     {
         return Err(invalid(None));
     }
-    Ok(configured(endpoint).tcp_nodelay(true).connect_lazy())
+    Ok(kept(endpoint).tcp_nodelay(true))
 }
 
 /// As [`dial_lazily`], to a listener of this process.
 pub(crate) fn dial_in_process(dialer: InProcessDialer) -> Channel {
     // Never resolved: HTTP/2 wants an authority all the same.
-    let endpoint = configured(Endpoint::from_static("http://in.process"));
+    let endpoint = kept(Endpoint::from_static("http://in.process"));
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
         let dialled = dialer.clone().dial();
         async move { dialled.await.map(TokioIo::new) }
     }))
 }
 
-fn configured(endpoint: Endpoint) -> Endpoint {
+fn kept(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)

@@ -13,6 +13,8 @@ mod queue;
 mod server;
 mod status;
 mod supervisor;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod trace;
 
 pub use agent_client::GrpcAgent;
@@ -29,5 +31,5 @@ pub use status::{failure_from_status, status_from_failure};
 pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service};
 pub use trace::{continue_trace, inject_trace};
 
-/// No message is larger than this, in bytes: large payloads are stored, not sent.
+/// No message is larger than this, in bytes, save a supervisor's answers: large payloads are stored, not sent.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

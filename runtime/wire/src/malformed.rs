@@ -37,8 +37,12 @@ impl Malformed {
         )
     }
 
-    /// The failure when another part of the system sent it.
+    /// The failure when another part of the system sent it, in answer to a call that may have had its effect: most
+    /// likely another version of us, so repeating won't mend it.
     pub fn by_peer(&self) -> Failure {
-        Failure::internal(format!("another process broke the protocol: {self}"))
+        Failure::new(
+            ErrorCode::Unavailable,
+            format!("another process broke the protocol: {self}"),
+        )
     }
 }

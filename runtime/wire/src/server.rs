@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use futures::Stream;
 use greenroom_proto::v1::FILE_DESCRIPTOR_SET;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
-use tonic::service::RoutesBuilder;
-use tonic::transport::server::{Server, TcpIncoming};
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::server::{Connected, Server, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -105,7 +107,38 @@ impl GrpcServer {
     /// and returns when all are over, or shortly after at the latest.
     ///
     /// Cancel-safety: dropping the future closes the listener; open connections live on.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let in_process = self.in_process.take();
+        let routes = self.into_routes().await?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = async {
+            match in_process {
+                Some(within) => {
+                    let port = serve_until(&shutdown, routes.clone(), incoming);
+                    let pipe = serve_until(&shutdown, routes, within);
+                    tokio::try_join!(port, pipe).map(drop)
+                }
+                None => serve_until(&shutdown, routes, incoming).await,
+            }
+        };
+        within_linger(&shutdown, served).await
+    }
+
+    /// The same without a port: for connections of this process alone.
+    pub async fn serve_in_process(
+        self,
+        listener: InProcessListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let routes = self.into_routes().await?;
+        within_linger(&shutdown, serve_until(&shutdown, routes, listener)).await
+    }
+
+    async fn into_routes(self) -> Result<Routes, ServeError> {
         self.serving_state().set_serving(true).await;
         let mut routes = self.routes;
         routes
@@ -114,37 +147,20 @@ impl GrpcServer {
             )))
             .add_service(reflection(&self.names).build_v1()?)
             .add_service(reflection(&self.names).build_v1alpha()?);
-        let routes = routes.routes();
-        let port = configured()
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                shutdown.clone().cancelled_owned(),
-            );
-        let within = async {
-            match self.in_process {
-                Some(listener) => {
-                    let stop = shutdown.clone().cancelled_owned();
-                    let served = configured().add_routes(routes);
-                    served.serve_with_incoming_shutdown(listener, stop).await
-                }
-                None => Ok(()),
-            }
-        };
-        let serving = async { tokio::try_join!(port, within) };
-        let lingered = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(LINGER).await;
-        };
-        tokio::select! {
-            served = serving => served.map(drop)?,
-            () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
-        }
-        Ok(())
+        Ok(routes.routes())
     }
 }
 
-fn configured() -> Server {
+async fn serve_until<I, C, E>(
+    shutdown: &CancellationToken,
+    routes: Routes,
+    incoming: I,
+) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = Result<C, E>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -155,6 +171,25 @@ fn configured() -> Server {
         // processes.
         .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
         .http2_max_local_error_reset_streams(None)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+        .await
+}
+
+/// Waits for `served`, but for connections that linger after `shutdown` no longer than [`LINGER`].
+async fn within_linger(
+    shutdown: &CancellationToken,
+    served: impl Future<Output = Result<(), tonic::transport::Error>>,
+) -> Result<(), ServeError> {
+    let lingered = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        served = served => served?,
+        () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
+    }
+    Ok(())
 }
 
 /// Names what is served here, not everything the contracts define.

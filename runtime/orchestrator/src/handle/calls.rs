@@ -7,10 +7,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use greenroom_kernel::{
     AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
-    ErrorCode, EventScope, EventStream, Failure, IdempotencyKey, JournalKind, MessageRange, MessageRow,
-    NewTask, Opened, Page, PageRequest, Payload, Principal, ProviderStatus, Reply, ResolveAction, SessionId,
-    SessionQuery, SessionRow, StepResolution, StepView, SupervisionEvent, Supervisor, TaskId, TaskQuery,
-    TaskRow, TaskStatus,
+    EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
+    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView, SupervisionEvent,
+    Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 
@@ -30,19 +29,9 @@ impl Supervisor for Orchestrator {
         title: Option<String>,
     ) -> Result<SessionRow, Failure> {
         let id = id.unwrap_or_else(|| SessionId::generate(&*self.shared.clock, &*self.shared.random));
-        let opened = Opened {
-            kind: JournalKind::Session,
-            subject: who.subject.clone(),
-            title,
-            metadata: None,
-        };
-        match self
-            .ask(who, &id, Operation::Open { opened, again: false })
-            .await?
-        {
-            Reply::Session(row) => Ok(*row),
-            _ => Err(Failure::internal("a session was asked for")),
-        }
+        let who = who.clone();
+        self.to_the_end(|this| async move { this.open(&who, &id, title).await })
+            .await
     }
 
     async fn update_session(
@@ -51,18 +40,19 @@ impl Supervisor for Orchestrator {
         id: &SessionId,
         title: Option<String>,
     ) -> Result<SessionRow, Failure> {
-        self.own_session(who, id).await?;
-        match self.ask(who, id, Operation::Retitle { title }).await? {
-            Reply::Session(row) => Ok(*row),
-            _ => Err(Failure::internal("a session was asked for")),
-        }
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move { this.retitle(&who, &id, title).await })
+            .await
     }
 
     async fn delete_session(&self, who: &Principal, id: &SessionId) -> Result<(), Failure> {
-        self.own_session(who, id).await?;
-        self.ask(who, id, Operation::Delete { again: false })
-            .await
-            .map(|_| ())
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move {
+            this.own_session(&who, &id).await?;
+            let deleted = this.ask(&who, &id, Operation::Delete { again: false }).await;
+            deleted.map(|_| ())
+        })
+        .await
     }
 
     async fn session(&self, who: &Principal, id: &SessionId) -> Result<Option<SessionRow>, Failure> {
@@ -102,8 +92,9 @@ impl Supervisor for Orchestrator {
     }
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
-        let begun = self.begin(who, &request).await?;
-        self.finish(who, begun).await
+        let accepting = who.clone();
+        let begun = self.to_the_end(|this| async move { this.begin(&accepting, &request).await });
+        self.finish(who, begun.await?).await
     }
 
     async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {
@@ -168,43 +159,15 @@ impl Supervisor for Orchestrator {
     }
 
     async fn cancel(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
-        let row = self.own_task(who, id).await?;
-        if row.status.is_terminal() {
-            return Ok(row);
-        }
-        let reply = self
-            .ask(who, &id.journal, Operation::Cancel { task: id.ordinal })
-            .await?;
-        self.task_of(who, reply).await
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move { this.end_as_cancelled(&who, &id).await })
+            .await
     }
 
     async fn retry(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
-        let row = self.own_task(who, id).await?;
-        let key = self.key(who, &id.journal);
-        if !row.status.is_terminal() {
-            return Err(Failure::new(
-                ErrorCode::Conflict,
-                "this task has not ended: cancel it first, or wait",
-            ));
-        }
-        let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
-        let first = replayed.ok_or_else(|| Failure::not_found("task"))?;
-        let mut accepted = first.accepted;
-        accepted.key = IdempotencyKey::mint(&*self.shared.random);
-        accepted.retries = Some(id.ordinal);
-        accepted.deadline = None;
-        let message = if row.turn {
-            self.first_message(&key, &row).await?
-        } else {
-            None
-        };
-        let copy = Box::new(NewTask { accepted, message });
-        let operation = Operation::Retry {
-            task: id.ordinal,
-            copy,
-        };
-        let reply = self.ask(who, &id.journal, operation).await?;
-        self.task_of(who, reply).await
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move { this.accept_again(&who, &id).await })
+            .await
     }
 
     async fn resolve(
@@ -215,30 +178,15 @@ impl Supervisor for Orchestrator {
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
-        let row = self.own_task(who, id).await?;
-        if row.status.is_terminal() {
-            return self.was_answered(who, row, step, &action).await;
-        }
-        let answer = StepResolution {
-            task: id.ordinal,
-            number: step,
-            action: action.clone(),
-            by: who.subject.clone(),
-            note,
-        };
-        let reply = self
-            .ask(who, &id.journal, Operation::Resolve(Box::new(answer)))
-            .await?;
-        let ended = matches!(reply, Reply::Ended(_));
-        let row = self.task_of(who, reply).await?;
-        if ended {
-            return self.was_answered(who, row, step, &action).await;
-        }
-        Ok(row)
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move { this.answer(&who, &id, step, action, note).await })
+            .await
     }
 
     async fn aggregate(&self, who: &Principal, request: AggregateRequest) -> Result<Aggregate, Failure> {
-        crate::aggregate::run(self, who, request).await
+        let who = who.clone();
+        self.to_the_end(|this| async move { crate::aggregate::run(&this, &who, request).await })
+            .await
     }
 
     async fn payload(

@@ -7,7 +7,7 @@ use greenroom_kernel::AggregateRequest;
 
 use super::*;
 
-async fn cast() -> Stage {
+async fn cast(door: Door) -> Stage {
     let host = host("h")
         .agent("quick", |talk: Talk| async move { talk.done("quick") })
         .agent("other", |talk: Talk| async move {
@@ -21,7 +21,7 @@ async fn cast() -> Stage {
         .agent("helper", |talk: Talk| async move {
             talk.done(&talk.start.input.clone())
         });
-    Stage::with([Arc::new(host)]).await
+    Stage::with(door, [Arc::new(host)]).await
 }
 
 fn ask(agents: &[&str], quorum: Option<u32>, synthesize: bool) -> AggregateRequest {
@@ -40,9 +40,8 @@ fn statuses(parts: &[TaskRow]) -> Vec<TaskStatus> {
     parts.iter().map(|row| row.status).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn all_answers_in_the_order_asked_and_one_made_of_them() {
-    let stage = cast().await;
+async fn all_answers_in_the_order_asked_and_one_made_of_them(door: Door) {
+    let stage = cast(door).await;
     let told = stage
         .show
         .aggregate(&ann(), ask(&["other", "quick"], None, true))
@@ -64,9 +63,8 @@ async fn all_answers_in_the_order_asked_and_one_made_of_them() {
     assert_eq!(again.parts, told.parts, "the same call finds the same tasks");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_quorum_cancels_the_rest_at_once() {
-    let stage = cast().await;
+async fn a_quorum_cancels_the_rest_at_once(door: Door) {
+    let stage = cast(door).await;
     let begun = tokio::time::Instant::now();
     let told = stage
         .show
@@ -85,9 +83,8 @@ async fn a_quorum_cancels_the_rest_at_once() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_there_when_the_time_is_over_is_told() {
-    let stage = cast().await;
+async fn what_is_there_when_the_time_is_over_is_told(door: Door) {
+    let stage = cast(door).await;
     let told = stage
         .show
         .aggregate(&ann(), ask(&["quick", "fails", "never"], None, false))
@@ -104,9 +101,8 @@ async fn what_is_there_when_the_time_is_over_is_told() {
     ));
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_can_not_be_asked_is_refused_whole() {
-    let stage = cast().await;
+async fn what_can_not_be_asked_is_refused_whole(door: Door) {
+    let stage = cast(door).await;
     let code = |result: Result<greenroom_kernel::Aggregate, Failure>| result.unwrap_err().code;
     assert_eq!(
         code(stage.show.aggregate(&ann(), ask(&[], None, false)).await),
@@ -130,4 +126,11 @@ async fn what_can_not_be_asked_is_refused_whole() {
         ),
         ErrorCode::NotFound
     );
+}
+
+through_both_doors! {
+    all_answers_in_the_order_asked_and_one_made_of_them,
+    a_quorum_cancels_the_rest_at_once,
+    what_is_there_when_the_time_is_over_is_told,
+    what_can_not_be_asked_is_refused_whole,
 }

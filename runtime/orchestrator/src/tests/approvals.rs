@@ -17,10 +17,9 @@ fn asking(input: &'static str) -> Arc<Host> {
     }))
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once() {
+async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once(door: Door) {
     let host = asking(ASK);
-    let mut stage = Stage::with([Arc::clone(&host)]).await;
+    let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
     assert_eq!(
         told.task.status,
@@ -61,10 +60,9 @@ async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once(
     assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
 }
 
-#[tokio::test(start_paused = true)]
-async fn nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart() {
+async fn nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart(door: Door) {
     for crash in [false, true] {
-        let mut stage = Stage::with([asking("{\"prompt\":1,\"timeoutMs\":60000}")]).await;
+        let mut stage = Stage::with(door, [asking("{\"prompt\":1,\"timeoutMs\":60000}")]).await;
         let told = stage.chat(None, "hello", "k", LONG).await;
         if crash {
             stage.crash_and_restart().await;
@@ -77,8 +75,7 @@ async fn nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_says() {
+async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_says(door: Door) {
     for (action, fired) in [
         (ResolveAction::SettleDone(Some("7".into())), 0),
         (ResolveAction::SettleNotDone, 1),
@@ -92,7 +89,7 @@ async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_say
                 talk.done(&answer);
             }
         }));
-        let mut stage = Stage::with([Arc::clone(&host)]).await;
+        let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
         let told = stage
             .chat(None, "hello", "k", std::time::Duration::from_secs(1))
             .await;
@@ -112,4 +109,10 @@ async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_say
         assert_eq!(stage.ended(&unknown.id).await.status, TaskStatus::Completed);
         assert_eq!(host.fired.lock().len(), fired);
     }
+}
+
+through_both_doors! {
+    an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once,
+    nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart,
+    an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_says,
 }

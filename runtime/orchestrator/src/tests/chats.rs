@@ -8,9 +8,8 @@ fn echoing() -> Arc<Host> {
     Arc::new(host("h").agent("helper", echo))
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_chat_is_accepted_answered_and_found_again() {
-    let stage = Stage::with([echoing()]).await;
+async fn a_chat_is_accepted_answered_and_found_again(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
     assert_eq!(told.task.status, TaskStatus::Completed);
     assert_eq!(stage.text(&told.task).await, "hello");
@@ -22,10 +21,11 @@ async fn a_chat_is_accepted_answered_and_found_again() {
     assert_eq!(stage.row(&told.task.id).await, told.task);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_same_call_again_is_the_same_task_also_in_another_process_and_other_input_is_a_conflict() {
+async fn the_same_call_again_is_the_same_task_also_in_another_process_and_other_input_is_a_conflict(
+    door: Door,
+) {
     let host = echoing();
-    let mut stage = Stage::with([Arc::clone(&host)]).await;
+    let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
     let first = stage.chat(None, "hello", "k", LONG).await;
     assert_eq!(stage.chat(None, "hello", "k", LONG).await.task, first.task);
     stage.crash_and_restart().await;
@@ -35,9 +35,8 @@ async fn the_same_call_again_is_the_same_task_also_in_another_process_and_other_
     assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_minted_key_names_its_session_so_that_its_call_may_be_repeated() {
-    let stage = Stage::with([echoing()]).await;
+async fn a_minted_key_names_its_session_so_that_its_call_may_be_repeated(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let random = stage_random();
     let key = IdempotencyKey::mint_with_session(&*stage.clock, &random);
     let again = || chat(None, "hello", key.as_str(), LONG);
@@ -47,8 +46,7 @@ async fn a_minted_key_names_its_session_so_that_its_call_may_be_repeated() {
     assert_eq!(key.minted_session(), Some(first.session.unwrap().id));
 }
 
-#[tokio::test(start_paused = true)]
-async fn turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted() {
+async fn turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted(door: Door) {
     let running = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let order: Arc<parking_lot::Mutex<Vec<u32>>> = Arc::default();
     let (counted, noted) = (Arc::clone(&running), Arc::clone(&order));
@@ -62,7 +60,7 @@ async fn turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted() 
             echo(talk).await;
         }
     });
-    let stage = Stage::with([Arc::new(helper)]).await;
+    let stage = Stage::with(door, [Arc::new(helper)]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let calls = (0..20).map(|n| {
         let (stage, session) = (&stage, &session);
@@ -77,13 +75,12 @@ async fn turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted() 
     assert_eq!(*order.lock(), (0..20).collect::<Vec<_>>());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on() {
+async fn a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on(door: Door) {
     let slow = host("h").agent("helper", |talk| async move {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
         echo(talk).await;
     });
-    let stage = Stage::with([Arc::new(slow)]).await;
+    let stage = Stage::with(door, [Arc::new(slow)]).await;
     let told = stage
         .chat(None, "hello", "k", std::time::Duration::from_secs(1))
         .await;
@@ -91,9 +88,8 @@ async fn a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on() {
     assert_eq!(stage.ended(&told.task.id).await.status, TaskStatus::Completed);
 }
 
-#[tokio::test(start_paused = true)]
-async fn others_of_the_tenant_see_nothing_of_it() {
-    let stage = Stage::with([echoing()]).await;
+async fn others_of_the_tenant_see_nothing_of_it(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
     let bob = Principal {
         subject: greenroom_kernel::Subject::parse("bob").unwrap(),
@@ -116,9 +112,8 @@ async fn others_of_the_tenant_see_nothing_of_it() {
     assert_eq!(taken.unwrap_err().code, ErrorCode::Conflict);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_whose_derived_journal_another_subject_holds_is_refused() {
-    let stage = Stage::with([echoing()]).await;
+async fn a_call_whose_derived_journal_another_subject_holds_is_refused(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let bob = Principal {
         subject: greenroom_kernel::Subject::parse("bob").unwrap(),
         ..ann()
@@ -130,10 +125,9 @@ async fn a_call_whose_derived_journal_another_subject_holds_is_refused() {
     assert_eq!(refused.unwrap_err().code, ErrorCode::Conflict);
 }
 
-#[tokio::test(start_paused = true)]
-async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller() {
+async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller(door: Door) {
     let stuck = host("h").agent("helper", |mut talk| async move { talk.linger().await });
-    let stage = Stage::with([Arc::new(stuck)]).await;
+    let stage = Stage::with(door, [Arc::new(stuck)]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let (told, deleted) = tokio::join!(stage.chat(Some(&session), "hello", "k", LONG), async {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -161,9 +155,8 @@ async fn deleting_a_session_during_a_turn_ends_it_and_frees_its_caller() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_large_text_named_before_its_session_was_deleted_reads_as_empty() {
-    let stage = Stage::with([echoing()]).await;
+async fn a_large_text_named_before_its_session_was_deleted_reads_as_empty(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let large = "x".repeat(greenroom_kernel::INLINE_LIMIT + 1);
     let told = stage.chat(Some(&session), &large, "k", LONG).await;
@@ -183,8 +176,7 @@ async fn a_large_text_named_before_its_session_was_deleted_reads_as_empty() {
     assert_eq!(missing.unwrap_err().code, ErrorCode::Internal);
 }
 
-#[tokio::test(start_paused = true)]
-async fn steps_are_counted_by_kind_and_how_they_ended() {
+async fn steps_are_counted_by_kind_and_how_they_ended(door: Door) {
     let helper = host("h").agent("helper", |mut talk: Talk| async move {
         for place in ["0", "1"] {
             if talk.step(model(place)).await.is_none() {
@@ -193,24 +185,26 @@ async fn steps_are_counted_by_kind_and_how_they_ended() {
         }
         talk.done("ok");
     });
-    let stage = Stage::with([Arc::new(helper)]).await;
+    let stage = Stage::with(door, [Arc::new(helper)]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
     assert_eq!(told.task.status, TaskStatus::Completed);
-    let page = stage.show.shared().metrics.render();
+    let page = stage.orchestrator.shared().metrics.render();
     let line = r#"greenroom_steps_total{kind="MODEL",status="DONE"} 2"#;
     assert!(page.lines().any(|found| found == line), "{page}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn retrying_makes_a_linked_task_in_a_session_and_in_a_tasks_own_journal() {
-    let stage = Stage::with([Arc::new(host("h").agent("helper", |talk: Talk| async move {
-        let failure = Failure::internal("no luck");
-        if talk.start.task.ordinal == 0 {
-            talk.say(FromAgent::Failed(failure))
-        } else {
-            talk.done("luck")
-        }
-    }))])
+async fn retrying_makes_a_linked_task_in_a_session_and_in_a_tasks_own_journal(door: Door) {
+    let stage = Stage::with(
+        door,
+        [Arc::new(host("h").agent("helper", |talk: Talk| async move {
+            let failure = Failure::internal("no luck");
+            if talk.start.task.ordinal == 0 {
+                talk.say(FromAgent::Failed(failure))
+            } else {
+                talk.done("luck")
+            }
+        }))],
+    )
     .await;
     for told in [
         stage.chat(None, "hello", "k", LONG).await,
@@ -229,9 +223,8 @@ async fn retrying_makes_a_linked_task_in_a_session_and_in_a_tasks_own_journal() 
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn large_inputs_and_answers_are_stored_before_the_entry_that_names_them() {
-    let stage = Stage::with([echoing()]).await;
+async fn large_inputs_and_answers_are_stored_before_the_entry_that_names_them(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     let seen: Arc<parking_lot::Mutex<std::collections::HashSet<String>>> = Arc::default();
     let memory = Arc::clone(&stage.memory);
     let named = Arc::clone(&seen);
@@ -256,4 +249,19 @@ async fn large_inputs_and_answers_are_stored_before_the_entry_that_names_them() 
     assert_eq!(told.task.status, TaskStatus::Completed);
     assert_eq!(stage.text(&told.task).await, long);
     assert!(seen.lock().len() >= 2);
+}
+
+through_both_doors! {
+    a_chat_is_accepted_answered_and_found_again,
+    the_same_call_again_is_the_same_task_also_in_another_process_and_other_input_is_a_conflict,
+    a_minted_key_names_its_session_so_that_its_call_may_be_repeated,
+    turns_of_a_session_run_one_at_a_time_in_the_order_they_were_accepted,
+    a_wait_that_is_over_returns_the_task_as_it_stands_and_it_goes_on,
+    others_of_the_tenant_see_nothing_of_it,
+    a_call_whose_derived_journal_another_subject_holds_is_refused,
+    deleting_a_session_during_a_turn_ends_it_and_frees_its_caller,
+    a_large_text_named_before_its_session_was_deleted_reads_as_empty,
+    steps_are_counted_by_kind_and_how_they_ended,
+    retrying_makes_a_linked_task_in_a_session_and_in_a_tasks_own_journal,
+    large_inputs_and_answers_are_stored_before_the_entry_that_names_them,
 }

@@ -33,10 +33,9 @@ async fn child_of(stage: &Stage, parent: &TaskId) -> TaskRow {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_childs_answer_is_its_parents_step() {
+async fn a_childs_answer_is_its_parents_step(door: Door) {
     let host = parent("worker").agent("worker", |talk: Talk| async move { talk.done("forty-two") });
-    let stage = Stage::with([Arc::new(host)]).await;
+    let stage = Stage::with(door, [Arc::new(host)]).await;
     let told = stage.task("helper", "k", LONG).await;
     assert!(stage.text(&told.task).await.contains("\"content\":\"forty-two\""));
     let child = child_of(&stage, &told.task.id).await;
@@ -46,8 +45,7 @@ async fn a_childs_answer_is_its_parents_step() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_restarted_parent_finds_its_child_again() {
+async fn a_restarted_parent_finds_its_child_again(door: Door) {
     let host = Arc::new(parent("worker").agent("worker", |talk: Talk| async move {
         let rest = if talk.start.attempt == 1 { 3_600 } else { 2 };
         for _ in 0..rest {
@@ -56,7 +54,7 @@ async fn a_restarted_parent_finds_its_child_again() {
         }
         talk.done("found");
     }));
-    let mut stage = Stage::with([host]).await;
+    let mut stage = Stage::with(door, [host]).await;
     let told = stage.task("helper", "k", NOT).await;
     let child = child_of(&stage, &told.task.id).await;
     stage.crash_and_restart().await;
@@ -70,20 +68,18 @@ async fn a_restarted_parent_finds_its_child_again() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cancelled_parent_cancels_its_children() {
+async fn a_cancelled_parent_cancels_its_children(door: Door) {
     let host = parent("worker").agent("worker", |mut talk: Talk| async move { talk.linger().await });
-    let stage = Stage::with([Arc::new(host)]).await;
+    let stage = Stage::with(door, [Arc::new(host)]).await;
     let told = stage.task("helper", "k", NOT).await;
     let child = child_of(&stage, &told.task.id).await;
     stage.show.cancel(&ann(), &told.task.id).await.unwrap();
     assert_eq!(stage.at(&child.id, TaskStatus::Cancelled).await.error, None);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_child_whose_parent_ended_while_its_own_process_was_dying_is_found_and_cancelled() {
+async fn a_child_whose_parent_ended_while_its_own_process_was_dying_is_found_and_cancelled(door: Door) {
     let host = parent("worker").agent("worker", |mut talk: Talk| async move { talk.linger().await });
-    let mut stage = Stage::with([Arc::new(host)]).await;
+    let mut stage = Stage::with(door, [Arc::new(host)]).await;
     let told = stage.task("helper", "k", NOT).await;
     let child = child_of(&stage, &told.task.id).await;
     // Of all that follows, only the parent's end is still written.
@@ -98,8 +94,7 @@ async fn a_child_whose_parent_ended_while_its_own_process_was_dying_is_found_and
     assert_eq!(stage.ended(&child.id).await.status, TaskStatus::Cancelled);
 }
 
-#[tokio::test(start_paused = true)]
-async fn children_inherit_deadline_limits_and_depth() {
+async fn children_inherit_deadline_limits_and_depth(door: Door) {
     let host = Arc::new(parent("helper"));
     let limits = Limits {
         depth: 3,
@@ -110,7 +105,7 @@ async fn children_inherit_deadline_limits_and_depth() {
         limits,
         ..Default::default()
     };
-    let stage = Stage::configured(config, [Arc::clone(&host)]).await;
+    let stage = Stage::configured(door, config, [Arc::clone(&host)]).await;
     let timeout = Some(Duration::from_secs(50));
     let told = stage
         .show
@@ -146,9 +141,17 @@ async fn children_inherit_deadline_limits_and_depth() {
     assert!(accepted.steps <= 10 && accepted.time_ms <= limits.time_ms);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_unknown_agent_is_the_steps_failure() {
-    let stage = Stage::with([Arc::new(parent("nobody"))]).await;
+async fn an_unknown_agent_is_the_steps_failure(door: Door) {
+    let stage = Stage::with(door, [Arc::new(parent("nobody"))]).await;
     let told = stage.task("helper", "k", LONG).await;
     assert_eq!(told.task.error.unwrap().code, ErrorCode::NotFound);
+}
+
+through_both_doors! {
+    a_childs_answer_is_its_parents_step,
+    a_restarted_parent_finds_its_child_again,
+    a_cancelled_parent_cancels_its_children,
+    a_child_whose_parent_ended_while_its_own_process_was_dying_is_found_and_cancelled,
+    children_inherit_deadline_limits_and_depth,
+    an_unknown_agent_is_the_steps_failure,
 }

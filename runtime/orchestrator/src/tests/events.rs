@@ -79,7 +79,7 @@ async fn read(stage: &Stage, scope: EventScope, after: Cursor) -> Vec<ChatEvent>
 }
 
 /// A session in which everything happened: turns, steps, an approval, a death, an unknown outcome, a failure.
-async fn eventful() -> (Stage, SessionId, Vec<ChatEvent>) {
+async fn eventful(door: Door) -> (Stage, SessionId, Vec<ChatEvent>) {
     let helper = host("h").agent("helper", |mut talk: Talk| async move {
         match (talk.start.task.ordinal, talk.start.attempt) {
             (0, _) => return speaker(talk).await,
@@ -99,7 +99,7 @@ async fn eventful() -> (Stage, SessionId, Vec<ChatEvent>) {
             speaker_at(talk, "2").await;
         }
     });
-    let stage = Stage::with([Arc::new(helper)]).await;
+    let stage = Stage::with(door, [Arc::new(helper)]).await;
     let gap = Duration::from_millis(100);
     *stage.models.script.lock() = vec![
         Piece::Text("Grüße 🎭 "),
@@ -160,9 +160,8 @@ async fn speaker_at(mut talk: Talk, place: &str) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_live_subscriber_hears_everything_once_in_order_and_assembles_every_text() {
-    let (stage, session, heard) = eventful().await;
+async fn a_live_subscriber_hears_everything_once_in_order_and_assembles_every_text(door: Door) {
+    let (stage, session, heard) = eventful(door).await;
     let told: Vec<String> = heard.iter().filter_map(journaled).collect();
     let s = &session;
     let expected = [
@@ -204,9 +203,8 @@ async fn a_live_subscriber_hears_everything_once_in_order_and_assembles_every_te
     assert!(deltas >= 9, "the text came in pieces: {deltas}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn from_every_cursor_the_rest_comes_exactly_once_and_the_texts_stay_whole() {
-    let (stage, session, heard) = eventful().await;
+async fn from_every_cursor_the_rest_comes_exactly_once_and_the_texts_stay_whole(door: Door) {
+    let (stage, session, heard) = eventful(door).await;
     for cut in 0..=heard.len() {
         let after = if cut == 0 {
             Cursor::START
@@ -233,9 +231,8 @@ async fn from_every_cursor_the_rest_comes_exactly_once_and_the_texts_stay_whole(
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own() {
-    let (stage, session, _) = eventful().await;
+async fn a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own(door: Door) {
+    let (stage, session, _) = eventful(door).await;
     let id = TaskId {
         journal: session,
         ordinal: 1,
@@ -255,9 +252,8 @@ async fn a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own()
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_tasks_stream_ends_behind_its_end_and_its_sessions_goes_on() {
-    let stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
+async fn a_tasks_stream_ends_behind_its_end_and_its_sessions_goes_on(door: Door) {
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", speaker))]).await;
     *stage.models.script.lock() = vec![
         Piece::Text("a"),
         Piece::Pause(Duration::from_secs(3)),
@@ -299,9 +295,8 @@ async fn a_tasks_stream_ends_behind_its_end_and_its_sessions_goes_on() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cursor_of_a_running_tasks_text_stays_good_though_its_session_went_on() {
-    let stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
+async fn a_cursor_of_a_running_tasks_text_stays_good_though_its_session_went_on(door: Door) {
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", speaker))]).await;
     *stage.models.script.lock() = vec![
         Piece::Text("a"),
         Piece::Pause(Duration::from_secs(3)),
@@ -335,9 +330,8 @@ async fn a_cursor_of_a_running_tasks_text_stays_good_though_its_session_went_on(
     assert_eq!(client.text(&told.task.id), "ab");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_process_that_dies_in_the_middle_of_a_text_starts_it_over_in_a_new_attempt() {
-    let mut stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
+async fn a_process_that_dies_in_the_middle_of_a_text_starts_it_over_in_a_new_attempt(door: Door) {
+    let mut stage = Stage::with(door, [Arc::new(host("h").agent("helper", speaker))]).await;
     *stage.models.script.lock() = vec![
         Piece::Text("once "),
         Piece::Pause(Duration::from_secs(5)),
@@ -371,9 +365,8 @@ async fn a_process_that_dies_in_the_middle_of_a_text_starts_it_over_in_a_new_att
     assert!(all.contains(&format!("attempt {} 2", told.task.id)), "{all:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_unknown_cursor_is_refused_and_a_deleted_sessions_stream_ends() {
-    let stage = Stage::with([Arc::new(host("h").agent("helper", echo))]).await;
+async fn an_unknown_cursor_is_refused_and_a_deleted_sessions_stream_ends(door: Door) {
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", echo))]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let scope = EventScope::Session(session.clone());
     let beyond = Cursor::before(greenroom_kernel::Position { seq: 99, index: 0 });
@@ -401,44 +394,63 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     prop::collection::vec(piece, 0..24)
 }
 
+async fn a_reader_that_comes_and_goes(door: Door, script: Vec<Piece>, drops: Vec<usize>) {
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", speaker))]).await;
+    *stage.models.script.lock() = script;
+    let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
+    let told = stage.chat(Some(&session), "hello", "k", NOT).await;
+    let scope = EventScope::Session(session);
+    let (mut client, mut cursor, mut drops) = (Client::default(), told.cursor, drops.into_iter());
+    // The reader comes back now and then, and holds what it had.
+    loop {
+        let mut stream = stage
+            .show
+            .events(&ann(), scope.clone(), Some(cursor))
+            .await
+            .unwrap();
+        let mut left = drops.next().unwrap_or(usize::MAX);
+        let ended = loop {
+            let next = tokio::time::timeout(LONG, stream.next()).await;
+            let event = next.expect("the turn ends").unwrap().unwrap();
+            client.hear(&event);
+            cursor = event.cursor;
+            left -= 1;
+            if matches!(event.body, ChatEventBody::Ended(_)) {
+                break true;
+            }
+            if left == 0 {
+                break false;
+            }
+        };
+        if ended {
+            break;
+        }
+    }
+    let row = stage.ended(&told.task.id).await;
+    assert_eq!(client.text(&told.task.id), stage.text(&row).await);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_said_taken_back_and_said_again_assembles_to_the_final_message(
-        script in pieces(), drops in prop::collection::vec(1..6usize, 0..6),
+        door in prop::sample::select(vec![Door::Local, Door::Remote]),
+        script in pieces(),
+        drops in prop::collection::vec(1..6usize, 0..6),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let stage = Stage::with([Arc::new(host("h").agent("helper", speaker))]).await;
-            *stage.models.script.lock() = script;
-            let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
-            let told = stage.chat(Some(&session), "hello", "k", NOT).await;
-            let scope = EventScope::Session(session);
-            let (mut client, mut cursor, mut drops) = (Client::default(), told.cursor, drops.into_iter());
-            // The reader comes back now and then, and holds what it had.
-            loop {
-                let mut stream = stage.show.events(&ann(), scope.clone(), Some(cursor)).await.unwrap();
-                let mut left = drops.next().unwrap_or(usize::MAX);
-                let ended = loop {
-                    let next = tokio::time::timeout(LONG, stream.next()).await;
-                    let event = next.expect("the turn ends").unwrap().unwrap();
-                    client.hear(&event);
-                    cursor = event.cursor;
-                    left -= 1;
-                    if matches!(event.body, ChatEventBody::Ended(_)) {
-                        break true;
-                    }
-                    if left == 0 {
-                        break false;
-                    }
-                };
-                if ended {
-                    break;
-                }
-            }
-            let row = stage.ended(&told.task.id).await;
-            assert_eq!(client.text(&told.task.id), stage.text(&row).await);
-        });
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(a_reader_that_comes_and_goes(door, script, drops));
     }
+}
+
+through_both_doors! {
+    a_live_subscriber_hears_everything_once_in_order_and_assembles_every_text,
+    from_every_cursor_the_rest_comes_exactly_once_and_the_texts_stay_whole,
+    a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own,
+    a_tasks_stream_ends_behind_its_end_and_its_sessions_goes_on,
+    a_cursor_of_a_running_tasks_text_stays_good_though_its_session_went_on,
+    a_process_that_dies_in_the_middle_of_a_text_starts_it_over_in_a_new_attempt,
+    an_unknown_cursor_is_refused_and_a_deleted_sessions_stream_ends,
 }

@@ -13,10 +13,9 @@ fn echoing() -> Arc<Host> {
     }))
 }
 
-#[tokio::test(start_paused = true)]
-async fn lost_and_late_answers_change_nothing() {
+async fn lost_and_late_answers_change_nothing(door: Door) {
     let host = echoing();
-    let stage = Stage::with([Arc::clone(&host)]).await;
+    let stage = Stage::with(door, [Arc::clone(&host)]).await;
     let late = Duration::from_millis(700);
     stage.store.next_appends([
         Some(Fault::AnswerLost),
@@ -36,10 +35,9 @@ async fn lost_and_late_answers_change_nothing() {
     assert_eq!(again.task.status, TaskStatus::Completed);
 }
 
-#[tokio::test(start_paused = true)]
-async fn random_faults_of_every_kind_lose_nothing_and_repeat_nothing() {
+async fn random_faults_of_every_kind_lose_nothing_and_repeat_nothing(door: Door) {
     let host = echoing();
-    let stage = Stage::with([Arc::clone(&host)]).await;
+    let stage = Stage::with(door, [Arc::clone(&host)]).await;
     let random = stage_random();
     stage.store.set_rule(move |asked| {
         use greenroom_kernel::Randomness;
@@ -74,10 +72,9 @@ async fn random_faults_of_every_kind_lose_nothing_and_repeat_nothing() {
     assert_eq!(host.fired.lock().len(), 40);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_full_disk_is_told_at_once_and_what_was_asked_is_found_by_its_key_when_there_is_room() {
+async fn a_full_disk_is_told_at_once_and_what_was_asked_is_found_by_its_key_when_there_is_room(door: Door) {
     let host = echoing();
-    let stage = Stage::with([Arc::clone(&host)]).await;
+    let stage = Stage::with(door, [Arc::clone(&host)]).await;
     stage
         .store
         .set_rule(|asked| matches!(asked, Asked::Append(_)).then_some(Fault::Full));
@@ -96,9 +93,8 @@ async fn a_full_disk_is_told_at_once_and_what_was_asked_is_found_by_its_key_when
     assert_eq!((told.task.status, host.runs()), (TaskStatus::Completed, 1));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_store_that_stays_busy_is_not_taken_for_a_refusal() {
-    let stage = Stage::with([echoing()]).await;
+async fn a_store_that_stays_busy_is_not_taken_for_a_refusal(door: Door) {
+    let stage = Stage::with(door, [echoing()]).await;
     stage
         .store
         .set_rule(|asked| matches!(asked, Asked::Append(_)).then_some(Fault::Busy));
@@ -119,9 +115,8 @@ async fn a_store_that_stays_busy_is_not_taken_for_a_refusal() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_journal_that_can_not_be_read_is_a_clear_failure_and_no_task_of_it_is_lost() {
-    let mut stage = Stage::with([echoing()]).await;
+async fn a_journal_that_can_not_be_read_is_a_clear_failure_and_no_task_of_it_is_lost(door: Door) {
+    let mut stage = Stage::with(door, [echoing()]).await;
     let told = stage.chat(None, "hello", "k", LONG).await;
     let session = told.session.unwrap().id;
     stage.crash_and_restart().await;
@@ -142,4 +137,12 @@ async fn a_journal_that_can_not_be_read_is_a_clear_failure_and_no_task_of_it_is_
         stage.chat(Some(&session), "more", "l", LONG).await.task.status,
         TaskStatus::Completed
     );
+}
+
+through_both_doors! {
+    lost_and_late_answers_change_nothing,
+    random_faults_of_every_kind_lose_nothing_and_repeat_nothing,
+    a_full_disk_is_told_at_once_and_what_was_asked_is_found_by_its_key_when_there_is_room,
+    a_store_that_stays_busy_is_not_taken_for_a_refusal,
+    a_journal_that_can_not_be_read_is_a_clear_failure_and_no_task_of_it_is_lost,
 }

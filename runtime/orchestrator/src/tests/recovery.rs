@@ -23,11 +23,10 @@ fn walker() -> Arc<Host> {
     }))
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_acknowledged_task_ends_though_its_process_dies_and_no_finished_step_runs_twice() {
+async fn an_acknowledged_task_ends_though_its_process_dies_and_no_finished_step_runs_twice(door: Door) {
     for after in [0, 500, 1_500, 2_500, 4_999] {
         let host = walker();
-        let mut stage = Stage::with([Arc::clone(&host)]).await;
+        let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
         let told = stage.chat(None, "go", "k", NOT).await;
         tokio::time::sleep(Duration::from_millis(after)).await;
         stage.crash_and_restart().await;
@@ -43,15 +42,14 @@ async fn an_acknowledged_task_ends_though_its_process_dies_and_no_finished_step_
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_sleep_ends_at_its_time_though_the_process_dies_meanwhile() {
+async fn a_sleep_ends_at_its_time_though_the_process_dies_meanwhile(door: Door) {
     let host = host("h").agent("helper", |mut talk: Talk| async move {
         let sleep = call("0", StepKind::Timer, Effect::ReadOnly, "{\"ms\":60000}");
         if talk.step(sleep).await.is_some() {
             talk.done("awake");
         }
     });
-    let mut stage = Stage::with([Arc::new(host)]).await;
+    let mut stage = Stage::with(door, [Arc::new(host)]).await;
     let told = stage.chat(None, "go", "k", NOT).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     stage.crash_and_restart().await;
@@ -60,15 +58,14 @@ async fn a_sleep_ends_at_its_time_though_the_process_dies_meanwhile() {
     assert!((60..70).contains(&slept.as_secs()), "{slept:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_killed_session_actor_is_replaced_and_its_callers_get_their_answer() {
+async fn a_killed_session_actor_is_replaced_and_its_callers_get_their_answer(door: Door) {
     let host = walker();
-    let stage = Stage::with([Arc::clone(&host)]).await;
+    let stage = Stage::with(door, [Arc::clone(&host)]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     let (told, ()) = tokio::join!(stage.chat(Some(&session), "go", "k", LONG), async {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let key = stage.show.shared().key(&ann().tenant, &session);
-        assert!(stage.show.shared().journals.kill(&key), "it had an actor");
+        let key = stage.orchestrator.shared().key(&ann().tenant, &session);
+        assert!(stage.orchestrator.shared().journals.kill(&key), "it had an actor");
     });
     assert_eq!((told.task.status, told.task.attempts), (TaskStatus::Completed, 2));
     assert_eq!(host.fired.lock().len(), 5);
@@ -78,18 +75,16 @@ async fn a_killed_session_actor_is_replaced_and_its_callers_get_their_answer() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stopped_process_leaves_its_tasks_to_the_next() {
-    let mut stage = Stage::with([walker()]).await;
+async fn a_stopped_process_leaves_its_tasks_to_the_next(door: Door) {
+    let mut stage = Stage::with(door, [walker()]).await;
     let told = stage.chat(None, "go", "k", NOT).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    stage.show.stop().await;
+    stage.orchestrator.stop().await;
     stage.restart().await;
     assert_eq!(stage.ended(&told.task.id).await.status, TaskStatus::Completed);
 }
 
-#[tokio::test(start_paused = true)]
-async fn limits_and_deadlines_stop_a_runaway() {
+async fn limits_and_deadlines_stop_a_runaway(door: Door) {
     let runaway = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
         for number in 0u32.. {
             if talk.step(model(&number.to_string())).await.is_none() {
@@ -105,7 +100,7 @@ async fn limits_and_deadlines_stop_a_runaway() {
         limits,
         ..Default::default()
     };
-    let stage = Stage::configured(config, [runaway]).await;
+    let stage = Stage::configured(door, config, [runaway]).await;
     let told = stage.task("helper", "k", LONG).await;
     assert_eq!(told.task.error.unwrap().code, ErrorCode::LimitExceeded);
     assert_eq!(stage.models.calls.load(Ordering::SeqCst), 11);
@@ -125,8 +120,7 @@ async fn limits_and_deadlines_stop_a_runaway() {
     assert_eq!(told.task.error.unwrap().code, ErrorCode::DeadlineExceeded);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_models_failure_reaches_its_agent_and_is_not_asked_again_at_replay() {
+async fn a_models_failure_reaches_its_agent_and_is_not_asked_again_at_replay(door: Door) {
     let host = host("h").agent("helper", |mut talk: Talk| async move {
         if let Some(Err(failure)) = talk.step(model("0")).await {
             if talk.start.attempt == 1 {
@@ -135,7 +129,7 @@ async fn a_models_failure_reaches_its_agent_and_is_not_asked_again_at_replay() {
             talk.done(&failure.message);
         }
     });
-    let mut stage = Stage::with([Arc::new(host)]).await;
+    let mut stage = Stage::with(door, [Arc::new(host)]).await;
     *stage.models.script.lock() = vec![
         Piece::Text("half"),
         Piece::Fail(Failure::unavailable("overloaded")),
@@ -147,16 +141,15 @@ async fn a_models_failure_reaches_its_agent_and_is_not_asked_again_at_replay() {
     assert_eq!(stage.models.calls.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn cancel_and_kill_end_what_runs() {
+async fn cancel_and_kill_end_what_runs(door: Door) {
     let stuck = Arc::new(host("h").agent("helper", |mut talk: Talk| async move { talk.linger().await }));
-    let stage = Stage::with([stuck]).await;
+    let stage = Stage::with(door, [stuck]).await;
     let told = stage.task("helper", "k", Duration::from_secs(1)).await;
     let cancelled = stage.show.cancel(&ann(), &told.task.id).await.unwrap();
     assert_eq!(cancelled.status, TaskStatus::Cancelled);
     assert_eq!(stage.show.cancel(&ann(), &told.task.id).await.unwrap(), cancelled);
     let told = stage.task("helper", "l", Duration::from_secs(1)).await;
-    let killed = stage.show.kill(&ann(), &told.task.id).await.unwrap();
+    let killed = stage.orchestrator.kill(&ann(), &told.task.id).await.unwrap();
     assert!(killed.status == TaskStatus::Failed && killed.error.unwrap().message.contains("ann"));
 }
 
@@ -217,12 +210,11 @@ async fn see_through(stage: &Stage, id: &TaskId) -> usize {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repeats_nothing() {
+async fn a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repeats_nothing(door: Door) {
     for fault in [Fault::RequestLost, Fault::AnswerLost] {
         for dies_at in 0.. {
             let host = Arc::new(juggler());
-            let mut stage = Stage::with([Arc::clone(&host)]).await;
+            let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
             let dead = tokio_util::sync::CancellationToken::new();
             let (count, died) = (std::sync::atomic::AtomicU32::new(0), dead.clone());
             stage.store.set_rule(move |asked| {
@@ -299,4 +291,15 @@ async fn a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repe
             }
         }
     }
+}
+
+through_both_doors! {
+    an_acknowledged_task_ends_though_its_process_dies_and_no_finished_step_runs_twice,
+    a_sleep_ends_at_its_time_though_the_process_dies_meanwhile,
+    a_killed_session_actor_is_replaced_and_its_callers_get_their_answer,
+    a_stopped_process_leaves_its_tasks_to_the_next,
+    limits_and_deadlines_stop_a_runaway,
+    a_models_failure_reaches_its_agent_and_is_not_asked_again_at_replay,
+    cancel_and_kill_end_what_runs,
+    a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repeats_nothing,
 }

@@ -11,22 +11,24 @@ use greenroom_kernel::{
 
 use super::*;
 
-#[tokio::test(start_paused = true)]
-async fn a_session_used_a_little_at_a_time_gets_its_snapshots_too() {
+async fn a_session_used_a_little_at_a_time_gets_its_snapshots_too(door: Door) {
     let config = crate::OrchestratorConfig {
         snapshot_every: 16,
         idle_ms: 1_000,
         ..Default::default()
     };
-    let stage = Stage::configured(config, [Arc::new(host("h").agent("helper", echo))]).await;
+    let stage = Stage::configured(door, config, [Arc::new(host("h").agent("helper", echo))]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
-    let key = stage.show.shared().key(&ann().tenant, &session);
+    let key = stage.orchestrator.shared().key(&ann().tenant, &session);
     for number in 0..20 {
         stage
             .chat(Some(&session), "hello", &format!("k{number}"), LONG)
             .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(!stage.show.shared().journals.is_live(&key), "it left when idle");
+        assert!(
+            !stage.orchestrator.shared().journals.is_live(&key),
+            "it left when idle"
+        );
     }
     let snapshot = stage.memory.snapshot(&key).await.unwrap().expect("a snapshot");
     let slots = stage.memory.read(&key, 0, 1_000).await.unwrap().len() as u64;
@@ -35,7 +37,7 @@ async fn a_session_used_a_little_at_a_time_gets_its_snapshots_too() {
 
 #[tokio::test]
 async fn a_session_of_ten_thousand_messages_wakes_quickly() {
-    let mut stage = Stage::with([Arc::new(host("h").agent("helper", echo))]).await;
+    let mut stage = Stage::with(Door::Local, [Arc::new(host("h").agent("helper", echo))]).await;
     let session = stage.show.create_session(&ann(), None, None).await.unwrap().id;
     stage.crash();
     let key = JournalKey {
@@ -119,4 +121,8 @@ async fn a_session_of_ten_thousand_messages_wakes_quickly() {
         took < Duration::from_millis(500),
         "loosely, in a debug build: {took:?}"
     );
+}
+
+through_both_doors! {
+    a_session_used_a_little_at_a_time_gets_its_snapshots_too,
 }

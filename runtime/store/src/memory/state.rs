@@ -13,6 +13,9 @@ use greenroom_kernel::{
 /// How long a journal without slots stays once a sweep has met it, in milliseconds: a day.
 const EMPTY_STAYS_MS: i64 = 24 * 3_600 * 1_000;
 
+/// How many rows of a deleted journal are removed at once.
+const HOLLOWS: usize = 16;
+
 #[derive(Default)]
 struct Journal {
     slots: Vec<Slot>,
@@ -121,37 +124,47 @@ impl State {
         self.journals.get(key)?.blobs.get(id).cloned()
     }
 
-    pub(super) fn hollow(&mut self, key: &JournalKey) {
-        let Some(journal) = self.journals.get_mut(key) else {
-            return;
-        };
-        if !journal
+    /// Removes some of a deleted journal's content, of its slots those before `from`, the newest first. Tells how to
+    /// go on; none when all is gone.
+    pub(super) fn hollow(&mut self, key: &JournalKey, from: usize) -> Option<usize> {
+        let journal = self.journals.get_mut(key)?;
+        let is_deletion = |slot: &Slot| slot.entries.contains(&Entry::Deleted);
+        if !journal.slots.iter().any(is_deletion) {
+            return None;
+        }
+        let end = from.min(journal.slots.len());
+        let begin = end.saturating_sub(HOLLOWS);
+        for slot in journal.slots.get_mut(begin..end).unwrap_or_default() {
+            slot.entries = if is_deletion(slot) {
+                vec![Entry::Deleted]
+            } else {
+                Vec::new()
+            };
+        }
+        let mut left = HOLLOWS - (end - begin);
+        while left > 0 && (journal.tasks.pop_first().is_some() || journal.messages.pop_first().is_some()) {
+            left -= 1;
+        }
+        if left == 0 {
+            return Some(begin);
+        }
+        journal.deleted_at = journal
             .slots
             .iter()
-            .any(|slot| slot.entries.contains(&Entry::Deleted))
-        {
-            return;
-        }
-        journal.deleted_at = None;
-        for slot in &mut journal.slots {
-            let deleted = slot.entries.contains(&Entry::Deleted);
-            slot.entries = if deleted { vec![Entry::Deleted] } else { Vec::new() };
-            if deleted {
-                journal.deleted_at = journal.deleted_at.max(Some(slot.at));
-            }
-        }
+            .filter(|slot| is_deletion(slot))
+            .map(|slot| slot.at)
+            .max();
         if let Some(session) = &mut journal.session {
             session.deleted = true;
             session.title = None;
             session.metadata = None;
         }
-        journal.tasks.clear();
         journal.attention.clear();
         journal.full = false;
-        journal.messages.clear();
         journal.snapshot = None;
         journal.blobs.clear();
         self.attention.remove(key);
+        None
     }
 
     pub(super) fn sweep(&mut self, deleted_before: Timestamp, ended_before: Timestamp, limit: u32) -> u32 {

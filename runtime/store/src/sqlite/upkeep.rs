@@ -1,9 +1,9 @@
-//! Writes beside appends: snapshots and large payloads, and the removal of what is deleted or long ended.
+//! Writes beside appends: snapshots and large payloads, and the removal of whole journals whose time has come.
 
-use greenroom_kernel::{BlobId, JournalKey, SessionRow, Snapshot, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use greenroom_kernel::{BlobId, JournalKey, Snapshot, Timestamp};
+use rusqlite::{Connection, params};
 
-use super::rows::{UNMET, first_id, last_id, number, number_beside, parsed};
+use super::rows::{UNMET, first_id, last_id, number_beside};
 use super::writer::Written;
 
 /// How long a journal without slots stays once a sweep has met it, in milliseconds: a day. Its first slot is written
@@ -40,64 +40,6 @@ pub(super) fn put_blob(
         .prepare_cached("INSERT INTO blobs (no, id, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute(params![no, id.as_str(), content])?;
     Ok(Written::other((), content.len()))
-}
-
-/// Empties a journal that says it is deleted. Of its entries only `Deleted` stays, of its session's row all but title
-/// and metadata.
-pub(super) fn hollow(connection: &Connection, key: &JournalKey) -> rusqlite::Result<Written<()>> {
-    let Some(no) = number(connection, key)? else {
-        return Ok(Written::other((), 0));
-    };
-    let share = [first_id(no), last_id(no)];
-    let deleted = connection
-        .prepare_cached(
-            "SELECT 1 FROM slots
-             WHERE id BETWEEN ?1 AND ?2 AND instr(entries, '\"deleted\"')
-                 AND EXISTS (SELECT 1 FROM json_each(entries) WHERE type = 'text' AND value = 'deleted')
-             ORDER BY id DESC LIMIT 1",
-        )?
-        .exists(share)?;
-    if !deleted {
-        return Ok(Written::other((), 0));
-    }
-    connection
-        .prepare_cached(
-            "UPDATE slots SET entries = CASE
-                 WHEN instr(entries, '\"deleted\"')
-                     AND EXISTS (SELECT 1 FROM json_each(entries) WHERE type = 'text' AND value = 'deleted')
-                 THEN '[\"deleted\"]' ELSE '[]' END
-             WHERE id BETWEEN ?1 AND ?2 AND entries NOT IN ('[]', '[\"deleted\"]')",
-        )?
-        .execute(share)?;
-    connection
-        .prepare_cached(
-            "UPDATE journals SET deleted_at =
-                 (SELECT max(at) FROM slots WHERE id BETWEEN ?2 AND ?3 AND entries = '[\"deleted\"]')
-             WHERE no = ?1",
-        )?
-        .execute([no, share[0], share[1]])?;
-    connection
-        .prepare_cached("DELETE FROM tasks WHERE id BETWEEN ?1 AND ?2")?
-        .execute(share)?;
-    remove_content(connection, no)?;
-    let row = connection
-        .prepare_cached("SELECT row FROM sessions WHERE no = ?1")?
-        .query_row([no], |row| parsed::<SessionRow>(row, 0))
-        .optional()?;
-    if let Some(row) = row {
-        let row = SessionRow {
-            deleted: true,
-            title: None,
-            metadata: None,
-            ..row
-        };
-        let row =
-            serde_json::to_string(&row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-        connection
-            .prepare_cached("UPDATE sessions SET deleted = 2, title = NULL, row = ?2 WHERE no = ?1")?
-            .execute(params![no, row])?;
-    }
-    Ok(Written::other((), 0))
 }
 
 fn remove_content(connection: &Connection, no: i64) -> rusqlite::Result<()> {

@@ -57,6 +57,7 @@ macro_rules! store_contract {
             hollowing_keeps_the_keys_and_removes_the_content
             hollowing_touches_no_other_journal
             hollowing_leaves_a_journal_alone_whose_log_has_no_deletion
+            hollowing_left_in_the_middle_stays_work_until_another_call_has_done_it
             sweeping_removes_old_hollow_journals_and_ended_task_journals_only
             sweeping_removes_journals_without_slots_a_day_after_they_were_met
             sweeping_is_bounded

@@ -13,10 +13,13 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::channel::dial_lazily;
-use crate::{InvalidEndpoint, MAX_MESSAGE_BYTES, Malformed, failure_from_status, inject_trace};
+use crate::{InvalidEndpoint, Malformed, failure_from_status, inject_trace};
 
 /// How long an answer may take beyond what the caller asked to wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// No answer is larger than this, in bytes: a hundred rows with as much of a caller's own data as a gateway takes.
+const ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 /// A supervisor in another process, reached over one HTTP/2 connection that is dialled when first needed and again
 /// whenever it broke. What no answer came to fails UNAVAILABLE, worth repeating.
@@ -30,11 +33,16 @@ impl GrpcSupervisor {
     /// The supervisor at `address`, `http://host:port` or `host:port`. Connects to nothing yet; must be called within
     /// a tokio runtime.
     pub fn new(address: &str) -> Result<Self, InvalidEndpoint> {
-        let client = SupervisorServiceClient::new(dial_lazily(address)?);
-        Ok(Self {
+        Ok(Self::over(address, dial_lazily(address)?))
+    }
+
+    /// The supervisor at the other end of `channel`, called `address` in messages.
+    pub(crate) fn over(address: &str, channel: Channel) -> Self {
+        let client = SupervisorServiceClient::new(channel);
+        Self {
             address: address.into(),
-            client: client.max_decoding_message_size(MAX_MESSAGE_BYTES),
-        })
+            client: client.max_decoding_message_size(ANSWER_BYTES),
+        }
     }
 
     async fn answered<T>(

@@ -191,6 +191,118 @@ pub async fn hollowing_leaves_a_journal_alone_whose_log_has_no_deletion(store: &
     assert_eq!(store.open_journals(at(99), None, 9).await.unwrap(), [key]);
 }
 
+/// How many slots the large session has that is deleted.
+const LARGE: u64 = 40;
+const LARGE_BLOBS: [&str; 2] = ["one", "two"];
+
+/// A deleted session of 4 MB: more than one batch of any store.
+async fn large_deleted_session(store: &Subject, key: &JournalKey) {
+    let mut pen = Pen::new(key.clone());
+    for seq in 0..LARGE {
+        let mut turn = pen.with(Projection {
+            session: (seq == 0).then(|| session(key, 5)),
+            tasks: vec![task(key, u32::try_from(seq).unwrap(), 5)],
+            messages: vec![message(key, seq, 0)],
+        });
+        turn.slot.entries = vec![Entry::Retitled {
+            title: Some("x".repeat(100_000)),
+        }];
+        stored(store, turn).await;
+        let content = format!("content {seq}");
+        store
+            .put_blob(key, &BlobId::of(&content), &content)
+            .await
+            .unwrap();
+    }
+    store.put_snapshot(key, snapshot(LARGE, "{}")).await.unwrap();
+    let mut last = pen.session(SessionRow {
+        deleted: true,
+        ..session(key, 5)
+    });
+    last.slot.at = at(50);
+    last.slot.entries = vec![Entry::Deleted];
+    stored(store, last).await;
+}
+
+/// How much of the large session is left: slots, tasks, messages, payloads and snapshots.
+async fn left_of(store: &Subject, key: &JournalKey) -> [usize; 5] {
+    let slots = store.read(key, 0, 100).await.unwrap();
+    let (last, others) = slots.split_last().unwrap();
+    assert_eq!(
+        (others.len() as u64, last.entries.as_slice()),
+        (LARGE, &[Entry::Deleted][..])
+    );
+    let full = others.iter().take_while(|slot| !slot.entries.is_empty()).count();
+    let hollow = others.iter().filter(|slot| slot.entries.is_empty()).count();
+    assert_eq!(
+        full + hollow,
+        others.len(),
+        "what is left of a log begins at its beginning"
+    );
+    let query = TaskQuery {
+        journal: Some(key.journal.clone()),
+        ..TaskQuery::default()
+    };
+    let page = PageRequest {
+        after: None,
+        limit: 100,
+    };
+    let tasks = store.tasks(&key.tenant, &query, &page).await.unwrap().rows;
+    let messages = store.messages(key, MessageRange::After(None), 100).await.unwrap();
+    let mut blobs = 0;
+    for content in LARGE_BLOBS {
+        blobs += usize::from(store.blob(key, &BlobId::of(content)).await.unwrap().is_some());
+    }
+    let snapshots = usize::from(store.snapshot(key).await.unwrap().is_some());
+    [full, tasks.len(), messages.len(), blobs, snapshots]
+}
+
+pub async fn hollowing_left_in_the_middle_stays_work_until_another_call_has_done_it(store: &Subject) {
+    let mut halves = 0;
+    for polls in [1, 2, 3, 4, 6] {
+        let key = key(&format!("s{polls}"));
+        large_deleted_session(store, &key).await;
+        let mut hollowing = store.hollow(&key);
+        let mut left = polls;
+        // Woken about once a batch, and dropped some time.
+        std::future::poll_fn(|cx| match hollowing.as_mut().poll(cx) {
+            std::task::Poll::Pending if left > 1 => {
+                left -= 1;
+                std::task::Poll::Pending
+            }
+            _ => std::task::Poll::Ready(()),
+        })
+        .await;
+        drop(hollowing);
+        // What was queued is written before this.
+        store
+            .put_blob(&key_of("bolt", "s"), &BlobId::of("x"), "x")
+            .await
+            .unwrap();
+        let rest = left_of(store, &key).await;
+        let work = store.open_journals(at(99), None, 9).await.unwrap();
+        let full = [LARGE, LARGE, LARGE, 2, 1].map(|count| usize::try_from(count).unwrap());
+        match work.as_slice() {
+            [] => assert_eq!(rest, [0; 5]),
+            [of] => assert_eq!(*of, key),
+            more => panic!("{more:?}"),
+        }
+        halves += u32::from(rest != full && rest != [0; 5]);
+        store.hollow(&key).await.unwrap();
+        assert_eq!(left_of(store, &key).await, [0; 5]);
+        assert_eq!(store.open_journals(at(99), None, 9).await.unwrap(), []);
+        let row = store.session(&key.tenant, &key.journal).await.unwrap().unwrap();
+        assert_eq!((row.deleted, row.title, row.metadata), (true, None, None));
+        assert_eq!(store.sweep(at(50), at(0), 9).await.unwrap(), 0);
+        assert_eq!(
+            store.sweep(at(51), at(0), 9).await.unwrap(),
+            1,
+            "it is hollow since then"
+        );
+    }
+    assert!(halves > 1, "it was met in the middle {halves} times");
+}
+
 fn own(status: TaskStatus, updated: i64, key: &JournalKey, ordinal: u32) -> TaskRow {
     TaskRow {
         kind: JournalKind::Task,

@@ -1,0 +1,72 @@
+//! Models that follow a script.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use greenroom_kernel::{
+    CallContext, ContentPiece, Failure, FinishReason, ModelAnswer, ModelRequest, Models, ProviderStatus,
+    Usage,
+};
+use parking_lot::Mutex;
+
+/// What a scripted model does.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    Text(&'static str),
+    Restart,
+    Pause(Duration),
+    Fail(Failure),
+}
+
+/// Models that follow a script.
+#[derive(Default)]
+pub(crate) struct StageModels {
+    pub(crate) script: Mutex<Vec<Piece>>,
+    pub(crate) calls: AtomicU32,
+    pub(crate) asked: Mutex<Vec<ModelRequest>>,
+}
+
+#[async_trait]
+impl Models for StageModels {
+    async fn call(
+        &self,
+        request: &ModelRequest,
+        _: &CallContext,
+        on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
+    ) -> Result<ModelAnswer, Failure> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.asked.lock().push(request.clone());
+        let script = self.script.lock().clone();
+        let mut content = String::new();
+        for piece in script {
+            match piece {
+                Piece::Text(text) => {
+                    content.push_str(text);
+                    on_content(ContentPiece::Text(text));
+                }
+                Piece::Restart => {
+                    content.clear();
+                    on_content(ContentPiece::Restart);
+                }
+                Piece::Pause(wait) => tokio::time::sleep(wait).await,
+                Piece::Fail(failure) => return Err(failure),
+            }
+        }
+        Ok(ModelAnswer {
+            content,
+            tool_calls: Vec::new(),
+            finish: FinishReason::Stop,
+            usage: Usage {
+                input_tokens: 10,
+                ..Usage::default()
+            },
+            provider: "stage".into(),
+            model: "small".into(),
+        })
+    }
+
+    fn providers(&self) -> Vec<ProviderStatus> {
+        Vec::new()
+    }
+}
