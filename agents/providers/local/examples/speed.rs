@@ -5,8 +5,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole};
+use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole, OutputFormat, ToolCall};
 use greenroom_provider_local::{Engine, Listener};
+use serde_json::json;
 
 struct Timed {
     first: Option<Instant>,
@@ -23,7 +24,18 @@ impl Listener for Timed {
         self.text.push_str(&text);
     }
 
+    fn tool_call(&mut self, _: ToolCall) {}
+
     fn progress(&mut self) {}
+}
+
+fn asks(prompt: String, tokens: u32) -> ModelRequest {
+    ModelRequest {
+        messages: vec![ModelMessage::text(ModelRole::User, prompt)],
+        max_tokens: Some(tokens),
+        temperature: Some(0.0),
+        ..ModelRequest::default()
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -46,13 +58,41 @@ fn main() -> Result<(), Box<dyn Error>> {
         "Write a long story about a theatre in Lisbon and its ghost.".to_owned(),
         format!("Summarise this text in one sentence: {history}"),
     ];
-    for prompt in prompts {
-        let request = ModelRequest {
-            messages: vec![ModelMessage::text(ModelRole::User, prompt)],
-            max_tokens: Some(tokens),
-            temperature: Some(0.0),
-            ..ModelRequest::default()
-        };
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "minLength": 40},
+            "scenes": {"type": "array", "items": {"type": "object", "properties": {
+                "place": {"enum": ["stage", "attic", "street"]},
+                "lines": {"type": "array", "items": {"type": "string"}, "minItems": 3},
+            }, "required": ["place", "lines"]}, "minItems": 4},
+        },
+        "required": ["title", "scenes"],
+    });
+    let output = OutputFormat::JsonSchema {
+        name: "play".to_owned(),
+        schema,
+    };
+    let requests = prompts.map(|prompt| asks(prompt, tokens)).into_iter().chain([
+        ModelRequest {
+            output,
+            ..asks(
+                "Write a play about a theatre in Lisbon and its ghost.".to_owned(),
+                tokens,
+            )
+        },
+        // Any text will do, but each token is checked.
+        ModelRequest {
+            output: OutputFormat::Regex {
+                pattern: "(?s:.*)".to_owned(),
+            },
+            ..asks(
+                "Write a long story about a theatre in Lisbon and its ghost.".to_owned(),
+                tokens,
+            )
+        },
+    ]);
+    for request in requests {
         let mut listener = Timed {
             first: None,
             text: String::new(),

@@ -2,11 +2,16 @@
 //!
 //! Everything here computes for milliseconds to minutes and never awaits: run it on a thread of its own.
 
+mod answering;
+mod bounds;
 mod cache;
 mod chat;
 mod error;
+mod form;
+mod guide;
 mod llama;
 mod matrix;
+mod outlet;
 mod sampling;
 mod text;
 mod tokens;
@@ -15,16 +20,16 @@ mod weights;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::quantized::gguf_file::Content;
-use greenroom_kernel::{FinishReason, ModelMessage, ModelRequest};
+use greenroom_kernel::{FinishReason, ModelMessage, ToolCall};
 
 pub use error::EngineError;
 
 use chat::ChatFormat;
+use guide::Guides;
 use llama::Llama;
-use sampling::Sampler;
-use text::Assembler;
 use tokens::Vocabulary;
 
 /// Tokens of an answer when the request sets no limit.
@@ -37,7 +42,8 @@ pub const PROMPT_CHUNK: usize = 128;
 #[derive(Debug)]
 pub struct Engine {
     model: Llama,
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
+    guides: Guides,
     format: ChatFormat,
     /// The tokens the model's cache holds, so that a prompt that begins alike need not be read again.
     read: Vec<u32>,
@@ -46,7 +52,7 @@ pub struct Engine {
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answered {
-    /// Why it ended: stop or length.
+    /// Why it ended: stop, length or tool calls.
     pub finish: FinishReason,
     /// Prompt tokens that were read.
     pub input_tokens: u64,
@@ -64,7 +70,11 @@ pub trait Listener {
     /// More visible text, never empty.
     fn text(&mut self, text: String);
 
-    /// A part of the prompt was read, not the last; called at most once for every [`PROMPT_CHUNK`] tokens.
+    /// A call of a tool, whole; at most one an answer, after its text.
+    fn tool_call(&mut self, call: ToolCall);
+
+    /// Something was done that is not shown: a part of the prompt was read, not the last, at most once for every
+    /// [`PROMPT_CHUNK`] tokens; or a token of a tool call was written.
     fn progress(&mut self);
 }
 
@@ -94,9 +104,12 @@ impl Engine {
         let vocabulary = Vocabulary::read(&content).map_err(unsupported)?;
         let chat = ChatFormat::find(&vocabulary).map_err(unsupported)?;
         let model = weights::read(&content, &mut file, on_progress).map_err(format)?;
+        let vocabulary = Arc::new(vocabulary);
+        let guides = Guides::new(Arc::clone(&vocabulary)).map_err(unsupported)?;
         let mut engine = Self {
             model,
             vocabulary,
+            guides,
             format: chat,
             read: Vec::new(),
         };
@@ -114,74 +127,7 @@ impl Engine {
     /// # Errors
     /// When the conversation is empty.
     pub fn count_tokens(&self, messages: &[ModelMessage]) -> Result<usize, EngineError> {
-        Ok(self.format.prompt(messages, &self.vocabulary)?.len())
-    }
-
-    /// Answers a conversation, telling `listener` the text as it comes into being. Stops within one token of
-    /// the caller's leaving.
-    ///
-    /// # Errors
-    /// When the request is at fault (empty, too long, sampling out of range), the caller left, or computing failed.
-    pub fn answer(
-        &mut self,
-        request: &ModelRequest,
-        listener: &mut dyn Listener,
-    ) -> Result<Answered, EngineError> {
-        let mut sampler = Sampler::new(request.temperature, request.top_p, request.seed)?;
-        let prompt = self.format.prompt(&request.messages, &self.vocabulary)?;
-        let window = self.context_window();
-        if prompt.len() >= window {
-            return Err(EngineError::ContextLength {
-                prompt: prompt.len(),
-                window,
-            });
-        }
-        let wanted =
-            usize::try_from(request.max_tokens.unwrap_or(DEFAULT_ANSWER_TOKENS)).unwrap_or(usize::MAX);
-        let limit = wanted.min(window - prompt.len());
-        let remembered = if repeatable(request) {
-            0
-        } else {
-            self.shared_with(&prompt)
-        };
-        self.cut_to(remembered);
-        let mut answered = Answered {
-            finish: FinishReason::Length,
-            input_tokens: (prompt.len() - remembered) as u64,
-            cached_input_tokens: remembered as u64,
-            output_tokens: 0,
-        };
-        let mut scores = self.read_prompt(&prompt[remembered..], listener)?;
-        let mut assembler = Assembler::new(&request.stop);
-        for produced in 1..=limit {
-            if listener.is_gone() {
-                return Err(EngineError::Cancelled);
-            }
-            let Some(token) = sampler
-                .sample(&mut scores)
-                .filter(|token| !self.vocabulary.ends(*token))
-            else {
-                answered.finish = FinishReason::Stop;
-                break;
-            };
-            answered.output_tokens += 1;
-            let piece = assembler.push(&self.vocabulary.bytes(token));
-            if !piece.text.is_empty() {
-                listener.text(piece.text);
-            }
-            if piece.stopped {
-                answered.finish = FinishReason::Stop;
-                return Ok(answered);
-            }
-            if produced < limit {
-                scores = self.feed(&[token])?;
-            }
-        }
-        let rest = assembler.finish();
-        if !rest.is_empty() {
-            listener.text(rest);
-        }
-        Ok(answered)
+        Ok(self.format.prompt(messages, "", &self.vocabulary)?.len())
     }
 
     /// Forgets the conversation before, as after a failure whose extent is unknown.
@@ -189,35 +135,9 @@ impl Engine {
         self.cut_to(0);
     }
 
-    /// How much of `prompt` the cache holds, all but the prompt's last token, whose scores are needed.
-    fn shared_with(&self, prompt: &[u32]) -> usize {
-        let common = self.read.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        common.min(prompt.len().saturating_sub(1))
-    }
-
     fn cut_to(&mut self, length: usize) {
         self.model.truncate(length);
         self.read.truncate(length);
-    }
-
-    fn read_prompt(&mut self, tokens: &[u32], listener: &mut dyn Listener) -> Result<Vec<f32>, EngineError> {
-        let mut scores = Vec::new();
-        for (number, chunk) in tokens.chunks(PROMPT_CHUNK).enumerate() {
-            if listener.is_gone() {
-                return Err(EngineError::Cancelled);
-            }
-            if number > 0 {
-                listener.progress();
-            }
-            scores = self.feed(chunk)?;
-        }
-        Ok(scores)
-    }
-
-    fn feed(&mut self, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
-        let scores = self.model.forward(tokens)?;
-        self.read.extend_from_slice(tokens);
-        Ok(scores)
     }
 
     /// Reads a few tokens and forgets them, so that lazily packed weights are packed before the first caller.
@@ -227,12 +147,6 @@ impl Engine {
         self.model.truncate(0);
         Ok(())
     }
-}
-
-/// Whether the caller expects the same answer every time. Then nothing is reused: tokens read alone and tokens read
-/// together are rounded differently, so the answer would depend on the call before.
-fn repeatable(request: &ModelRequest) -> bool {
-    request.seed.is_some() || request.temperature == Some(0.0)
 }
 
 #[cfg(test)]

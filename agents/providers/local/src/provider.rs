@@ -1,8 +1,8 @@
 //! The kernel's model port, served by the model in this process.
 //!
 //! The model answers one conversation at a time on its own thread. Calls wait in a bounded queue; a call returns its
-//! stream when its turn has come, so the time to the first token does not contain the wait. Tools offered in a
-//! request are not shown to the model, which knows none.
+//! stream when its turn has come, so the time to the first token does not contain the wait. A form asked of the answer
+//! and calls of tools are held by a grammar, whatever the model was trained on.
 
 mod load;
 mod state;
@@ -261,12 +261,12 @@ impl ModelBackend for LocalProvider {
 }
 
 /// The most events an answer of `tokens` can have: one for every token and every part of the prompt, the rest of
-/// the text, and the end.
+/// the text, a tool call, and the end.
 fn most_events(tokens: u32, window: u32) -> usize {
     let count = |tokens| usize::try_from(tokens).unwrap_or(usize::MAX);
     let events = count(tokens)
         .saturating_add(count(window) / PROMPT_CHUNK)
-        .saturating_add(2);
+        .saturating_add(3);
     events.min(tokio::sync::Semaphore::MAX_PERMITS)
 }
 

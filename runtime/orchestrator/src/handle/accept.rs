@@ -74,7 +74,12 @@ impl Orchestrator {
             .known_soon(&agent, config.instance_wait())
             .await?;
         let hash_model = model.as_deref().unwrap_or("");
-        let hash_metadata = metadata.as_ref().map(ToString::to_string).unwrap_or_default();
+        // The order of its members is the caller's, and says nothing.
+        let hash_metadata = metadata.clone().map(|mut metadata| {
+            metadata.sort_all_objects();
+            metadata.to_string()
+        });
+        let hash_metadata = hash_metadata.unwrap_or_default();
         let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);
         let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();

@@ -1,8 +1,10 @@
 //! The chat format (ChatML): a conversation as the tokens the model was trained on.
 
 use greenroom_kernel::{ModelMessage, ModelRole};
+use serde_json::Value;
 
 use super::error::EngineError;
+use super::outlet::{CALL_END, CALL_START};
 use super::tokens::Vocabulary;
 
 const START: &str = "<|im_start|>";
@@ -32,14 +34,15 @@ impl ChatFormat {
         })
     }
 
-    /// The prompt: every message, then the beginning of the assistant's answer.
+    /// The prompt: every message, then the beginning of the assistant's answer. A `briefing` joins the instructions.
     pub(crate) fn prompt(
         &self,
         messages: &[ModelMessage],
+        briefing: &str,
         vocabulary: &Vocabulary,
     ) -> Result<Vec<u32>, EngineError> {
         let mut ids = Vec::new();
-        for segment in segments(messages)? {
+        for segment in segments(messages, briefing)? {
             match segment {
                 Segment::Start => ids.push(self.start),
                 Segment::End => ids.push(self.end),
@@ -59,14 +62,17 @@ enum Segment {
 }
 
 /// Lays the conversation out. Control tokens are apart from text, so no message can forge one.
-fn segments(messages: &[ModelMessage]) -> Result<Vec<Segment>, EngineError> {
+fn segments(messages: &[ModelMessage], briefing: &str) -> Result<Vec<Segment>, EngineError> {
     let first = messages.first().ok_or(EngineError::EmptyConversation)?;
-    let default = (first.role != ModelRole::System).then_some(("system", DEFAULT_INSTRUCTIONS));
+    let default = (first.role != ModelRole::System).then(|| ("system", DEFAULT_INSTRUCTIONS.to_owned()));
     let spoken = messages
         .iter()
-        .map(|message| (role_name(message.role), message.content.as_str()));
+        .map(|message| (role_name(message.role), said(message)));
     let mut segments = Vec::with_capacity(4 * messages.len() + 6);
-    for (role, content) in default.into_iter().chain(spoken) {
+    for (number, (role, mut content)) in default.into_iter().chain(spoken).enumerate() {
+        if number == 0 && !briefing.is_empty() {
+            content = format!("{content}\n\n{briefing}");
+        }
         segments.push(Segment::Start);
         segments.push(Segment::Text(format!("{role}\n{content}")));
         segments.push(Segment::End);
@@ -77,7 +83,24 @@ fn segments(messages: &[ModelMessage]) -> Result<Vec<Segment>, EngineError> {
     Ok(segments)
 }
 
-/// The model knows no tools: a tool's result is shown to it as the user's words.
+/// A message's words: calls of tools and their results in the form that the model is asked to write calls in.
+fn said(message: &ModelMessage) -> String {
+    if message.role == ModelRole::Tool {
+        return format!("<tool_response>\n{}\n</tool_response>", message.content);
+    }
+    let mut said = message.content.clone();
+    for call in &message.tool_calls {
+        if !said.is_empty() {
+            said.push('\n');
+        }
+        let (name, arguments) = (Value::from(call.name.as_str()), &call.arguments);
+        let body = format!("{{\"name\": {name}, \"arguments\": {arguments}}}");
+        said.push_str(&format!("{CALL_START}\n{body}\n{CALL_END}"));
+    }
+    said
+}
+
+/// The format has no role for tools: a tool's result comes from the user's side.
 fn role_name(role: ModelRole) -> &'static str {
     match role {
         ModelRole::System => "system",
@@ -88,6 +111,8 @@ fn role_name(role: ModelRole) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use greenroom_kernel::ToolCall;
+
     use super::*;
 
     fn laid_out(messages: &[(ModelRole, &str)]) -> String {
@@ -95,12 +120,20 @@ mod tests {
             .iter()
             .map(|(role, text)| ModelMessage::text(*role, *text))
             .collect();
+        shown(&messages, "")
+    }
+
+    fn shown(messages: &[ModelMessage], briefing: &str) -> String {
         let show = |segment| match segment {
             Segment::Start => START.to_owned(),
             Segment::End => END.to_owned(),
             Segment::Text(text) => text,
         };
-        segments(&messages).unwrap().into_iter().map(show).collect()
+        segments(messages, briefing)
+            .unwrap()
+            .into_iter()
+            .map(show)
+            .collect()
     }
 
     #[test]
@@ -128,7 +161,35 @@ mod tests {
     }
 
     #[test]
+    fn a_call_of_a_tool_and_its_result_are_laid_out_as_the_model_writes_calls() {
+        let call = ToolCall {
+            id: "call_1".to_owned(),
+            name: "weather".to_owned(),
+            arguments: "{\"city\": \"Bern\"}".to_owned(),
+        };
+        let conversation = [
+            ModelMessage::text(ModelRole::System, "Be brief."),
+            ModelMessage::text(ModelRole::User, "Rain in Bern?"),
+            ModelMessage {
+                tool_calls: vec![call],
+                ..ModelMessage::text(ModelRole::Assistant, "I'll look.")
+            },
+            ModelMessage {
+                tool_call_id: Some("call_1".to_owned()),
+                ..ModelMessage::text(ModelRole::Tool, "sunny")
+            },
+        ];
+        assert_eq!(
+            shown(&conversation, "You can call tools."),
+            "<|im_start|>system\nBe brief.\n\nYou can call tools.<|im_end|>\n<|im_start|>user\nRain in Bern?<|im_end|>\n\
+             <|im_start|>assistant\nI'll look.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": \
+             {\"city\": \"Bern\"}}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\nsunny\n\
+             </tool_response><|im_end|>\n<|im_start|>assistant\n"
+        );
+    }
+
+    #[test]
     fn a_conversation_without_messages_is_refused() {
-        assert!(matches!(segments(&[]), Err(EngineError::EmptyConversation)));
+        assert!(matches!(segments(&[], ""), Err(EngineError::EmptyConversation)));
     }
 }

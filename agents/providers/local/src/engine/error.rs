@@ -54,6 +54,12 @@ pub enum EngineError {
         /// What is allowed.
         range: &'static str,
     },
+    /// The answer can't be held to the form that was asked for.
+    #[error("this model can't hold its answer to the form that was asked for: {what}")]
+    Form {
+        /// What is in the way.
+        what: String,
+    },
     /// The conversation has no message.
     #[error("the conversation is empty")]
     EmptyConversation,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
-use greenroom_kernel::ModelRole;
+use greenroom_kernel::{ModelRequest, ModelRole};
 
 use super::*;
 
@@ -139,6 +139,7 @@ struct Heard {
     pieces: usize,
     enough: usize,
     progress: usize,
+    calls: Vec<ToolCall>,
 }
 
 impl Heard {
@@ -148,6 +149,7 @@ impl Heard {
             pieces: 0,
             enough,
             progress: 0,
+            calls: Vec::new(),
         }
     }
 }
@@ -163,10 +165,16 @@ impl Listener for Heard {
         self.pieces += 1;
     }
 
+    fn tool_call(&mut self, call: ToolCall) {
+        self.calls.push(call);
+    }
+
     fn progress(&mut self) {
         self.progress += 1;
     }
 }
+
+mod forms;
 
 fn asks(text: &str, max_tokens: u32) -> ModelRequest {
     ModelRequest {

@@ -11,7 +11,7 @@ pub(crate) struct Assembler {
 }
 
 /// What a token made visible.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Text to show now.
     pub(crate) text: String,

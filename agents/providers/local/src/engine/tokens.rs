@@ -1,6 +1,8 @@
 //! The tokenizer a GGUF file carries: text to token ids, token ids back to bytes.
 
-use candle_core::quantized::gguf_file::Content;
+use std::collections::HashSet;
+
+use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use tokenizers::Tokenizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -15,7 +17,9 @@ use super::weights::{number, text};
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     tokenizer: Tokenizer,
+    size: u32,
     end: Vec<u32>,
+    control: HashSet<u32>,
 }
 
 impl Vocabulary {
@@ -34,7 +38,18 @@ impl Vocabulary {
         for name in ["<|im_end|>", "<|endoftext|>", "<|eot_id|>"] {
             end.extend(tokenizer.token_to_id(name));
         }
-        Ok(Self { tokenizer, end })
+        let size = u32::try_from(tokenizer.get_vocab_size(true)).map_err(|error| error.to_string())?;
+        let mut control = marked_as_control(content);
+        control.extend((0..size).filter(|id| {
+            let name = tokenizer.id_to_token(*id).unwrap_or_default();
+            end.contains(id) || (name.starts_with("<|") && name.ends_with("|>"))
+        }));
+        Ok(Self {
+            tokenizer,
+            size,
+            end,
+            control,
+        })
     }
 
     /// The ids of `text`. Control tokens spelled in it are encoded as plain text.
@@ -50,6 +65,21 @@ impl Vocabulary {
         self.tokenizer.token_to_id(name)
     }
 
+    /// How many ids there are.
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Whether the token stands for no text.
+    pub(crate) fn is_control(&self, id: u32) -> bool {
+        self.control.contains(&id)
+    }
+
+    /// The tokens that end an answer.
+    pub(crate) fn ends_known(&self) -> Vec<u32> {
+        self.end.iter().copied().filter(|id| *id < self.size).collect()
+    }
+
     /// Whether the token ends an answer.
     pub(crate) fn ends(&self, id: u32) -> bool {
         self.end.contains(&id)
@@ -63,6 +93,25 @@ impl Vocabulary {
             None => token.into_bytes(),
         }
     }
+}
+
+/// The kind of a control token in a vocabulary's list of kinds.
+const CONTROL_KIND: i64 = 3;
+
+fn marked_as_control(content: &Content) -> HashSet<u32> {
+    let Some(Value::Array(kinds)) = content.metadata.get("tokenizer.ggml.token_type") else {
+        return HashSet::new();
+    };
+    let is_control = |kind: &Value| match kind {
+        Value::I32(kind) => i64::from(*kind) == CONTROL_KIND,
+        Value::U32(kind) => i64::from(*kind) == CONTROL_KIND,
+        _ => false,
+    };
+    (0u32..)
+        .zip(kinds)
+        .filter(|(_, kind)| is_control(kind))
+        .map(|(id, _)| id)
+        .collect()
 }
 
 /// How text is cut before merging, where the tensor library's own choice is missing or adds a leading space.

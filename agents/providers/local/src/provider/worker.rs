@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use greenroom_kernel::{FaultClass, ModelEvent, ModelRequest, ProviderFault, Usage};
+use greenroom_kernel::{FaultClass, ModelEvent, ModelRequest, ProviderFault, ToolCall, Usage};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -193,6 +193,10 @@ impl Listener for Caller<'_> {
         self.tell(ModelEvent::Content(text));
     }
 
+    fn tool_call(&mut self, call: ToolCall) {
+        self.tell(ModelEvent::ToolCall(call));
+    }
+
     fn progress(&mut self) {
         self.tell(ModelEvent::Progress);
     }
@@ -201,9 +205,10 @@ impl Listener for Caller<'_> {
 fn class_of(error: &EngineError) -> FaultClass {
     match error {
         EngineError::ContextLength { .. } => FaultClass::ContextLength,
-        EngineError::Sampling { .. } | EngineError::EmptyConversation | EngineError::Tokenize { .. } => {
-            FaultClass::BadRequest
-        }
+        EngineError::Sampling { .. }
+        | EngineError::Form { .. }
+        | EngineError::EmptyConversation
+        | EngineError::Tokenize { .. } => FaultClass::BadRequest,
         EngineError::Compute { .. } => FaultClass::Transient,
         EngineError::Cancelled => FaultClass::Cancelled,
         EngineError::Open { .. } | EngineError::Format { .. } | EngineError::Unsupported { .. } => {
