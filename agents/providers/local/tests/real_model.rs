@@ -243,7 +243,7 @@ const INPUTS: [&str; 50] = [
 ];
 
 #[tokio::test]
-#[ignore = "the model answers a hundred and fifty times"]
+#[ignore = "the model answers fifty times"]
 async fn fifty_of_fifty_answers_validate_against_their_schema() {
     let Some(provider) = provider().await else { return };
     let schemas = [
@@ -276,7 +276,7 @@ async fn fifty_of_fifty_answers_validate_against_their_schema() {
     for (number, schema) in schemas.into_iter().enumerate() {
         let validator = jsonschema::validator_for(&schema).unwrap();
         let mut repeated = None;
-        for (at, input) in INPUTS.into_iter().enumerate() {
+        for (at, input) in INPUTS.into_iter().enumerate().skip(number).step_by(3) {
             let request = ModelRequest {
                 output: OutputFormat::JsonSchema {
                     name: "it".to_owned(),
@@ -295,9 +295,7 @@ async fn fifty_of_fifty_answers_validate_against_their_schema() {
             if at < 4 {
                 eprintln!("{input:?}: {text}");
             }
-            if at == 2 || at == 3 {
-                repeated = Some((request, text));
-            }
+            repeated = Some((request, text));
         }
         let (request, text) = repeated.unwrap();
         assert_eq!(
