@@ -131,10 +131,12 @@ class Run:
 
     async def work(self, agent, context):
         """Lets the agent work; its end becomes the run's last frame."""
-        self._adopt()
         last = {}
         try:
+            self._adopt()
             last = await self._outcome(agent, context)
+        except AgentError:
+            pass  # over before it began
         finally:
             # Branches that the agent left behind.
             for task in self._tasks - {asyncio.current_task()}:

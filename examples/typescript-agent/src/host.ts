@@ -78,7 +78,9 @@ class AgentService {
     const context = new Context(run, agent.tools ?? []);
     // Accepted: said at once, not with the first frame, which may take long.
     stream.sendMetadata(new grpc.Metadata());
-    const working = run.work(async () => agent.run(context)).finally(() => this.#runs.delete(working));
+    // The agent begins when that has left: it may block this thread from its first line.
+    const begun = new Promise<void>((resolve) => setImmediate(resolve));
+    const working = begun.then(() => run.work(async () => agent.run(context))).finally(() => this.#runs.delete(working));
     this.#runs.add(working);
     return run;
   }

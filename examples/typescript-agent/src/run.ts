@@ -150,6 +150,7 @@ export class Run {
 
   /** Lets the agent work; its end becomes the run's last frame. */
   async work(agent: () => Promise<Result>): Promise<void> {
+    if (this.signal.aborted) return void this.stream.end();
     // The heartbeat is made here, on the loop that the agent works on: one that blocks it is silent, as it should be.
     this.#beat = setInterval(() => this.#send({ heartbeat: {} }), Number(this.start.heartbeat_ms) / 3);
     const last = await this.#outcome(agent);

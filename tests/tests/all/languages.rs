@@ -1,0 +1,386 @@
+//! Agents in other languages keep the same promises: one suite over the examples, whose agents were written from the
+//! `.proto` files alone.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::agents::known;
+use crate::support::{Client, FakeModel, ForeignHost, Language, Options, Server, nodes, until};
+
+const RESOLVE: &str = "mutation($input: ResolveTaskInput!) { resolveTask(input: $input) { id status } }";
+const PATIENCE: Duration = Duration::from_secs(40);
+
+macro_rules! in_each_language {
+    ($($promise:ident),* $(,)?) => {
+        mod python {
+            $(
+                #[tokio::test]
+                #[ignore = "needs Python packages: run by `cargo xtask test`"]
+                async fn $promise() {
+                    super::$promise(super::World::start(super::Language::Python).await).await;
+                }
+            )*
+        }
+
+        mod typescript {
+            $(
+                #[tokio::test]
+                #[ignore = "needs npm packages: run by `cargo xtask test`"]
+                async fn $promise() {
+                    super::$promise(super::World::start(super::Language::TypeScript).await).await;
+                }
+            )*
+        }
+    };
+}
+
+in_each_language!(
+    a_turn_is_shown_as_it_comes_and_knows_the_conversation,
+    a_model_uses_the_agents_tools,
+    killing_the_agent_or_the_supervisor_repeats_no_finished_step,
+    an_effect_cut_in_its_middle_waits_for_a_person,
+    a_refusal_is_an_answer,
+    the_agent_is_told_that_nobody_waits_any_more,
+    errors_are_answers_and_breakdowns_lose_attempts,
+    a_replay_sees_the_same_time_and_the_same_lots,
+    more_calls_than_credit_wait_their_turn,
+    a_blocked_agent_is_silent_and_loses_its_attempt,
+    a_host_ends_when_asked_and_comes_back,
+);
+
+struct World {
+    server: Server,
+    model: FakeModel,
+    host: ForeignHost,
+    client: Client,
+}
+
+impl World {
+    async fn start(language: Language) -> Self {
+        let model = FakeModel::start().await;
+        let host = ForeignHost::start(language).await;
+        let options = Options {
+            model: Some(model.url.clone()),
+            agents: vec![host.url.clone()],
+            ..Options::default()
+        };
+        let server = Server::start(options).await;
+        let client = Client::new(&server.http);
+        known(&client, &host.agent("buyer")).await;
+        Self {
+            server,
+            model,
+            host,
+            client,
+        }
+    }
+
+    /// Kills the supervisor and starts it again.
+    async fn restart_server(&mut self) {
+        self.server.kill();
+        assert!(self.server.launch(&[]).await);
+        self.client = self.client.at(&self.server.http);
+    }
+
+    /// Kills the agents' host and starts it again.
+    async fn restart_host(&mut self) {
+        self.host.kill().await;
+        self.host.restart().await;
+    }
+
+    /// A task that is not waited for.
+    async fn begin(&self, agent: &str, input: Value) -> String {
+        let input = json!({ "agent": self.host.agent(agent), "input": input, "wait": "ACCEPTED" });
+        let task = self.client.execute(input).await.data();
+        task["executeTaskOnAgent"]["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn stunt(&self, text: &str) -> Value {
+        self.client.run(&self.host.agent("stuntman"), text).await
+    }
+
+    async fn comes_to(&self, id: &str, status: &str) -> Value {
+        until(&format!("{id} is {status}"), PATIENCE, || async {
+            let task = self.client.task(id).await;
+            let over = matches!(
+                task["status"].as_str(),
+                Some("COMPLETED" | "FAILED" | "CANCELLED")
+            );
+            assert!(!over || task["status"] == status, "{task}");
+            (task["status"] == status).then_some(task)
+        })
+        .await
+    }
+
+    async fn notes(&self, what: &str, item: &str) -> Vec<Value> {
+        until(&format!("{item} is {what}"), PATIENCE, || async {
+            Some(self.host.noted(what, item)).filter(|noted| !noted.is_empty())
+        })
+        .await
+    }
+
+    async fn resolve(&self, id: &str, step: &Value, action: &str, value: Value) {
+        let input = json!({ "taskId": id, "stepSeq": step["seq"], "action": action, "value": value });
+        self.client.call(RESOLVE, json!({ "input": input })).await.data();
+    }
+
+    /// An order that was approved of.
+    async fn order(&self, order: Value) -> String {
+        let id = self.begin("buyer", order.clone()).await;
+        let task = self.comes_to(&id, "WAITING").await;
+        let asked = nodes(&task["steps"]).pop().unwrap();
+        assert_eq!(asked["kind"], "APPROVAL");
+        assert_eq!(asked["prompt"]["buy"], order["item"]);
+        let advice = FakeModel::answer(&advice_on(order["item"].as_str().unwrap()));
+        assert_eq!(asked["prompt"]["advice"], advice);
+        self.resolve(&id, &asked, "APPROVE", Value::Null).await;
+        id
+    }
+}
+
+/// What the buyer asks a model.
+fn advice_on(item: &str) -> String {
+    format!("What is {item} good for?")
+}
+
+async fn a_turn_is_shown_as_it_comes_and_knows_the_conversation(world: World) {
+    let client = &world.client;
+    world.model.slow(Duration::from_millis(50));
+    let create = "mutation($id: ID) { createSession(id: $id) { id } }";
+    client.call(create, json!({ "id": "talk" })).await.data();
+    let mut events = client.on_chat("talk", Some("0")).await.unwrap();
+    let turn = |content: &str| json!({ "sessionId": "talk", "agent": world.host.agent("talker"), "content": content });
+    let first = client.send_chat(turn("first Ω 🎭")).await.data();
+    let message = first["sendChat"]["message"].clone();
+    let answer = FakeModel::answer("first Ω 🎭");
+    assert_eq!(first["sendChat"]["response"]["content"], answer, "{first}");
+    assert_eq!(message["content"], "first Ω 🎭");
+    let (mut pieces, mut text) = (0, String::new());
+    loop {
+        let next = tokio::time::timeout(PATIENCE, events.next()).await;
+        let event = next.expect("the turn ends").expect("the stream goes on");
+        if event["kind"] == "DELTA" {
+            assert_eq!(event["offset"], text.encode_utf16().count(), "{event}");
+            text.push_str(event["delta"].as_str().unwrap());
+            pieces += 1;
+        } else if event["kind"] == "COMPLETED" {
+            break;
+        }
+    }
+    assert_eq!(text, answer);
+    assert!(pieces > 3, "{pieces} pieces");
+
+    client.send_chat(turn("second")).await.data();
+    let said: Vec<Value> = world.model.conversation("second");
+    let expected = json!([
+        { "role": "user", "content": "first Ω 🎭" },
+        { "role": "assistant", "content": answer },
+        { "role": "user", "content": "second" },
+    ]);
+    assert_eq!(Value::Array(said), expected);
+    world.server.assert_calm();
+}
+
+async fn a_model_uses_the_agents_tools(world: World) {
+    let content = r#"use stock {"item":"rope"}"#;
+    let task = world.client.run(&world.host.agent("talker"), content).await;
+    assert_eq!(task["status"], "COMPLETED", "{task}");
+    let said = task["response"]["content"].as_str().unwrap();
+    assert!(
+        said.contains("rope") && said.contains("count") && said.contains('3'),
+        "{said}"
+    );
+    assert_eq!(world.host.noted("looked", "rope").len(), 1);
+    let steps = nodes(&world.client.task(task["id"].as_str().unwrap()).await["steps"]);
+    let kinds: Vec<_> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["MODEL", "TOOL", "MODEL"]);
+    // A model may ask for what isn't there, or write nonsense: it is told so.
+    for wrong in [r#"use lasso {"item":"rope"}"#, "use stock {oops", "use stock []"] {
+        let task = world.client.run(&world.host.agent("talker"), wrong).await;
+        assert_eq!(task["status"], "COMPLETED", "{wrong}: {task}");
+        assert!(
+            task["response"]["content"].as_str().unwrap().contains("failed: "),
+            "{task}"
+        );
+    }
+}
+
+async fn killing_the_agent_or_the_supervisor_repeats_no_finished_step(mut world: World) {
+    for (item, kill_server) in [("kettle", false), ("lamp", true)] {
+        let order = json!({ "item": item, "cents": 1999, "packing_ms": 3000 });
+        let id = world.order(order).await;
+        // Between two steps: the timer runs.
+        world.notes("reserved", item).await;
+        if kill_server {
+            world.restart_server().await;
+        } else {
+            world.restart_host().await;
+        }
+        let task = world.comes_to(&id, "COMPLETED").await;
+        let content = format!("receipt for {item}. Thank you for {item}!");
+        assert_eq!(task["response"]["content"], content);
+        assert_eq!(task["response"]["data"]["receipt"], format!("receipt for {item}"));
+        assert!(task["response"]["attempts"].as_u64().unwrap() >= 3, "{task}");
+        for what in ["looked", "reserved", "paid"] {
+            assert_eq!(world.host.noted(what, item).len(), 1, "{what} {item}");
+        }
+        assert_eq!(world.model.asked()[&advice_on(item)], 1);
+        let steps = nodes(&task["steps"]);
+        let mut kinds: Vec<_> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
+        kinds[..2].sort_unstable();
+        assert_eq!(
+            kinds,
+            ["MODEL", "TOOL", "APPROVAL", "TOOL", "TIMER", "EFFECT", "AGENT"]
+        );
+        let query = "query($id: ID!) { getTask(id: $id) { children { edges { node { agent status } } } } }";
+        let children = world.client.call(query, json!({ "id": id })).await.data();
+        let children = nodes(&children["getTask"]["children"]);
+        assert_eq!(children, [json!({ "agent": "echo", "status": "COMPLETED" })]);
+    }
+    world.server.assert_calm();
+}
+
+async fn an_effect_cut_in_its_middle_waits_for_a_person(mut world: World) {
+    let order = json!({ "item": "anvil", "cents": 5000, "packing_ms": 10, "bank_ms": 60_000 });
+    let id = world.order(order).await;
+    world.notes("paid", "anvil").await;
+    world.restart_host().await;
+    let task = world.comes_to(&id, "OUTCOME_UNKNOWN").await;
+    let steps = nodes(&task["steps"]);
+    let unknown: Vec<_> = steps
+        .iter()
+        .filter(|step| step["status"] == "OUTCOME_UNKNOWN")
+        .collect();
+    assert_eq!(unknown.len(), 1, "{task}");
+    assert_eq!(unknown[0]["name"], "pay");
+    world
+        .resolve(&id, unknown[0], "SETTLE_DONE", json!({ "receipt": "by hand" }))
+        .await;
+    let task = world.comes_to(&id, "COMPLETED").await;
+    assert_eq!(task["response"]["content"], "by hand. Thank you for anvil!");
+    assert_eq!(world.host.noted("paid", "anvil").len(), 1);
+}
+
+async fn a_refusal_is_an_answer(world: World) {
+    let id = world.begin("buyer", json!({ "item": "moon", "cents": 1 })).await;
+    let task = world.comes_to(&id, "WAITING").await;
+    let asked = nodes(&task["steps"]).pop().unwrap();
+    world.resolve(&id, &asked, "REJECT", Value::Null).await;
+    let task = world.comes_to(&id, "COMPLETED").await;
+    assert_eq!(task["response"]["content"], "Not bought.");
+    assert!(world.host.noted("reserved", "moon").is_empty());
+}
+
+async fn the_agent_is_told_that_nobody_waits_any_more(mut world: World) {
+    // By its owner,
+    let id = world.begin("stuntman", json!("hang owner")).await;
+    world.notes("hangs", "owner").await;
+    let cancel = "mutation($id: ID!) { cancelTask(id: $id) { status } }";
+    world.client.call(cancel, json!({ "id": id })).await.data();
+    world.notes("stopped", "owner").await;
+    // by the clock,
+    let input = json!({ "agent": world.host.agent("stuntman"), "input": "hang clock", "timeoutMs": 1500 });
+    let task = world.client.execute(input).await.data();
+    assert_eq!(
+        task["executeTaskOnAgent"]["error"]["code"], "DEADLINE_EXCEEDED",
+        "{task}"
+    );
+    world.notes("stopped", "clock").await;
+    // and by the supervisor's death.
+    let id = world.begin("stuntman", json!("hang death")).await;
+    world.notes("hangs", "death").await;
+    world.server.kill();
+    world.notes("stopped", "death").await;
+    assert!(world.server.launch(&[]).await);
+    world.client = world.client.at(&world.server.http);
+    until("it hangs again", PATIENCE, || async {
+        (world.host.noted("hangs", "death").len() == 2).then_some(())
+    })
+    .await;
+    world.client.call(cancel, json!({ "id": id })).await.data();
+    world.comes_to(&id, "CANCELLED").await;
+}
+
+async fn errors_are_answers_and_breakdowns_lose_attempts(world: World) {
+    let task = world.stunt("fail a").await;
+    assert_eq!(task["error"]["code"], "BAD_USER_INPUT");
+    assert_eq!(task["error"]["message"], "as told");
+    let task = world.client.run(&world.host.agent("buyer"), "no order").await;
+    assert_eq!(task["error"]["code"], "BAD_USER_INPUT");
+
+    let task = world.stunt("raise b").await;
+    assert_eq!(task["error"]["code"], "AGENT_FAILED");
+    assert_eq!(task["error"]["retryable"], true);
+    let message = task["error"]["message"].as_str().unwrap();
+    assert!(message.contains("as told"), "{message}");
+    assert!(
+        !message.contains("agent."),
+        "where it happened is not the caller's: {message}"
+    );
+
+    // In the middle of an effect nobody knows.
+    let task = world.stunt("fall c").await;
+    assert_eq!(task["status"], "OUTCOME_UNKNOWN", "{task}");
+    let id = task["id"].as_str().unwrap();
+    let step = nodes(&world.client.task(id).await["steps"]).pop().unwrap();
+    world
+        .resolve(id, &step, "SETTLE_DONE", json!("on his feet"))
+        .await;
+    assert_eq!(
+        world.comes_to(id, "COMPLETED").await["response"]["content"],
+        "on his feet"
+    );
+    world.server.assert_calm();
+}
+
+async fn a_replay_sees_the_same_time_and_the_same_lots(world: World) {
+    let task = world.stunt("dice d").await;
+    assert_eq!(task["response"]["content"], "dice after 2", "{task}");
+    let rolled = world.host.noted("rolled", "d");
+    assert_eq!(rolled.len(), 2);
+    assert_eq!(rolled[0], rolled[1]);
+    world.stunt("dice e").await;
+    assert_ne!(world.host.noted("rolled", "e")[0]["rolled"], rolled[0]["rolled"]);
+}
+
+async fn more_calls_than_credit_wait_their_turn(world: World) {
+    let task = world.stunt("crowd c").await;
+    assert_eq!(task["response"]["content"], "200", "{task}");
+    assert_eq!(task["response"]["attempts"], 1);
+    for number in 0..200 {
+        assert_eq!(world.host.noted("looked", &format!("c{number}")).len(), 1);
+    }
+}
+
+async fn a_blocked_agent_is_silent_and_loses_its_attempt(world: World) {
+    let begun = std::time::Instant::now();
+    let id = world.begin("stuntman", json!("block b")).await;
+    let task = world.comes_to(&id, "COMPLETED").await;
+    assert_eq!(task["response"]["content"], "block after 2");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(9),
+        "silence was waited for"
+    );
+    // One that only waits is not: its heartbeats go on.
+    let id = world.begin("stuntman", json!("hang b")).await;
+    world.notes("hangs", "b").await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(world.host.noted("hangs", "b").len(), 1);
+    assert!(world.host.noted("stopped", "b").is_empty());
+    assert_eq!(world.client.task(&id).await["status"], "RUNNING");
+}
+
+async fn a_host_ends_when_asked_and_comes_back(mut world: World) {
+    // What runs may end first.
+    let order = json!({ "item": "drum", "cents": 100, "packing_ms": 10, "bank_ms": 1500 });
+    let id = world.order(order).await;
+    world.notes("paid", "drum").await;
+    assert_eq!(world.host.terminate().await, Some(0));
+    let task = world.comes_to(&id, "COMPLETED").await;
+    assert_eq!(task["response"]["attempts"], 2, "{task}");
+    world.host.restart().await;
+    let task = world.stunt("return x").await;
+    assert_eq!(task["response"]["content"], "return after 1", "{task}");
+}
