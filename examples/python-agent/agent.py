@@ -46,9 +46,11 @@ async def stock(arguments, call):
 async def reserve(arguments, call):
     """Reserves an item."""
     item = named(arguments)
+    note("asked for", item, key=call.key)
     # The shop knows the key: asked twice, it reserves once.
-    if not any(line.get("key") == call.key for line in noted()):
+    if not any(line["what"] == "reserved" and line["key"] == call.key for line in noted()):
         note("reserved", item, key=call.key)
+    await asyncio.sleep(arguments.get("ms", 0) / 1_000)
     return {"reserved": item}
 
 
@@ -106,7 +108,7 @@ class Buyer(Agent):
         if not approval["approved"]:
             return "Not bought."
 
-        await ctx.tool("reserve", {"item": item})
+        await ctx.tool("reserve", {"item": item, "ms": order.get("reserve_ms", 0)})
         await ctx.sleep(order.get("packing_ms", 100) / 1_000)
 
         async def pay():
@@ -129,7 +131,7 @@ class Buyer(Agent):
 
 class Stuntman(Agent):
     name = "stuntman-py"
-    description = "Fails in every way, on request: fail, raise, fall, hang, block, dice, crowd"
+    description = "Fails in every way, on request: fail, quit, raise, fall, hang, block, dice, crowd"
     tools = (stock,)
 
     async def run(self, ctx):
@@ -137,6 +139,8 @@ class Stuntman(Agent):
         match stunt:
             case "fail":  # an answer: the task fails
                 raise AgentError.bad_input("as told")
+            case "quit":  # as if a step had been cancelled
+                raise AgentError("as told", "CANCELLED")
             case "raise":  # a breakdown: the attempt is lost
                 raise RuntimeError("as told")
             case "fall":  # a breakdown in the middle of an effect: did it happen?

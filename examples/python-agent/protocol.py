@@ -29,6 +29,7 @@ class AgentError(Exception):
 
     def __init__(self, message, code="AGENT_FAILED", *, retryable=False, retry_after_ms=None):
         super().__init__(message)
+        common.ErrorCode.Value(f"ERROR_CODE_{code}")  # or a ValueError
         self.message = message
         self.code = code
         self.retryable = retryable

@@ -149,13 +149,20 @@ class Run:
         try:
             last = _completed(await agent.run(context))
         except AgentError as error:
-            last = {"failed": error.to_info()}
+            last = self._failed(error)
         except ExceptionGroup as group:  # of an `asyncio.TaskGroup`
             errors, others = group.split(AgentError)
-            last = {"panicked": _told(others)} if others else {"failed": _first(errors).to_info()}
+            last = {"panicked": _told(others)} if others else self._failed(_first(errors))
         except Exception as error:
             last = {"panicked": _told(error)}
         return {"panicked": _told(self._broken)} if self._broken else last
+
+    def _failed(self, error):
+        info = error.to_info()
+        if error.code == "CANCELLED" and not self.over:
+            # By that code a host would say that it leaves; this is some step's failure, passed on.
+            info.code = common.ERROR_CODE_AGENT_FAILED
+        return {"failed": info}
 
     async def frames(self):
         """What is sent, to its end. The heartbeat is made here, on the loop that the agent works on: an agent that

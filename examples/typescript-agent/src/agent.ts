@@ -13,7 +13,7 @@ function note(what: string, item: string, more: object = {}): void {
   appendFileSync(SHOP, `${JSON.stringify({ what, item, ...more })}\n`);
 }
 
-function noted(): { key?: string }[] {
+function noted(): { what: string; key?: string }[] {
   const lines = existsSync(SHOP) ? readFileSync(SHOP, "utf8").split("\n") : [];
   return lines.filter(Boolean).map((line) => JSON.parse(line));
 }
@@ -45,8 +45,11 @@ const reserve: Tool = {
   parameters: ITEM,
   async work(args, call) {
     const item = named(args);
+    note("asked for", item, { key: call.key });
     // The shop knows the key: asked twice, it reserves once.
-    if (!noted().some((line) => line.key === call.key)) note("reserved", item, { key: call.key });
+    const known = noted().some((line) => line.what === "reserved" && line.key === call.key);
+    if (!known) note("reserved", item, { key: call.key });
+    await wait(args.ms ?? 0);
     return { reserved: item };
   },
 };
@@ -105,7 +108,7 @@ const buyer: Agent = {
     const approval = await ctx.approval(question, 3_600_000);
     if (!approval.approved) return "Not bought.";
 
-    await ctx.tool("reserve", { item });
+    await ctx.tool("reserve", { item, ms: order.reserve_ms ?? 0 });
     await ctx.sleep(order.packing_ms ?? 100);
 
     // Fired at most once. If nobody knows whether it happened, the task stops and asks.
@@ -130,13 +133,15 @@ async function advise(ctx: Context, item: string): Promise<string> {
 
 const stuntman: Agent = {
   name: "stuntman-ts",
-  description: "Fails in every way, on request: fail, raise, fall, hang, block, dice, crowd",
+  description: "Fails in every way, on request: fail, quit, raise, fall, hang, block, dice, crowd",
   tools: [stock],
   async run(ctx) {
     const [stunt = "", item = ""] = ctx.text().split(" ", 2);
     switch (stunt) {
       case "fail": // an answer: the task fails
         throw AgentError.badInput("as told");
+      case "quit": // as if a step had been cancelled
+        throw new AgentError("as told", "CANCELLED");
       case "raise": // a breakdown: the attempt is lost
         throw new Error("as told");
       case "fall": // a breakdown in the middle of an effect: did it happen?

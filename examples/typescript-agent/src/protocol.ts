@@ -89,6 +89,24 @@ export const READ_ONLY: Effect = "EFFECT_READ_ONLY";
 export const IDEMPOTENT: Effect = "EFFECT_IDEMPOTENT";
 export const NON_IDEMPOTENT: Effect = "EFFECT_NON_IDEMPOTENT";
 
+/** What a caller branches on: `ErrorCode` of common.proto. */
+export type ErrorCode =
+  | "UNAUTHENTICATED"
+  | "FORBIDDEN"
+  | "NOT_FOUND"
+  | "BAD_USER_INPUT"
+  | "CONFLICT"
+  | "RESOURCE_EXHAUSTED"
+  | "LIMIT_EXCEEDED"
+  | "DEADLINE_EXCEEDED"
+  | "UNAVAILABLE"
+  | "AGENT_FAILED"
+  | "PROVIDER_FAILED"
+  | "CANCELLED"
+  | "OUTCOME_UNKNOWN"
+  | "NON_DETERMINISTIC"
+  | "INTERNAL";
+
 /**
  * A failure that is an answer: thrown by an agent it fails the task, thrown by a tool it fails the step. A failed
  * step throws it in the agent, now and in every replay, with the code that it failed with.
@@ -96,7 +114,7 @@ export const NON_IDEMPOTENT: Effect = "EFFECT_NON_IDEMPOTENT";
 export class AgentError extends Error {
   constructor(
     message: string,
-    readonly code = "AGENT_FAILED",
+    readonly code: ErrorCode = "AGENT_FAILED",
     readonly retryable = false,
     readonly retryAfterMs?: number,
   ) {
@@ -113,7 +131,7 @@ export class AgentError extends Error {
     // A code that was added after this file was read comes as its number.
     const code = typeof info.code === "string" ? info.code.replace(/^ERROR_CODE_/, "") : "INTERNAL";
     const after = info.retry_after_ms == null ? undefined : Number(info.retry_after_ms);
-    return new AgentError(info.message, code, info.retryable, after);
+    return new AgentError(info.message, code as ErrorCode, info.retryable, after);
   }
 
   toInfo(): ErrorInfo {

@@ -166,11 +166,17 @@ export class Run {
       const last = completed(await agent());
       if (!this.#broken) return last;
     } catch (thrown) {
-      if (thrown instanceof AgentError && !this.#broken) return { failed: thrown.toInfo() };
+      if (thrown instanceof AgentError && !this.#broken) return this.#failed(thrown);
       error = thrown;
     }
     // Once cancelled, it may end by whatever the abort threw: nobody is told.
     return { panicked: this.signal.aborted ? "" : told(this.#broken ? this.#broken.error : error) };
+  }
+
+  #failed(error: AgentError): RunResponse {
+    // By CANCELLED a host would say that it leaves; this is some step's failure, passed on.
+    const passedOn = error.code === "CANCELLED" && !this.#over;
+    return { failed: { ...error.toInfo(), ...(passedOn ? { code: "ERROR_CODE_AGENT_FAILED" } : {}) } };
   }
 }
 

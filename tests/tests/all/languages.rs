@@ -40,6 +40,7 @@ in_each_language!(
     a_turn_is_shown_as_it_comes_and_knows_the_conversation,
     a_model_uses_the_agents_tools,
     killing_the_agent_or_the_supervisor_repeats_no_finished_step,
+    a_keyed_effect_cut_in_its_middle_is_asked_for_again_by_its_key,
     an_effect_cut_in_its_middle_waits_for_a_person,
     a_refusal_is_an_answer,
     the_agent_is_told_that_nobody_waits_any_more,
@@ -242,6 +243,19 @@ async fn killing_the_agent_or_the_supervisor_repeats_no_finished_step(mut world:
     world.server.assert_calm();
 }
 
+async fn a_keyed_effect_cut_in_its_middle_is_asked_for_again_by_its_key(mut world: World) {
+    let id = world
+        .order(json!({ "item": "harp", "cents": 700, "reserve_ms": 3000 }))
+        .await;
+    world.notes("reserved", "harp").await;
+    world.restart_host().await;
+    world.comes_to(&id, "COMPLETED").await;
+    let asked = world.host.noted("asked for", "harp");
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0]["key"], asked[1]["key"]);
+    assert_eq!(world.host.noted("reserved", "harp").len(), 1);
+}
+
 async fn an_effect_cut_in_its_middle_waits_for_a_person(mut world: World) {
     let order = json!({ "item": "anvil", "cents": 5000, "packing_ms": 10, "bank_ms": 60_000 });
     let id = world.order(order).await;
@@ -306,6 +320,10 @@ async fn the_agent_is_told_that_nobody_waits_any_more(mut world: World) {
 async fn errors_are_answers_and_breakdowns_lose_attempts(world: World) {
     let task = world.stunt("fail a").await;
     assert_eq!(task["error"]["code"], "BAD_USER_INPUT");
+    assert_eq!(task["error"]["message"], "as told");
+    // By that code a host says that it leaves: as the agent's own it is an answer like any other.
+    let task = world.stunt("quit a").await;
+    assert_eq!(task["error"]["code"], "AGENT_FAILED");
     assert_eq!(task["error"]["message"], "as told");
     let task = world.client.run(&world.host.agent("buyer"), "no order").await;
     assert_eq!(task["error"]["code"], "BAD_USER_INPUT");
