@@ -7,6 +7,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::agents::known;
+use crate::readme::{Curl, blocks, document};
 use crate::support::{Client, FakeModel, ForeignHost, Language, Options, Server, nodes, until};
 
 const RESOLVE: &str = "mutation($input: ResolveTaskInput!) { resolveTask(input: $input) { id status } }";
@@ -49,6 +50,8 @@ in_each_language!(
     more_calls_than_credit_wait_their_turn,
     a_blocked_agent_is_silent_and_loses_its_attempt,
     a_host_ends_when_asked_and_comes_back,
+    the_examples_readme_tells_what_happens,
+    the_judge_of_hosts_finds_nothing_to_blame,
 );
 
 struct World {
@@ -392,7 +395,7 @@ async fn a_blocked_agent_is_silent_and_loses_its_attempt(world: World) {
 
 async fn a_host_ends_when_asked_and_comes_back(mut world: World) {
     // What runs may end first.
-    let order = json!({ "item": "drum", "cents": 100, "packing_ms": 10, "bank_ms": 1500 });
+    let order = json!({ "item": "drum", "cents": 100, "packing_ms": 10, "bank_ms": 4000 });
     let id = world.order(order).await;
     world.notes("paid", "drum").await;
     assert_eq!(world.host.terminate().await, Some(0));
@@ -401,4 +404,56 @@ async fn a_host_ends_when_asked_and_comes_back(mut world: World) {
     world.host.restart().await;
     let task = world.stunt("return x").await;
     assert_eq!(task["response"]["content"], "return after 1", "{task}");
+}
+
+async fn the_examples_readme_tells_what_happens(mut world: World) {
+    let blocks = blocks(&document(&format!("{}/README.md", world.host.folder())));
+    let (mut asked, mut id) = (0, "TASK".to_owned());
+    for (index, block) in blocks.iter().enumerate() {
+        if !block.text.starts_with("curl ") {
+            continue;
+        }
+        let promised = blocks[index + 1].text.replace("TASK", &id);
+        let promised: Value = serde_json::from_str(&promised).unwrap();
+        let curl = Curl::parse(&block.text.replace("TASK", &id));
+        // Answers may come a moment earlier or later than a reader would ask.
+        let answer = until("the README's answer comes", PATIENCE, || async {
+            let answer: Value = curl.send(&world.server).await.json().await.unwrap();
+            if id != "TASK" {
+                return (answer == promised).then_some(answer);
+            }
+            assert_eq!(
+                answer["data"]["executeTaskOnAgent"]["status"], "WAITING",
+                "{answer}"
+            );
+            Some(answer)
+        })
+        .await;
+        if id == "TASK" {
+            let task = &answer["data"]["executeTaskOnAgent"];
+            id = task["id"].as_str().unwrap().to_owned();
+            // "Kill the agents' process, or `dev`, or both."
+            world.restart_host().await;
+            world.restart_server().await;
+            known(&world.client, &world.host.agent("buyer")).await;
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 3);
+}
+
+async fn the_judge_of_hosts_finds_nothing_to_blame(world: World) {
+    for (agent, input) in [
+        ("buyer", r#"{"item":"kettle","cents":1999}"#),
+        ("talker", "\"hello\""),
+        // Not so of one that breaks down at first: the judge can blame.
+        ("stuntman", "\"dice j\""),
+    ] {
+        let judged = world.host.judged(agent, input).await;
+        if agent == "stuntman" {
+            assert!(judged.contains("\nbroken: and completes: "), "{judged}");
+        } else {
+            assert!(judged.ends_with("kept, 0 broken\n"), "{judged}");
+        }
+    }
 }

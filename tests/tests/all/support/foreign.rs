@@ -57,6 +57,26 @@ impl ForeignHost {
         format!("{name}-{}", self.language.suffix())
     }
 
+    /// Where its example is in the repository.
+    pub(crate) fn folder(&self) -> &'static str {
+        match self.language {
+            Language::Python => "examples/python-agent",
+            Language::TypeScript => "examples/typescript-agent",
+        }
+    }
+
+    /// What the judge of hosts says of one of its agents.
+    pub(crate) async fn judged(&self, agent: &str, input: &str) -> String {
+        let mut judge = python();
+        judge.args(["check.py", &self.url, &self.agent(agent), input]);
+        let output = judge.kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_secs(60), output).await;
+        let output = output.expect("the judge comes to an end").unwrap();
+        [output.stdout, output.stderr]
+            .map(|said| String::from_utf8_lossy(&said).into_owned())
+            .concat()
+    }
+
     /// Starts the process where it was before.
     pub(crate) async fn restart(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
@@ -96,10 +116,8 @@ impl ForeignHost {
     fn command(&self) -> Command {
         match self.language {
             Language::Python => {
-                let mut python = Command::new(parts().join("python-agent/bin/python"));
-                python
-                    .args(["-B", "agent.py"])
-                    .current_dir(root().join("examples/python-agent"));
+                let mut python = python();
+                python.arg("agent.py");
                 python
             }
             Language::TypeScript => {
@@ -155,6 +173,13 @@ impl Drop for ForeignHost {
             eprintln!("the host's log:\n{}", self.log());
         }
     }
+}
+
+/// Python in its example's folder, leaving nothing there.
+fn python() -> Command {
+    let mut python = Command::new(parts().join("python-agent/bin/python"));
+    python.arg("-B").current_dir(root().join("examples/python-agent"));
+    python
 }
 
 fn parts() -> PathBuf {
