@@ -6,6 +6,7 @@ It runs one agent again and again, really: its tools do what they do. Models, pe
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import sys
@@ -90,10 +91,12 @@ class Host:
         except TimeoutError:
             heard.wrong.append("it came to no end within 60 s")
             stream.cancel()
+        except grpc.aio.AioRpcError as error:
+            heard.wrong.append(f"it ended with {error.code()}: {error.details()}")
         return heard
 
     async def _play(self, stream, heard, finished, pause, credit):
-        open_calls, answering = set(), set()
+        open_calls, answering, turn = set(), set(), asyncio.Lock()
 
         async def answer(call):
             await asyncio.sleep(pause)
@@ -104,7 +107,10 @@ class Host:
                 frame = pb.Answer(path=call.path, result_json=result)
             else:
                 frame = pb.Answer(path=call.path, go=common.Nothing())
-            await stream.write(pb.RunRequest(answer=frame))
+            async with turn:
+                # A host that has said its last word is deaf; the reading loop judges that.
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await stream.write(pb.RunRequest(answer=frame))
 
         while (frame := await stream.read()) is not grpc.aio.EOF:
             kind = frame.WhichOneof("frame")
@@ -228,9 +234,12 @@ async def cancelled(host):
     await stream.read()
     await stream.write(pb.RunRequest(cancel=pb.Cancel(reason="the judge has seen enough")))
     try:
-        while await asyncio.wait_for(stream.read(), 5) is not grpc.aio.EOF:
-            pass
+        async with asyncio.timeout(5):
+            while await stream.read() is not grpc.aio.EOF:
+                pass
         return ""
+    except grpc.aio.AioRpcError as error:
+        return f"it ended with {error.code()}: {error.details()}"
     except TimeoutError:
         return "still there after 5 s"
     finally:
