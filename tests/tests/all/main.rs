@@ -15,6 +15,7 @@ mod approvals;
 mod chat;
 mod crash;
 mod house;
+mod languages;
 mod layers;
 mod readme;
 mod refusals;

@@ -19,13 +19,13 @@ const WRITTEN_URL: &str = "http://127.0.0.1:8080";
 
 /// A fenced block of a document.
 #[derive(Debug, Clone)]
-struct Block {
-    language: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 /// Every fenced block, in order.
-fn blocks(document: &str) -> Vec<Block> {
+pub(crate) fn blocks(document: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut open: Option<Block> = None;
     for line in document.lines() {
@@ -49,11 +49,11 @@ fn blocks(document: &str) -> Vec<Block> {
     found
 }
 
-fn document(name: &str) -> String {
+pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap()
 }
 
-/// The README, `ARCHITECTURE.md` and what is directly in `docs/`, by name.
+/// The README, `ARCHITECTURE.md`, what is directly in `docs/` and the examples' READMEs, by name.
 fn documents() -> Vec<(String, String)> {
     let mut names = vec![
         "README.md".to_owned(),
@@ -61,6 +61,10 @@ fn documents() -> Vec<(String, String)> {
         "CONTRIBUTING.md".to_owned(),
         "CHANGELOG.md".to_owned(),
     ];
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        names.push(format!("examples/{name}/README.md"));
+    }
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".md") {
@@ -75,7 +79,7 @@ fn documents() -> Vec<(String, String)> {
 
 /// A request as a `curl` line of a document makes it.
 #[derive(Debug, PartialEq)]
-struct Curl {
+pub(crate) struct Curl {
     url: String,
     headers: Vec<(String, String)>,
     body: Value,
@@ -83,7 +87,7 @@ struct Curl {
 
 impl Curl {
     /// Reads the line, whose quoted arguments are in single quotes.
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut words: Vec<String> = Vec::new();
         for (index, part) in text.split('\'').enumerate() {
             match index % 2 {
@@ -117,7 +121,7 @@ impl Curl {
         self.headers.iter().any(|(_, value)| value == "text/event-stream")
     }
 
-    async fn send(&self, server: &Server) -> reqwest::Response {
+    pub(crate) async fn send(&self, server: &Server) -> reqwest::Response {
         let url = self.url.replace(WRITTEN_URL, &server.http);
         assert_ne!(url, self.url, "the documents' server is at {WRITTEN_URL}");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -373,8 +377,16 @@ fn links(text: &str) -> Vec<String> {
 
 /// What a piece of code names as a place in the repository: a path whose first folder is one of its own.
 fn place(code: &str) -> Option<&str> {
-    const FOLDERS: [&str; 8] = [
-        "agents/", "deploy/", "docs/", "gateway/", "proto/", "runtime/", "tests/", "xtask/",
+    const FOLDERS: [&str; 9] = [
+        "agents/",
+        "deploy/",
+        "docs/",
+        "examples/",
+        "gateway/",
+        "proto/",
+        "runtime/",
+        "tests/",
+        "xtask/",
     ];
     let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     let path = FOLDERS.iter().any(|folder| code.starts_with(folder)) && code.chars().all(is_path);

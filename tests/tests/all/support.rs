@@ -2,11 +2,13 @@
 
 mod agents;
 mod client;
+mod foreign;
 mod model;
 mod server;
 
 pub(crate) use agents::{Ledger, ToolHost};
 pub(crate) use client::{Client, nodes};
+pub(crate) use foreign::{ForeignHost, Language};
 pub(crate) use model::FakeModel;
 pub(crate) use server::{Options, Server};
 

@@ -121,6 +121,13 @@ impl Driver {
                         content: output.content,
                         data: output.data,
                     },
+                    // By CANCELLED a host says that it leaves; this is some step's failure, passed on.
+                    Err(failure) if failure.code == ErrorCode::Cancelled && !self.run.is_over() => {
+                        FromAgent::Failed(Failure {
+                            code: ErrorCode::AgentFailed,
+                            ..failure
+                        })
+                    }
                     Err(failure) => FromAgent::Failed(failure),
                 }
             }

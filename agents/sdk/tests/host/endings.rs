@@ -34,6 +34,21 @@ async fn a_steps_failure_keeps_its_code_and_remedy_through_the_agent() {
 }
 
 #[tokio::test]
+async fn a_cancelled_childs_failure_passed_on_is_not_taken_for_a_host_that_leaves() {
+    let served = serve_one(|_, ctx| async move {
+        let reply = ctx.agent("child", 1).await?;
+        Ok(Output::text(reply.content.unwrap_or_default()))
+    })
+    .await;
+    let mut run = served.run(start()).await;
+    let call = run.call().await;
+    let cancelled = Failure::new(ErrorCode::Cancelled, "cancelled by its owner");
+    run.answer(&call.path, StepAnswer::Finished(Err(cancelled)));
+    let expected = Failure::new(ErrorCode::AgentFailed, "cancelled by its owner");
+    assert_eq!(run.failed().await, expected);
+}
+
+#[tokio::test]
 async fn a_panic_loses_the_attempt_and_the_process_lives() {
     let served = serve_one(|task, ctx| async move {
         if task.attempt == 1 {

@@ -1,4 +1,4 @@
-//! A model server outside the process: streams an answer and counts who asked for what.
+//! A model server outside the process: streams an answer, or asks for a tool, and counts who asked for what.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::Ledger;
 
-/// An OpenAI-compatible server whose answer is made of the last message.
+/// An OpenAI-compatible server whose answer is made of the last message. Told `use TOOL ARGUMENTS` by somebody who has
+/// tools, it asks for that one.
 #[derive(Clone)]
 pub(crate) struct FakeModel {
     pub(crate) url: String,
@@ -27,6 +28,7 @@ pub(crate) struct FakeModel {
 struct Shared {
     ledger: Ledger,
     headers: Mutex<Vec<BTreeMap<String, String>>>,
+    conversations: Mutex<BTreeMap<String, Vec<Value>>>,
     word_delay: Mutex<Duration>,
 }
 
@@ -71,6 +73,16 @@ impl FakeModel {
         self.state.headers.lock().clone()
     }
 
+    /// The messages that ended in a prompt, when that was asked last.
+    pub(crate) fn conversation(&self, prompt: &str) -> Vec<Value> {
+        self.state
+            .conversations
+            .lock()
+            .get(prompt)
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// What it answers to a prompt.
     pub(crate) fn answer(prompt: &str) -> String {
         format!("You said: {prompt} — that is all, Ω 🎭.")
@@ -82,24 +94,29 @@ async fn complete(
     headers: axum::http::HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    let prompt = body["messages"]
-        .as_array()
-        .and_then(|all| all.last())
-        .and_then(|last| last["content"].as_str());
-    let prompt = prompt.unwrap_or_default().to_owned();
+    let messages = body["messages"].as_array().cloned().unwrap_or_default();
+    let last = messages.last().cloned().unwrap_or_default();
+    let prompt = last["content"].as_str().unwrap_or_default().to_owned();
     state.ledger.add("model", &prompt);
+    state.conversations.lock().insert(prompt.clone(), messages);
     let seen = headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     state.headers.lock().push(seen.collect());
     let delay = *state.word_delay.lock();
-    let text = FakeModel::answer(&prompt);
-    let mut chunks: Vec<String> = text
-        .split_inclusive(' ')
-        .map(|word| chunk(json!({ "content": word }), None))
-        .collect();
+    let wanted = prompt
+        .strip_prefix("use ")
+        .filter(|_| last["role"] == "user" && body["tools"].is_array());
+    let (mut chunks, finish) = match wanted.and_then(|wanted| wanted.split_once(' ')) {
+        Some((name, arguments)) => {
+            let function = json!({ "name": name, "arguments": arguments });
+            let call = json!({ "index": 0, "id": "call-1", "type": "function", "function": function });
+            (vec![chunk(json!({ "tool_calls": [call] }), None)], "tool_calls")
+        }
+        None => (words(&FakeModel::answer(&prompt)), "stop"),
+    };
     chunks.insert(0, chunk(json!({ "role": "assistant" }), None));
-    chunks.push(chunk(json!({}), Some("stop")));
+    chunks.push(chunk(json!({}), Some(finish)));
     let usage = json!({ "prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17 });
     chunks.push(json!({ "id": "x", "object": "chat.completion.chunk", "model": "fake", "choices": [], "usage": usage }).to_string());
     chunks.push("[DONE]".to_owned());
@@ -113,6 +130,13 @@ async fn complete(
         .header("content-type", "text/event-stream")
         .body(Body::from_stream(stream))
         .unwrap()
+}
+
+fn words(text: &str) -> Vec<String> {
+    let words = text.split_inclusive(' ');
+    words
+        .map(|word| chunk(json!({ "content": word }), None))
+        .collect()
 }
 
 fn chunk(delta: Value, finish: Option<&str>) -> String {
