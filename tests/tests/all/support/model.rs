@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
@@ -28,6 +29,7 @@ struct Shared {
     ledger: Ledger,
     headers: Mutex<Vec<BTreeMap<String, String>>>,
     word_delay: Mutex<Duration>,
+    broken: AtomicBool,
 }
 
 impl FakeModel {
@@ -61,6 +63,11 @@ impl FakeModel {
         *self.state.word_delay.lock() = delay;
     }
 
+    /// From now on it answers nothing but 500.
+    pub(crate) fn fail(&self) {
+        self.state.broken.store(true, Ordering::Relaxed);
+    }
+
     /// How often each prompt was asked for.
     pub(crate) fn asked(&self) -> BTreeMap<String, u32> {
         self.state.ledger.counts("model")
@@ -74,6 +81,13 @@ impl FakeModel {
     /// What it answers to a prompt.
     pub(crate) fn answer(prompt: &str) -> String {
         format!("You said: {prompt} — that is all, Ω 🎭.")
+    }
+
+    /// Whether a text may be its answer to some prompt, or a piece of it.
+    pub(crate) fn may_have_said(text: &str) -> bool {
+        let answer = Self::answer("\0");
+        let (before, behind) = answer.split_once('\0').unwrap_or_default();
+        text.contains(behind) || before.starts_with(text)
     }
 }
 
@@ -92,6 +106,10 @@ async fn complete(
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     state.headers.lock().push(seen.collect());
+    if state.broken.load(Ordering::Relaxed) {
+        let message = json!({ "error": { "message": "the model is on fire" } }).to_string();
+        return Response::builder().status(500).body(Body::from(message)).unwrap();
+    }
     let delay = *state.word_delay.lock();
     let text = FakeModel::answer(&prompt);
     let mut chunks: Vec<String> = text
