@@ -18,5 +18,6 @@ mod house;
 mod layers;
 mod readme;
 mod refusals;
+mod sick_disk;
 mod support;
 mod telemetry;

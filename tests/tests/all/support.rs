@@ -2,11 +2,13 @@
 
 mod agents;
 mod client;
+mod disk;
 mod model;
 mod server;
 
 pub(crate) use agents::{Ledger, ToolHost};
 pub(crate) use client::{Client, nodes};
+pub(crate) use disk::Disk;
 pub(crate) use model::FakeModel;
 pub(crate) use server::{Options, Server};
 

@@ -22,7 +22,10 @@ pub(super) fn closed(operation: &'static str) -> StoreError {
 /// What a failure of SQLite means for `operation`.
 pub(super) fn sqlite_error(operation: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full { operation },
+        Some(ErrorCode::DiskFull) => StoreError::Full {
+            operation,
+            path: path.display().to_string(),
+        },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             StoreError::ReadOnly {
                 operation,
@@ -54,7 +57,10 @@ pub(super) fn io_error(operation: &'static str, path: &Path, error: io::Error) -
             operation,
             path: path.display().to_string(),
         },
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full {
+            operation,
+            path: path.display().to_string(),
+        },
         _ => StoreError::Corrupt {
             operation,
             what: path.display().to_string(),
