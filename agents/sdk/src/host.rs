@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{AgentCard, AgentName, Clock, InvalidId};
 use greenroom_proto::v1::agent_service_server::AgentServiceServer;
-use greenroom_wire::{GrpcServer, MAX_MESSAGE_BYTES, ServeError};
+use greenroom_wire::{GrpcServer, InProcessListener, MAX_MESSAGE_BYTES, ServeError};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,7 @@ pub struct AgentHost {
     clock: Arc<dyn Clock>,
     drain: Duration,
     grace: Duration,
+    in_process: Option<InProcessListener>,
 }
 
 impl Default for AgentHost {
@@ -84,6 +85,7 @@ impl AgentHost {
             clock: Arc::new(SystemClock::new()),
             drain: DRAIN,
             grace: GRACE,
+            in_process: None,
         }
     }
 
@@ -122,16 +124,31 @@ impl AgentHost {
         self
     }
 
+    /// Serves a supervisor of this process too, at the other end of `listener`.
+    #[must_use]
+    pub fn in_process(mut self, listener: InProcessListener) -> Self {
+        self.in_process = Some(listener);
+        self
+    }
+
     /// Serves on `listener` until `shutdown` fires. Then health says NOT_SERVING, new runs are refused as
     /// UNAVAILABLE, those that run get the drain time, the rest is cancelled and gets the grace time.
     ///
     /// To be called on a tokio runtime. Dropping the future closes the listener and abandons the runs.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), HostError> {
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), HostError> {
         let (drain, grace) = (self.drain, self.grace);
+        let in_process = self.in_process.take();
         let hosting = Arc::new(self.hosting()?);
         let service = AgentServiceServer::new(HostService::new(Arc::clone(&hosting)))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let server = GrpcServer::new().service(service);
+        let mut server = GrpcServer::new().service(service);
+        if let Some(listener) = in_process {
+            server = server.in_process(listener);
+        }
         let state = server.serving_state();
         let stop = CancellationToken::new();
         let draining = async {

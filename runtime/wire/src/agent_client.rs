@@ -17,9 +17,11 @@ use tonic::{Code, Request, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::channel::dial_lazily;
+use crate::channel::{dial_in_process, dial_lazily};
 use crate::convert::{decode_card, decode_from_agent, encode_start, encode_to_agent};
-use crate::{FrameQueue, InvalidEndpoint, MAX_MESSAGE_BYTES, failure_from_status, inject_trace};
+use crate::{
+    FrameQueue, InProcessDialer, InvalidEndpoint, MAX_MESSAGE_BYTES, failure_from_status, inject_trace,
+};
 
 /// How long an answer may take that needs no agent's work: a card, a health check, a run's acceptance.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,12 +40,21 @@ impl GrpcAgent {
     /// An agent host at `address`, `http://host:port` or `host:port`. Connects to nothing yet; must be called
     /// within a tokio runtime.
     pub fn new(address: &str) -> Result<Self, InvalidEndpoint> {
-        let channel = dial_lazily(address)?;
-        Ok(Self {
+        Ok(Self::over(dial_lazily(address)?, address))
+    }
+
+    /// The agent host of this process that listens at the other end of `dialer`; `name` is what its address is said
+    /// to be.
+    pub fn in_process(dialer: InProcessDialer, name: &str) -> Self {
+        Self::over(dial_in_process(dialer), name)
+    }
+
+    fn over(channel: Channel, address: &str) -> Self {
+        Self {
             address: address.into(),
             client: AgentServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             health: HealthClient::new(channel),
-        })
+        }
     }
 
     async fn answered<T>(

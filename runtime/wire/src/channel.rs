@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::InProcessDialer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A peer whose machine vanished is noticed within the sum of these.
@@ -28,7 +31,7 @@ pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
 }
 
 /// How `address` is dialled, and its connection kept.
-pub(crate) fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
+fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
     let invalid = |source| InvalidEndpoint {
         endpoint: address.to_owned(),
         source,
@@ -46,16 +49,29 @@ pub(crate) fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
     {
         return Err(invalid(None));
     }
-    Ok(endpoint
+    Ok(kept(endpoint).tcp_nodelay(true))
+}
+
+/// As [`dial_lazily`], to a listener of this process.
+pub(crate) fn dial_in_process(dialer: InProcessDialer) -> Channel {
+    // Never resolved: HTTP/2 wants an authority all the same.
+    let endpoint = kept(Endpoint::from_static("http://in.process"));
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
+        let dialled = dialer.clone().dial();
+        async move { dialled.await.map(TokioIo::new) }
+    }))
+}
+
+fn kept(endpoint: Endpoint) -> Endpoint {
+    endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         // Streams that both sides end at once are no attack between our own processes.
-        .http2_max_local_error_reset_streams(None))
+        .http2_max_local_error_reset_streams(None)
 }
 
 #[cfg(test)]

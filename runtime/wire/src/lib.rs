@@ -7,6 +7,7 @@
 mod agent_client;
 mod channel;
 mod convert;
+mod in_process;
 mod malformed;
 mod queue;
 mod server;
@@ -22,6 +23,7 @@ pub use convert::{
     decode_card, decode_from_agent, decode_start, decode_to_agent, encode_card, encode_from_agent,
     encode_start, encode_to_agent,
 };
+pub use in_process::{InProcessDialer, InProcessListener, in_process};
 pub use malformed::Malformed;
 pub use queue::{Closed, FrameQueue};
 pub use server::{GrpcServer, ServeError, ServingState};

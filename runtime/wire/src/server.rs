@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
-use tonic::service::RoutesBuilder;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::server::{Connected, Server, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder as Reflection;
 
+use crate::InProcessListener;
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
 
 /// More calls at once than a fleet's busiest pair of processes makes. (The default, 200, would queue runs unseen.)
@@ -65,6 +66,7 @@ pub struct GrpcServer {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
     reporter: HealthReporter,
+    in_process: Option<InProcessListener>,
 }
 
 impl GrpcServer {
@@ -86,6 +88,13 @@ impl GrpcServer {
         self
     }
 
+    /// Takes connections of this process too, beside the port's.
+    #[must_use]
+    pub fn in_process(mut self, listener: InProcessListener) -> Self {
+        self.in_process = Some(listener);
+        self
+    }
+
     /// The switch that health checks follow; serving from the start.
     pub fn serving_state(&self) -> ServingState {
         ServingState {
@@ -98,22 +107,38 @@ impl GrpcServer {
     /// and returns when all are over, or shortly after at the latest.
     ///
     /// Cancel-safety: dropping the future closes the listener; open connections live on.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let in_process = self.in_process.take();
+        let routes = self.into_routes().await?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.serve_incoming(incoming, shutdown).await
+        let served = async {
+            match in_process {
+                Some(within) => {
+                    let port = serve_until(&shutdown, routes.clone(), incoming);
+                    let pipe = serve_until(&shutdown, routes, within);
+                    tokio::try_join!(port, pipe).map(drop)
+                }
+                None => serve_until(&shutdown, routes, incoming).await,
+            }
+        };
+        within_linger(&shutdown, served).await
     }
 
-    /// The same on connections that come from anywhere.
-    pub(crate) async fn serve_incoming<I, C, E>(
+    /// The same without a port: for connections of this process alone.
+    pub async fn serve_in_process(
         self,
-        incoming: I,
+        listener: InProcessListener,
         shutdown: CancellationToken,
-    ) -> Result<(), ServeError>
-    where
-        I: Stream<Item = Result<C, E>>,
-        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    ) -> Result<(), ServeError> {
+        let routes = self.into_routes().await?;
+        within_linger(&shutdown, serve_until(&shutdown, routes, listener)).await
+    }
+
+    async fn into_routes(self) -> Result<Routes, ServeError> {
         self.serving_state().set_serving(true).await;
         let mut routes = self.routes;
         routes
@@ -122,28 +147,49 @@ impl GrpcServer {
             )))
             .add_service(reflection(&self.names).build_v1()?)
             .add_service(reflection(&self.names).build_v1alpha()?);
-        let serving = Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(MAX_STREAMS)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            // Runs that are cancelled in a burst, or that both sides end at once, are no attack: callers are our
-            // own processes.
-            .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
-            .http2_max_local_error_reset_streams(None)
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
-        let lingered = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(LINGER).await;
-        };
-        tokio::select! {
-            served = serving => served?,
-            () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
-        }
-        Ok(())
+        Ok(routes.routes())
     }
+}
+
+async fn serve_until<I, C, E>(
+    shutdown: &CancellationToken,
+    routes: Routes,
+    incoming: I,
+) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = Result<C, E>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        // Runs that are cancelled in a burst, or that both sides end at once, are no attack: callers are our own
+        // processes.
+        .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
+        .http2_max_local_error_reset_streams(None)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+        .await
+}
+
+/// Waits for `served`, but for connections that linger after `shutdown` no longer than [`LINGER`].
+async fn within_linger(
+    shutdown: &CancellationToken,
+    served: impl Future<Output = Result<(), tonic::transport::Error>>,
+) -> Result<(), ServeError> {
+    let lingered = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        served = served => served?,
+        () = lingered => tracing::debug!("connections that did not end in time are left to their peers"),
+    }
+    Ok(())
 }
 
 /// Names what is served here, not everything the contracts define.

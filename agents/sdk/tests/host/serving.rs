@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use greenroom_agent_sdk::{AgentHost, ErrorCode, HostError, Output};
-use greenroom_kernel::{AgentEndpoint as _, AgentName};
+use greenroom_kernel::{AgentEndpoint as _, AgentName, FromAgent};
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::agent_service_client::AgentServiceClient;
-use greenroom_wire::{GrpcAgent, encode_start, failure_from_status};
+use greenroom_wire::{GrpcAgent, encode_start, failure_from_status, in_process};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -35,6 +35,27 @@ async fn a_host_describes_its_agents_and_is_healthy() {
         (cards.len(), cards[0].name.as_str(), cards[0].version.as_str()),
         (1, "a", "1.2.3")
     );
+}
+
+#[tokio::test]
+async fn a_supervisor_of_the_same_process_is_served_without_a_socket_and_refused_afterwards() {
+    let (dialer, listener) = in_process();
+    let host = AgentHost::new().agent(agent(
+        "a",
+        |task, _| async move { Ok(Output::text(task.text()?)) },
+    ));
+    let mut served = serve(host.in_process(listener)).await;
+    served.agent = GrpcAgent::in_process(dialer, "here");
+    served.agent.check().await.unwrap();
+    let mut run = served.run(start()).await;
+    assert!(matches!(run.frame().await, FromAgent::Completed { .. }));
+    drop(run);
+    served.shutdown.cancel();
+    let ended = tokio::time::timeout(SOON, served.host.join_next()).await;
+    assert!(matches!(ended, Ok(Some(Ok(Ok(()))))), "{ended:?}");
+    let failure = served.agent.check().await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::Unavailable);
+    assert!(failure.message.starts_with("here: "), "{failure}");
 }
 
 #[tokio::test]

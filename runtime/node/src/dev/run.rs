@@ -15,7 +15,7 @@ use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::{Environment, Root};
 use greenroom_telemetry::Metrics;
-use greenroom_wire::GrpcAgent;
+use greenroom_wire::{GrpcAgent, in_process};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +97,8 @@ impl Running {
             metrics: Arc::new(CountTries(metrics.clone())),
         };
         let models = models::build(&config, choice, ports)?;
-        let host = agent_host(config.assistant.clone(), Arc::clone(&clock));
+        let (to_own_agents, within) = in_process();
+        let host = agent_host(config.assistant.clone(), Arc::clone(&clock)).in_process(within);
         let joined = joined(&config.agent_hosts)?;
         let default_agent = config.tasks.default_agent.clone();
 
@@ -130,7 +131,7 @@ impl Running {
             environment: environment.clone(),
         })
         .await?;
-        let own = GrpcAgent::new(&url(agent_at))?;
+        let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
         let assistant = AgentName::parse(greenroom_agent_assistant::NAME)?;
         orchestrator

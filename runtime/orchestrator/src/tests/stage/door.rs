@@ -22,7 +22,7 @@ impl Door {
         match self {
             Self::Local => (local, None),
             Self::Remote => {
-                let (remote, line) = InMemory::serve(local).unwrap();
+                let (remote, line) = InMemory::serve(local);
                 (Arc::new(remote), Some(line))
             }
         }
