@@ -32,10 +32,14 @@ pub enum StoreError {
         operation: &'static str,
     },
     /// The disk is full; nothing was written.
-    #[error("store: {operation} failed, the disk is full: free some space, what was accepted stays")]
+    #[error(
+        "store: {operation} failed, the disk of {path} is full: free some space there, what was accepted stays"
+    )]
     Full {
         /// What was asked.
         operation: &'static str,
+        /// The file.
+        path: String,
     },
     /// The store can't be written; nothing was written.
     #[error("store: {operation} failed, {path} can't be written: check its permissions")]
@@ -46,7 +50,7 @@ pub enum StoreError {
         path: String,
     },
     /// Another process has the store.
-    #[error("store: {path} is in use by another process{}", .holder.as_deref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    #[error("store: {path} is in use by another process{}: end that one, or take another file", .holder.as_deref().map(|h| format!(" ({h})")).unwrap_or_default())]
     InUse {
         /// The file.
         path: String,

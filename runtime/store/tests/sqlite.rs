@@ -246,7 +246,13 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_accepted() {
         kept += 1;
     };
     assert!(
-        matches!(error, StoreError::Full { operation: "append" }),
+        matches!(
+            error,
+            StoreError::Full {
+                operation: "append",
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert!(error.is_definite() && kept > 10);
@@ -314,7 +320,8 @@ async fn one_that_does_not_fit_takes_no_other_of_its_group_with_it() {
         matches!(
             error,
             StoreError::Full {
-                operation: "put_blob"
+                operation: "put_blob",
+                ..
             }
         ),
         "{error:?}"

@@ -19,5 +19,6 @@ mod house;
 mod languages;
 mod layers;
 mod refusals;
+mod sick_disk;
 mod support;
 mod telemetry;

@@ -2,12 +2,14 @@
 
 mod agents;
 mod client;
+mod disk;
 mod foreign;
 mod model;
 mod server;
 
 pub(crate) use agents::{Ledger, ToolHost};
 pub(crate) use client::{Client, nodes};
+pub(crate) use disk::Disk;
 pub(crate) use foreign::{ForeignHost, Language};
 pub(crate) use model::FakeModel;
 pub(crate) use server::{Options, Server};

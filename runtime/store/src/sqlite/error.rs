@@ -22,7 +22,10 @@ pub(super) fn closed(operation: &'static str) -> StoreError {
 /// What a failure of SQLite means for `operation`.
 pub(super) fn sqlite_error(operation: &'static str, path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full { operation },
+        Some(ErrorCode::DiskFull) => StoreError::Full {
+            operation,
+            path: path.display().to_string(),
+        },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             StoreError::ReadOnly {
                 operation,
@@ -30,6 +33,12 @@ pub(super) fn sqlite_error(operation: &'static str, path: &Path, error: rusqlite
             }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { operation },
+        // The log's index does not fit, before anything is written. Later the same is fatal: the log may hold a commit
+        // that its index doesn't know of.
+        Some(ErrorCode::SystemIoFailure) if operation == "open" && lacks_room(&error) => StoreError::Full {
+            operation,
+            path: path.display().to_string(),
+        },
         Some(ErrorCode::SystemIoFailure) => StoreError::Unanswered {
             operation,
             source: Some(Box::new(error)),
@@ -40,6 +49,11 @@ pub(super) fn sqlite_error(operation: &'static str, path: &Path, error: rusqlite
             source: Some(Box::new(error)),
         },
     }
+}
+
+fn lacks_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// Whether nothing can be known about the file any more: a failed write or sync.
@@ -54,7 +68,10 @@ pub(super) fn io_error(operation: &'static str, path: &Path, error: io::Error) -
             operation,
             path: path.display().to_string(),
         },
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { operation },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full {
+            operation,
+            path: path.display().to_string(),
+        },
         _ => StoreError::Corrupt {
             operation,
             what: path.display().to_string(),

@@ -118,7 +118,10 @@ impl<S: Store> FaultyStore<S> {
                 run.await
             }
             Some(Fault::Busy) => Err(StoreError::Busy { operation: name }),
-            Some(Fault::Full) => Err(StoreError::Full { operation: name }),
+            Some(Fault::Full) => Err(StoreError::Full {
+                operation: name,
+                path: "memory".to_owned(),
+            }),
         }
     }
 }

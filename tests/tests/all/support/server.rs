@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::Disk;
 
 /// How the process is started.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) model: Option<String>,
     /// More environment.
     pub(crate) env: Vec<(String, String)>,
+    /// Where the store is, if not with the rest.
+    pub(crate) disk: Option<Arc<Disk>>,
 }
 
 /// A running server on a store that outlives it.
@@ -66,23 +71,31 @@ impl Server {
 
     /// The store file.
     pub(crate) fn store(&self) -> PathBuf {
-        self.home.path().join("greenroom.sqlite")
+        let folder = self
+            .options
+            .disk
+            .as_ref()
+            .map_or(self.home.path(), |disk| disk.path());
+        folder.join("greenroom.sqlite")
     }
 
     /// A command of the binary, with an environment of its own and without any credentials.
     pub(crate) fn command(&self) -> Command {
-        self.isolated(binary())
+        let command = match &self.options.disk {
+            Some(disk) => disk.command(&binary()),
+            None => Command::new(binary()),
+        };
+        self.isolated(command)
     }
 
     /// The same for another binary of the workspace, which is built beside it.
     pub(crate) fn command_of(&self, name: &str) -> Command {
         let program = binary().with_file_name(name);
         assert!(program.exists(), "build it first: cargo build --workspace --bins");
-        self.isolated(program)
+        self.isolated(Command::new(program))
     }
 
-    fn isolated(&self, program: PathBuf) -> Command {
-        let mut command = Command::new(program);
+    fn isolated(&self, mut command: Command) -> Command {
         command.env_clear();
         for keep in ["PATH", "TMPDIR", "LD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(keep) {
@@ -159,6 +172,16 @@ impl Server {
         self.child
             .as_mut()
             .is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// The exit code of a process that ended by itself.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.as_mut()?.try_wait().unwrap()?.code()
+    }
+
+    /// The id of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// SIGKILL.
