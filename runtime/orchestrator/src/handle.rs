@@ -21,6 +21,7 @@ use crate::config::OrchestratorConfig;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
+use crate::meter::Meters;
 use crate::recovery::ScanActor;
 use crate::shared::Shared;
 
@@ -77,6 +78,7 @@ impl Orchestrator {
             models,
             agents,
             journals: Journals::new(),
+            meters: Meters::default(),
             clock,
             random,
             metrics,

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::attempt::AttemptLine;
 use crate::hub::Hub;
+use crate::meter::Metered;
 use crate::shared::Shared;
 use crate::steps::Loaded;
 
@@ -66,6 +67,8 @@ pub(crate) enum Message {
     },
     /// The task that handed this one off has ended without wanting its answer.
     Orphaned { task: u32 },
+    /// A step that runs has used more.
+    Metered,
     /// Time passed.
     Tick,
     /// Nothing happened since the work number that it carries.
@@ -85,6 +88,7 @@ pub(crate) struct JournalActor {
     awaiting: HashMap<RequestId, oneshot::Sender<TaskRow>>,
     attempt: Option<AttemptLine>,
     children: Vec<(u32, TaskId)>,
+    meters: Vec<Metered>,
     armed: Option<Timestamp>,
     snapshot_at: u64,
     /// It was deleted when it was read: its content may still be there.
@@ -125,6 +129,7 @@ impl JournalActor {
             awaiting: HashMap::new(),
             attempt: None,
             children: Vec::new(),
+            meters: Vec::new(),
             armed: None,
             snapshot_at: 0,
             was_deleted: false,
@@ -185,7 +190,8 @@ impl JournalActor {
                 head,
                 call,
                 due,
-            } => self.perform(ctx, task, attempt, head, *call, due),
+                lost,
+            } => self.perform(ctx, task, attempt, head, *call, due, lost),
             Action::Reply { request, reply } => self.reply(request, reply),
             Action::Deposed => self.leave(ctx, "another owner writes this journal"),
         }
@@ -203,6 +209,9 @@ impl JournalActor {
             }
             if !row.status.needs_owner() {
                 self.tell_waiters(row);
+            }
+            if row.parent.is_some() {
+                self.tell_parent();
             }
         }
         // Staged is not enough: content goes when its deletion is durable.
@@ -244,6 +253,31 @@ impl JournalActor {
             } else {
                 index += 1;
             }
+        }
+    }
+
+    /// Tells the owner what its running steps have used.
+    fn read_meters(&mut self, now: Timestamp) {
+        let Phase::Owned { owner, .. } = &mut self.phase else {
+            return;
+        };
+        let running = owner.running();
+        self.meters
+            .retain(|step| running == Some((step.task, step.attempt)));
+        for step in &self.meters {
+            owner.step_spends(now, step.task, step.attempt, &step.path, step.meter.used());
+        }
+    }
+
+    /// Tells whoever waits for this journal's task, as for its child, what that has used.
+    fn tell_parent(&self) {
+        let Phase::Owned { owner, .. } = &self.phase else {
+            return;
+        };
+        let open = owner.journal().open.get(&0);
+        if open.is_some_and(|task| task.accepted.parent.is_some()) {
+            let used = owner.spending(0);
+            self.shared.meters.tell(&self.shared.journals, &self.key, used);
         }
     }
 
@@ -331,6 +365,13 @@ impl Supervised for JournalActor {
     ) -> Result<(), ActorError> {
         let now = self.shared.now();
         let mut admission = Some(admission);
+        if let Message::Finished {
+            task, attempt, path, ..
+        } = &message
+        {
+            self.meters.retain(|step| !step.is(*task, *attempt, path));
+        }
+        self.read_meters(now);
         match message {
             Message::Idle(work) => {
                 self.idling = false;
@@ -366,6 +407,7 @@ impl Supervised for JournalActor {
                 self.with_owner(|owner| owner.attempt_ended(now, task, attempt, end));
             }
             Message::Orphaned { task } => self.with_owner(|owner| owner.cancel(now, NOBODY, task)),
+            Message::Metered => self.tell_parent(),
             Message::Tick if matches!(self.phase, Phase::New) => {
                 // Whoever started it left before asking anything.
                 self.leave(ctx, "nobody asked");

@@ -16,6 +16,7 @@ mod instance;
 mod journal_actor;
 mod journals;
 mod latency;
+mod meter;
 mod payloads;
 mod perform;
 mod recovery;

@@ -6,10 +6,12 @@ mod aggregation;
 mod approvals;
 mod chats;
 mod children;
+mod creating;
 mod events;
 mod faults;
 mod recovery;
 mod snapshots;
+mod spending;
 mod stage;
 
 pub(super) use stage::*;

@@ -94,6 +94,7 @@ impl Orchestrator {
                     subject: who.subject.clone(),
                     title: None,
                     metadata: None,
+                    call: None,
                 };
                 let named = request.key.minted_session().filter(|_| turn);
                 let journal = named.unwrap_or_else(|| {

@@ -35,11 +35,9 @@ impl Supervisor for Orchestrator {
             subject: who.subject.clone(),
             title,
             metadata: None,
+            call: Some(self.shared.random.next_u64()),
         };
-        match self
-            .ask(who, &id, Operation::Open { opened, again: false })
-            .await?
-        {
+        match self.ask(who, &id, Operation::Open { opened }).await? {
             Reply::Session(row) => Ok(*row),
             _ => Err(Failure::internal("a session was asked for")),
         }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Failure, Payload, StepAnswer, StepCall, StepHead, StepOutcome, StepPath, StepStatus, StepView, Timestamp,
-    ToAgent,
+    Failure, Payload, StepAnswer, StepCall, StepHead, StepKind, StepOutcome, StepPath, StepStatus, StepView,
+    Timestamp, ToAgent,
 };
 use greenroom_supervision::Context;
 
 use super::{JournalActor, Message, Phase};
 use crate::attempt::{self, AttemptLine, Briefing};
+use crate::meter::Metered;
 use crate::{payloads, perform};
 
 impl JournalActor {
@@ -87,6 +88,7 @@ impl JournalActor {
         head: StepHead,
         call: StepCall,
         due: Option<Timestamp>,
+        lost: u32,
     ) {
         self.hint(task, &head.path);
         let Phase::Owned { owner, .. } = &self.phase else {
@@ -108,7 +110,9 @@ impl JournalActor {
             call,
             due,
             accepted: open.accepted.clone(),
-            used: open.usage.unwrap_or_default(),
+            used: owner.spending(task),
+            lost,
+            meter: Arc::default(),
             steps_used: open.next_number,
             expires_at: open.expires_at(),
             accepted_at: open.accepted_at,
@@ -120,6 +124,14 @@ impl JournalActor {
         }
         let loopback = ctx.loopback();
         let path = step.head.path.clone();
+        if matches!(step.head.kind, StepKind::Model | StepKind::Agent) {
+            self.meters.push(Metered {
+                task,
+                attempt,
+                path: path.clone(),
+                meter: Arc::clone(&step.meter),
+            });
+        }
         let cancel = line.cancelled();
         ctx.spawn(async move {
             let (outcome, cost) = tokio::select! {
