@@ -20,6 +20,7 @@ mod meter;
 mod payloads;
 mod perform;
 mod recovery;
+mod schema;
 mod shared;
 mod steps;
 #[cfg(test)]

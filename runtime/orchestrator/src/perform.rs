@@ -135,6 +135,7 @@ impl Step {
         let agent = AgentName::parse(name)?;
         let wait = self.shared.config.instance_wait();
         self.shared.agents.known_soon(&agent, wait).await?;
+        self.shared.agents.takes(&agent, &self.call.input).await?;
         let limits = self.remaining()?;
         let child = SessionId::child(&self.task_id(), &self.head.path);
         let key = JournalKey {

@@ -4,6 +4,7 @@
 mod agents;
 mod aggregation;
 mod approvals;
+mod cards;
 mod chats;
 mod children;
 mod creating;

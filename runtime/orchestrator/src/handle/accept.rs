@@ -73,6 +73,7 @@ impl Orchestrator {
             .agents
             .known_soon(&agent, config.instance_wait())
             .await?;
+        self.shared.agents.takes(&agent, &input).await?;
         let hash_model = model.as_deref().unwrap_or("");
         let hash_metadata = metadata.as_ref().map(ToString::to_string).unwrap_or_default();
         let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);

@@ -24,6 +24,7 @@ pub(crate) use greenroom_store::testkit::{Fault, FaultyStore, Operation as Asked
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -135,6 +136,7 @@ type Script = Arc<dyn Fn(Talk) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(crate) struct Host {
     address: String,
     scripts: BTreeMap<AgentName, Script>,
+    schemas: BTreeMap<AgentName, (Option<Value>, Option<Value>)>,
     pub(crate) up: AtomicBool,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
@@ -146,6 +148,7 @@ impl Host {
         Self {
             address: address.to_owned(),
             scripts: BTreeMap::new(),
+            schemas: BTreeMap::new(),
             up: AtomicBool::new(true),
             runs: AtomicU32::new(0),
             fired: Arc::default(),
@@ -159,6 +162,12 @@ impl Host {
     {
         let script: Script = Arc::new(move |talk| script(talk).boxed());
         self.scripts.insert(name(agent), script);
+        self
+    }
+
+    /// The schemas that an agent's card has: of its input, and of its output.
+    pub(crate) fn schemas(mut self, agent: &str, input: Option<Value>, output: Option<Value>) -> Self {
+        self.schemas.insert(name(agent), (input, output));
         self
     }
 
@@ -191,13 +200,16 @@ impl AgentEndpoint for Host {
 
     async fn describe(&self) -> Result<Vec<AgentCard>, Failure> {
         self.reached()?;
-        let card = |name: &AgentName| AgentCard {
-            name: name.clone(),
-            version: "1".into(),
-            description: String::new(),
-            skills: Vec::new(),
-            input_schema: None,
-            output_schema: None,
+        let card = |name: &AgentName| {
+            let (input_schema, output_schema) = self.schemas.get(name).cloned().unwrap_or_default();
+            AgentCard {
+                name: name.clone(),
+                version: "1".into(),
+                description: String::new(),
+                skills: Vec::new(),
+                input_schema,
+                output_schema,
+            }
         };
         Ok(self.scripts.keys().map(card).collect())
     }
