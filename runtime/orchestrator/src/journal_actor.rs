@@ -7,6 +7,7 @@ mod appends;
 mod begin;
 mod commands;
 mod counts;
+mod meters;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -191,7 +192,20 @@ impl JournalActor {
                 call,
                 due,
                 lost,
-            } => self.perform(ctx, task, attempt, head, *call, due, lost),
+            } => {
+                let call = *call;
+                self.perform(
+                    ctx,
+                    task,
+                    attempt,
+                    begin::LetGo {
+                        head,
+                        call,
+                        due,
+                        lost,
+                    },
+                );
+            }
             Action::Reply { request, reply } => self.reply(request, reply),
             Action::Deposed => self.leave(ctx, "another owner writes this journal"),
         }
@@ -253,31 +267,6 @@ impl JournalActor {
             } else {
                 index += 1;
             }
-        }
-    }
-
-    /// Tells the owner what its running steps have used.
-    fn read_meters(&mut self, now: Timestamp) {
-        let Phase::Owned { owner, .. } = &mut self.phase else {
-            return;
-        };
-        let running = owner.running();
-        self.meters
-            .retain(|step| running == Some((step.task, step.attempt)));
-        for step in &self.meters {
-            owner.step_spends(now, step.task, step.attempt, &step.path, step.meter.used());
-        }
-    }
-
-    /// Tells whoever waits for this journal's task, as for its child, what that has used.
-    fn tell_parent(&self) {
-        let Phase::Owned { owner, .. } = &self.phase else {
-            return;
-        };
-        let open = owner.journal().open.get(&0);
-        if open.is_some_and(|task| task.accepted.parent.is_some()) {
-            let used = owner.spending(0);
-            self.shared.meters.tell(&self.shared.journals, &self.key, used);
         }
     }
 

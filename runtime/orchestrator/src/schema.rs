@@ -197,7 +197,7 @@ mod tests {
         let long = format!(r#"{{"items":["{}"]}}"#, "x".repeat(2 * AT_ONCE));
         let why = checked(schema, &long).await.unwrap_err();
         assert!(why.contains("/items/0") && why.len() < 2 * TELLS, "{why}");
-        assert_eq!(checked(json!(true), "not looked at").await.is_err(), true);
+        assert!(checked(json!(true), "no JSON").await.is_err());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod commands;
+mod spending;
 mod steps;
 
 pub use steps::StepCost;

@@ -13,6 +13,14 @@ use crate::attempt::{self, AttemptLine, Briefing};
 use crate::meter::Metered;
 use crate::{payloads, perform};
 
+/// A step to be run here, as the owner let it go.
+pub(super) struct LetGo {
+    pub(super) head: StepHead,
+    pub(super) call: StepCall,
+    pub(super) due: Option<Timestamp>,
+    pub(super) lost: u32,
+}
+
 impl JournalActor {
     pub(super) fn begin(&mut self, ctx: &Context<Message>, task: u32, attempt: u32) {
         let Phase::Owned { owner, .. } = &self.phase else {
@@ -80,16 +88,13 @@ impl JournalActor {
         }
     }
 
-    pub(super) fn perform(
-        &mut self,
-        ctx: &Context<Message>,
-        task: u32,
-        attempt: u32,
-        head: StepHead,
-        call: StepCall,
-        due: Option<Timestamp>,
-        lost: u32,
-    ) {
+    pub(super) fn perform(&mut self, ctx: &Context<Message>, task: u32, attempt: u32, let_go: LetGo) {
+        let LetGo {
+            head,
+            call,
+            due,
+            lost,
+        } = let_go;
         self.hint(task, &head.path);
         let Phase::Owned { owner, .. } = &self.phase else {
             return;
