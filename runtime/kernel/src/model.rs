@@ -331,7 +331,8 @@ pub trait ModelBackend: Send + Sync + 'static {
 #[async_trait]
 pub trait Models: Send + Sync + 'static {
     /// Calls a model. Before the first content failover is invisible. A fault after it ends the stream with an
-    /// error; a truncated answer never ends as success. `on_content` is called with each piece of text.
+    /// error; a truncated answer never ends as success. `on_content` is called with each piece of text, and with
+    /// what the call has used whenever that grows: a call that fails or is dropped has used what it was told last.
     async fn call(
         &self,
         request: &ModelRequest,
@@ -339,17 +340,23 @@ pub trait Models: Send + Sync + 'static {
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure>;
 
+    /// What one try of this request uses at least, by our own estimate: its input, priced where the target that
+    /// comes first has a price.
+    fn estimate(&self, request: &ModelRequest) -> Usage;
+
     /// Every provider's published state.
     fn providers(&self) -> Vec<ProviderStatus>;
 }
 
-/// A piece of visible text, or the news that what was shown must be forgotten because the call starts over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a call tells while it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ContentPiece<'a> {
     /// More text.
     Text(&'a str),
     /// The call starts over: forget its text.
     Restart,
+    /// What the call has used until now, all its tries together; estimated while a try runs.
+    Used(Usage),
 }
 
 /// A provider as others see it.

@@ -36,13 +36,33 @@ impl Usage {
             + self.reasoning_tokens
     }
 
+    /// Whether nothing was used.
+    pub fn is_nothing(&self) -> bool {
+        self.total_tokens() == 0
+    }
+
+    /// As much, so many times.
+    #[must_use]
+    pub fn times(self, times: u32) -> Usage {
+        let tokens = u64::from(times);
+        Usage {
+            input_tokens: self.input_tokens * tokens,
+            cached_input_tokens: self.cached_input_tokens * tokens,
+            cache_write_tokens: self.cache_write_tokens * tokens,
+            output_tokens: self.output_tokens * tokens,
+            reasoning_tokens: self.reasoning_tokens * tokens,
+            cost_usd: self.cost_usd.map(|cost| cost * f64::from(times)),
+            estimated: self.estimated,
+        }
+    }
+
     /// The sum of two calls. A sum has a price only where both parts that used anything have one.
     #[must_use]
     pub fn plus(self, other: Usage) -> Usage {
         let cost_usd = match (self.cost_usd, other.cost_usd) {
             (Some(a), Some(b)) => Some(a + b),
-            (Some(a), None) if other.total_tokens() == 0 => Some(a),
-            (None, Some(b)) if self.total_tokens() == 0 => Some(b),
+            (Some(a), None) if other.is_nothing() => Some(a),
+            (None, Some(b)) if self.is_nothing() => Some(b),
             _ => None,
         };
         Usage {

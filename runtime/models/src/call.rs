@@ -12,9 +12,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::course::Course;
+use crate::estimate::{self, Running};
+use crate::price::priced;
 use crate::provider::{Admitted, ProviderGate};
 use crate::router::Shared;
-use crate::tries::{Attempt, TryError};
+use crate::tries::{Attempt, Sign, TryError};
 use choose::Chosen;
 use observe::Observed;
 
@@ -35,8 +37,10 @@ pub(crate) struct Call<'a> {
     began: Instant,
     until: Instant,
     last_fault: Option<ProviderFault>,
-    /// What tries used that brought something and were lost.
+    /// What tries used of which the model gave a sign, and that were lost.
     lost: Usage,
+    /// The request's tokens, as estimated.
+    input: u64,
 }
 
 impl<'a> Call<'a> {
@@ -59,6 +63,7 @@ impl<'a> Call<'a> {
             until: began + total,
             last_fault: None,
             lost: Usage::default(),
+            input: estimate::input(request),
         }
     }
 
@@ -76,11 +81,7 @@ impl<'a> Call<'a> {
             if std::mem::take(&mut shown) {
                 on_content(ContentPiece::Restart);
             }
-            let mut on_text = |text: &str| {
-                shown = true;
-                on_content(ContentPiece::Text(text));
-            };
-            match self.attempt(&target, admitted, &mut on_text).await {
+            match self.attempt(&target, admitted, &mut shown, on_content).await {
                 Ok(answer) => return Ok(answer),
                 Err(TryError::Cancelled) => return Err(cancelled()),
                 Err(TryError::TimeUp) => return Err(self.time_up()),
@@ -99,13 +100,15 @@ impl<'a> Call<'a> {
         &mut self,
         target: &Target,
         admitted: Admitted,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        shown: &mut bool,
+        on_content: &mut (dyn FnMut(ContentPiece<'_>) + Send),
     ) -> Result<ModelAnswer, TryError> {
         let made = self.course.made();
         if made == 0 {
             self.shared.count_first_try();
         }
-        let mut observed = Observed::begin(self.shared, target, self.request, made + 1, admitted);
+        let price = self.shared.price(target);
+        let mut observed = Observed::begin(self.shared, target, self.request, price, made + 1, admitted);
         let attempt = Attempt {
             gate: &target.gate,
             model: &target.model,
@@ -113,8 +116,20 @@ impl<'a> Call<'a> {
             context: self.context,
             until: self.until,
         };
+        let (lost, mut running) = (self.lost, Running::begin(self.input));
+        let mut on_sign = |sign: Sign<'_>| {
+            running.more(&sign);
+            on_content(ContentPiece::Used(lost.plus(priced(price, running.usage()))));
+            match sign {
+                Sign::Text(text) if !text.is_empty() => {
+                    *shown = true;
+                    on_content(ContentPiece::Text(text));
+                }
+                Sign::Text(_) | Sign::Call(_) | Sign::Working => {}
+            }
+        };
         let span = observed.span().clone();
-        match observed.watch(attempt, on_text).instrument(span).await {
+        match observed.watch(attempt, &mut on_sign).instrument(span).await {
             Ok((ended, usage)) => {
                 let brought = observed.take();
                 Ok(ModelAnswer {

@@ -34,7 +34,7 @@ impl Price {
     /// Nothing at all.
     pub const FREE: Self = Self::new(0.0, 0.0, 0.0);
 
-    fn of(&self, usage: &Usage) -> f64 {
+    pub(crate) fn of(&self, usage: &Usage) -> f64 {
         let parts = [
             (usage.input_tokens, self.input),
             (usage.cached_input_tokens, self.cached_input),
@@ -43,6 +43,14 @@ impl Price {
             (usage.reasoning_tokens, self.reasoning),
         ];
         parts.iter().map(|(n, price)| *n as f64 * price).sum::<f64>() / 1e6
+    }
+}
+
+/// The usage with its price, unless it came with one.
+pub(crate) fn priced(price: Option<Price>, usage: Usage) -> Usage {
+    Usage {
+        cost_usd: usage.cost_usd.or_else(|| Some(price?.of(&usage))),
+        ..usage
     }
 }
 
@@ -101,11 +109,16 @@ impl PriceTable {
 
     /// What a call cost in US dollars; none when no price is known.
     pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<f64> {
+        self.price(provider, model).map(|price| price.of(usage))
+    }
+
+    /// What a target's tokens cost, if that is known.
+    pub(crate) fn price(&self, provider: &str, model: &str) -> Option<Price> {
         let price = |model: &str| self.prices.get(&format!("{provider}/{model}"));
         price(model)
             .or_else(|| price(undated(model)?))
             .or_else(|| price("*"))
-            .map(|p| p.of(usage))
+            .copied()
     }
 }
 

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use crate::call::{Call, Target};
 use crate::config::{ModelsConfig, ModelsError};
 use crate::deadlines::Deadlines;
+use crate::estimate;
 use crate::metrics::MetricsSink;
-use crate::price::PriceTable;
+use crate::price::{Price, PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::{RouteTarget, Served, by_priority, resolve};
 
@@ -62,13 +63,9 @@ impl Shared {
         self.budget.lock().try_retry(self.origin.elapsed())
     }
 
-    /// The usage with its price, unless it came with one.
-    pub(crate) fn priced(&self, target: &Target, usage: Usage) -> Usage {
-        let cost = || self.prices.cost(target.gate.name(), &target.model, &usage);
-        Usage {
-            cost_usd: usage.cost_usd.or_else(cost),
-            ..usage
-        }
+    /// What a target's tokens cost, if that is known.
+    pub(crate) fn price(&self, target: &Target) -> Option<Price> {
+        self.prices.price(target.gate.name(), &target.model)
     }
 }
 
@@ -203,6 +200,12 @@ impl Models for ModelRouter {
         Call::new(&self.shared, request, context, targets)
             .run(on_content)
             .await
+    }
+
+    fn estimate(&self, request: &ModelRequest) -> Usage {
+        let targets = self.targets(request.model.as_deref()).unwrap_or_default();
+        let price = targets.first().and_then(|target| self.shared.price(target));
+        priced(price, estimate::usage(request, "", &[]))
     }
 
     fn providers(&self) -> Vec<ProviderStatus> {

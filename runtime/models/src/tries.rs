@@ -39,6 +39,15 @@ pub(crate) struct Ended {
     pub(crate) usage: Option<Usage>,
 }
 
+/// What a try brings while it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sign<'a> {
+    Text(&'a str),
+    Call(&'a ToolCall),
+    /// The model works on what isn't shown.
+    Working,
+}
+
 /// Why a try ended without an answer.
 #[derive(Debug)]
 pub(crate) enum TryError {
@@ -64,7 +73,7 @@ impl Attempt<'_> {
     pub(crate) async fn run(
         self,
         brought: &mut Brought,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        on_sign: &mut (dyn FnMut(Sign<'_>) + Send),
     ) -> Result<Ended, TryError> {
         let began = Instant::now();
         let mut phase = Phase::Dispatched;
@@ -88,12 +97,13 @@ impl Attempt<'_> {
             match event {
                 ModelEvent::Content(text) => {
                     brought.content.push_str(&text);
-                    if !text.is_empty() {
-                        on_text(&text);
-                    }
+                    on_sign(Sign::Text(&text));
                 }
-                ModelEvent::ToolCall(call) => brought.calls.push(call),
-                ModelEvent::Progress => {}
+                ModelEvent::ToolCall(call) => {
+                    on_sign(Sign::Call(&call));
+                    brought.calls.push(call);
+                }
+                ModelEvent::Progress => on_sign(Sign::Working),
                 ModelEvent::End { finish, usage } => return Ok(Ended { finish, usage }),
             }
             if brought.first_content.is_none() && !brought.is_empty() {

@@ -14,10 +14,13 @@ use tokio::sync::watch;
 
 use crate::instance::Instance;
 use crate::latency::percentile;
+use crate::schema::{Contract, Side};
 
 /// Every agent known here, with its instances.
 pub struct AgentDirectory {
     agents: RwLock<BTreeMap<AgentName, Vec<Arc<Instance>>>>,
+    /// Cards that can't be used, by instance, and why.
+    refused: RwLock<BTreeMap<String, (AgentCard, String)>>,
     changed: watch::Sender<u64>,
     waiting: parking_lot::Mutex<BTreeMap<AgentName, u32>>,
     clock: Arc<dyn Clock>,
@@ -36,6 +39,11 @@ pub(crate) struct Lease {
 impl Lease {
     pub(crate) fn endpoint(&self) -> &dyn AgentEndpoint {
         self.instance.endpoint()
+    }
+
+    /// What the instance's card says of its input and its output.
+    pub(crate) fn contract(&self) -> Option<Arc<Contract>> {
+        self.instance.contract()
     }
 
     /// Reports how the attempt ended.
@@ -69,6 +77,7 @@ impl AgentDirectory {
         Arc::new(Self {
             since,
             agents: RwLock::default(),
+            refused: RwLock::default(),
             changed: watch::Sender::new(0),
             waiting: parking_lot::Mutex::default(),
             clock,
@@ -105,10 +114,55 @@ impl AgentDirectory {
         self.changed.subscribe()
     }
 
+    /// An instance's card can't be used: no work goes there by it.
+    pub(crate) fn refuse(&self, id: String, card: AgentCard, why: String) {
+        self.refused.write().insert(id, (card, why));
+        self.change();
+    }
+
+    /// An instance's card can be used.
+    pub(crate) fn accept(&self, id: &str) {
+        self.refused.write().remove(id);
+    }
+
+    /// Whether this very card was refused before.
+    pub(crate) fn has_refused(&self, id: &str, card: &AgentCard) -> bool {
+        self.refused
+            .read()
+            .get(id)
+            .is_some_and(|(refused, _)| refused == card)
+    }
+
+    /// Why the cards of an agent are refused, if one is.
+    fn refusal(&self, name: &AgentName) -> Option<String> {
+        let refused = self.refused.read();
+        let mut whys = refused.values().filter(|(card, _)| card.name == *name);
+        whys.next().map(|(_, why)| why.clone())
+    }
+
+    /// Refuses an input that an agent's card doesn't admit.
+    pub(crate) async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
+        let first = |agents: &BTreeMap<AgentName, Vec<Arc<Instance>>>| agents.get(name)?.first()?.contract();
+        let contract = first(&self.agents.read());
+        let Some(contract) = contract else {
+            return Ok(());
+        };
+        let checked = contract.check(Side::Input, input).await;
+        checked.map_err(|why| {
+            Failure::bad_input(format!(
+                "the input is not what agent {name} takes (see its card): {why}"
+            ))
+        })
+    }
+
     /// Refuses the name of an agent nobody ever heard of.
     pub(crate) fn known(&self, name: &AgentName) -> Result<(), Failure> {
         if self.agents.read().contains_key(name) {
             return Ok(());
+        }
+        if let Some(why) = self.refusal(name) {
+            let message = format!("agent {name} is there, but can't be used: {why}");
+            return Err(Failure::new(ErrorCode::NotFound, message));
         }
         let names: Vec<String> = self.agents.read().keys().map(ToString::to_string).collect();
         let known = if names.is_empty() {
@@ -133,7 +187,7 @@ impl AgentDirectory {
         let until = tokio::time::Instant::now() + patience.saturating_sub(age);
         loop {
             let known = self.known(name);
-            if known.is_ok() || tokio::time::Instant::now() >= until {
+            if known.is_ok() || self.refusal(name).is_some() || tokio::time::Instant::now() >= until {
                 return known;
             }
             let _ = tokio::time::timeout_at(until, changes.changed()).await;

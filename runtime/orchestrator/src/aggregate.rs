@@ -34,12 +34,14 @@ pub(crate) async fn run(
             )));
         }
     };
-    for (agent, _) in &request.targets {
+    for (agent, input) in &request.targets {
         let shared = orchestrator.shared();
         shared
             .agents
             .known_soon(agent, shared.config.instance_wait())
             .await?;
+        let input = input.as_ref().unwrap_or(&request.input);
+        shared.agents.takes(agent, input).await?;
     }
     let timeout = request.timeout.unwrap_or(TIMEOUT);
     let deadline = tokio::time::Instant::now() + timeout;

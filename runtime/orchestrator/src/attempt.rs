@@ -17,6 +17,7 @@ use crate::agents::Lease;
 use crate::hub::Hub;
 use crate::journal_actor::Message;
 use crate::payloads::{fetch, patiently, stash_patiently};
+use crate::schema::{Contract, Side};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -187,8 +188,9 @@ impl Attempt {
             };
             let silence = self.shared.config.silence();
             let begun = tokio::time::timeout(silence, lease.endpoint().run(start));
+            let contract = lease.contract();
             let end = match begun.await {
-                Ok(Ok(run)) => self.converse(run).await,
+                Ok(Ok(run)) => self.converse(run, contract).await,
                 Ok(Err(failure))
                     if failure.code == ErrorCode::BadUserInput || failure.code == ErrorCode::NotFound =>
                 {
@@ -250,7 +252,7 @@ impl Attempt {
         })
     }
 
-    async fn converse(&self, run: AgentRun) -> AttemptEnd {
+    async fn converse(&self, run: AgentRun, contract: Option<Arc<Contract>>) -> AttemptEnd {
         let AgentRun {
             outbound,
             mut inbound,
@@ -302,7 +304,12 @@ impl Attempt {
                         cost: StepCost::default(),
                     });
                 }
-                FromAgent::Completed { content, data } => return self.completed(content, data).await,
+                FromAgent::Completed { content, data } => {
+                    if let Err(failure) = self.keeps(contract, data.as_deref()).await {
+                        return AttemptEnd::Failed(failure);
+                    }
+                    return self.completed(content, data).await;
+                }
                 // Nobody here cancelled it: its host is leaving, and another instance takes over.
                 FromAgent::Failed(failure) if failure.code == ErrorCode::Cancelled => {
                     return AttemptEnd::Died(failure.message);
@@ -311,6 +318,20 @@ impl Attempt {
                 FromAgent::Panicked(why) => return AttemptEnd::Died(format!("the agent panicked: {why}")),
             }
         }
+    }
+
+    /// Refuses data that breaks the agent's own output schema; none counts as null.
+    async fn keeps(&self, contract: Option<Arc<Contract>>, data: Option<&str>) -> Result<(), Failure> {
+        let Some(contract) = contract else {
+            return Ok(());
+        };
+        let checked = contract.check(Side::Output, data.unwrap_or("null")).await;
+        checked.map_err(|why| {
+            let agent = &self.briefing.accepted.agent;
+            let message =
+                format!("agent {agent} answered with data that breaks its own output schema: {why}");
+            Failure::new(ErrorCode::AgentFailed, message)
+        })
     }
 
     async fn completed(&self, content: Option<String>, data: Option<String>) -> AttemptEnd {

@@ -23,6 +23,7 @@ use crate::config::OrchestratorConfig;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
+use crate::meter::Meters;
 use crate::recovery::ScanActor;
 use crate::shared::Shared;
 
@@ -81,6 +82,7 @@ impl Orchestrator {
             models,
             agents,
             journals: Journals::new(),
+            meters: Meters::default(),
             clock,
             random,
             metrics,

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::agents::AgentDirectory;
 use crate::latency::Latencies;
+use crate::schema::Contract;
 
 /// How often a host is asked whether it is well.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -25,6 +26,7 @@ const CHECK_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Instance {
     id: String,
     card: Mutex<AgentCard>,
+    contract: Mutex<Option<Arc<Contract>>>,
     endpoint: Arc<dyn AgentEndpoint>,
     gate: Arc<Gate>,
     reachable: AtomicBool,
@@ -50,6 +52,11 @@ impl Instance {
 
     pub(crate) fn card(&self) -> AgentCard {
         self.card.lock().clone()
+    }
+
+    /// What its card says of its input and its output; none where it says nothing.
+    pub(crate) fn contract(&self) -> Option<Arc<Contract>> {
+        self.contract.lock().clone()
     }
 
     pub(crate) fn is_reachable(&self) -> bool {
@@ -201,14 +208,22 @@ async fn meet(
 ) {
     let name = card.name.clone();
     let id = format!("{name}@{}", endpoint.address());
-    if let Some(known) = directory.instance(&name, &id) {
-        let mut current = known.card.lock();
-        if *current != card {
-            *current = card;
-            drop(current);
-            directory.change();
-        }
+    let known = directory.instance(&name, &id);
+    if known.as_ref().is_some_and(|known| *known.card.lock() == card) || directory.has_refused(&id, &card) {
         return;
+    }
+    let contract = match Contract::of(&card) {
+        Ok(contract) => contract,
+        Err(why) => {
+            tracing::error!(agent = %name, host = %endpoint.address(), %why, "an agent's card is refused");
+            return directory.refuse(id, card, why);
+        }
+    };
+    directory.accept(&id);
+    if let Some(known) = known {
+        *known.contract.lock() = contract;
+        *known.card.lock() = card;
+        return directory.change();
     }
     let gate = match Gate::new(BreakerConfig::default(), HealthThresholds::default()) {
         Ok(gate) => gate,
@@ -217,6 +232,7 @@ async fn meet(
     let instance = Arc::new(Instance {
         id: id.clone(),
         card: Mutex::new(card),
+        contract: Mutex::new(contract),
         endpoint: Arc::clone(endpoint),
         gate: Arc::clone(&gate),
         reachable: AtomicBool::new(true),

@@ -7,6 +7,7 @@ mod appends;
 mod begin;
 mod commands;
 mod counts;
+mod meters;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::attempt::AttemptLine;
 use crate::hub::Hub;
+use crate::meter::Metered;
 use crate::shared::Shared;
 use crate::steps::Loaded;
 
@@ -66,6 +68,8 @@ pub(crate) enum Message {
     },
     /// The task that handed this one off has ended without wanting its answer.
     Orphaned { task: u32 },
+    /// A step that runs has used more.
+    Metered,
     /// Time passed.
     Tick,
     /// Nothing happened since the work number that it carries.
@@ -85,6 +89,7 @@ pub(crate) struct JournalActor {
     awaiting: HashMap<RequestId, oneshot::Sender<TaskRow>>,
     attempt: Option<AttemptLine>,
     children: Vec<(u32, TaskId)>,
+    meters: Vec<Metered>,
     armed: Option<Timestamp>,
     snapshot_at: u64,
     /// It was deleted when it was read: its content may still be there.
@@ -125,6 +130,7 @@ impl JournalActor {
             awaiting: HashMap::new(),
             attempt: None,
             children: Vec::new(),
+            meters: Vec::new(),
             armed: None,
             snapshot_at: 0,
             was_deleted: false,
@@ -185,7 +191,21 @@ impl JournalActor {
                 head,
                 call,
                 due,
-            } => self.perform(ctx, task, attempt, head, *call, due),
+                lost,
+            } => {
+                let call = *call;
+                self.perform(
+                    ctx,
+                    task,
+                    attempt,
+                    begin::LetGo {
+                        head,
+                        call,
+                        due,
+                        lost,
+                    },
+                );
+            }
             Action::Reply { request, reply } => self.reply(request, reply),
             Action::Deposed => self.leave(ctx, "another owner writes this journal"),
         }
@@ -203,6 +223,9 @@ impl JournalActor {
             }
             if !row.status.needs_owner() {
                 self.tell_waiters(row);
+            }
+            if row.parent.is_some() {
+                self.tell_parent();
             }
         }
         // Staged is not enough: content goes when its deletion is durable.
@@ -331,6 +354,13 @@ impl Supervised for JournalActor {
     ) -> Result<(), ActorError> {
         let now = self.shared.now();
         let mut admission = Some(admission);
+        if let Message::Finished {
+            task, attempt, path, ..
+        } = &message
+        {
+            self.meters.retain(|step| !step.is(*task, *attempt, path));
+        }
+        self.read_meters(now);
         match message {
             Message::Idle(work) => {
                 self.idling = false;
@@ -366,6 +396,7 @@ impl Supervised for JournalActor {
                 self.with_owner(|owner| owner.attempt_ended(now, task, attempt, end));
             }
             Message::Orphaned { task } => self.with_owner(|owner| owner.cancel(now, NOBODY, task)),
+            Message::Metered => self.tell_parent(),
             Message::Tick if matches!(self.phase, Phase::New) => {
                 // Whoever started it left before asking anything.
                 self.leave(ctx, "nobody asked");

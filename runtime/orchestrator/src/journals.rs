@@ -208,10 +208,19 @@ impl Journals {
 
     /// Gives a live journal's actor the chance to look at the time, without waiting.
     pub(crate) fn nudge(&self, key: &JournalKey) {
+        self.tell(key, Message::Tick);
+    }
+
+    /// Tells a live journal's actor that a step of it has used more, without waiting.
+    pub(crate) fn metered(&self, key: &JournalKey) {
+        self.tell(key, Message::Metered);
+    }
+
+    fn tell(&self, key: &JournalKey, message: Message) {
         let slot = self.shard(key).lock().actors.get(key).cloned();
         if let Some(handle) = slot.as_ref().and_then(|slot| slot.handle.get()) {
-            // A busy actor looks at the time anyway.
-            let _ = handle.send(Message::Tick);
+            // A busy actor looks at the time, and at its meters, anyway.
+            let _ = handle.send(message);
         }
     }
 }

@@ -16,9 +16,11 @@ mod instance;
 mod journal_actor;
 mod journals;
 mod latency;
+mod meter;
 mod payloads;
 mod perform;
 mod recovery;
+mod schema;
 mod shared;
 mod steps;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
-    JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, SessionId, StepCall,
+    JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Reply, SessionId, StepCall,
     StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 
 use crate::hub::Hub;
 use crate::journal_actor::Operation;
+use crate::meter::Meter;
 use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
@@ -28,7 +29,12 @@ pub(crate) struct Step {
     pub(crate) call: StepCall,
     pub(crate) due: Option<Timestamp>,
     pub(crate) accepted: Accepted,
+    /// What the task and its running children have used.
     pub(crate) used: Usage,
+    /// Tries of this step that were lost with their owners.
+    pub(crate) lost: u32,
+    /// Where what this step uses is told.
+    pub(crate) meter: Arc<Meter>,
     pub(crate) steps_used: u32,
     pub(crate) expires_at: Timestamp,
     pub(crate) accepted_at: Timestamp,
@@ -40,24 +46,24 @@ impl Step {
     /// Runs it. Dropping the future cancels a model call and stops waiting for a child, which goes on.
     pub(crate) async fn run(self) -> (StepOutcome, StepCost) {
         let span = self.span.clone();
+        let mut cost = StepCost::default();
         let outcome = match self.head.kind {
             StepKind::Model => {
                 let accepting = self.accepted.trace.as_deref();
-                greenroom_telemetry::within(accepting, self.model().instrument(span)).await
+                greenroom_telemetry::within(accepting, self.model(&mut cost).instrument(span)).await
             }
-            StepKind::Agent => self.agent().instrument(span).await,
+            StepKind::Agent => self.agent(&mut cost).instrument(span).await,
             StepKind::Timer => self.sleep().await,
             StepKind::Tool | StepKind::Effect | StepKind::Approval => Err(Failure::internal(
                 "only models, agents and timers are run by the supervisor",
             )),
         };
-        match outcome {
-            Ok((text, cost)) => match stash_patiently(&*self.shared.store, &self.key, text).await {
-                Ok(payload) => (StepOutcome::Done(payload), cost),
-                Err(failure) => (StepOutcome::Failed(failure), cost),
-            },
-            Err(failure) => (StepOutcome::Failed(failure), StepCost::default()),
-        }
+        let outcome = match outcome {
+            Ok(text) => stash_patiently(&*self.shared.store, &self.key, text).await,
+            Err(failure) => Err(failure),
+        };
+        // What was used was used, whatever came of it.
+        (outcome.map_or_else(StepOutcome::Failed, StepOutcome::Done), cost)
     }
 
     fn task_id(&self) -> TaskId {
@@ -76,7 +82,7 @@ impl Step {
         })
     }
 
-    async fn model(&self) -> Result<(String, StepCost), Failure> {
+    async fn model(&self, cost: &mut StepCost) -> Result<String, Failure> {
         let mut request: ModelRequest = serde_json::from_str(&self.call.input)
             .map_err(|error| Failure::bad_input(format!("a model request is wrong: {error}")))?;
         if request.model.is_none() {
@@ -86,31 +92,31 @@ impl Step {
             deadline: Some(self.expires_at),
             cancel: self.cancel.clone(),
         };
+        let lost = match self.lost {
+            0 => Usage::default(),
+            tries => self.shared.models.estimate(&request).times(tries),
+        };
+        self.meter.set(lost);
         let (hub, task, attempt, visible) = (&self.hub, self.task, self.attempt, self.call.visible);
         let mark = hub.mark(task, attempt);
-        let mut on_content = |piece: ContentPiece<'_>| {
-            if visible {
-                match piece {
-                    ContentPiece::Text(text) => hub.append(task, attempt, text),
-                    ContentPiece::Restart => hub.cut(task, attempt, mark),
-                }
-            }
+        let mut on_content = |piece: ContentPiece<'_>| match piece {
+            ContentPiece::Used(used) => self.meter.set(lost.plus(used)),
+            ContentPiece::Text(text) if visible => hub.append(task, attempt, text),
+            ContentPiece::Restart if visible => hub.cut(task, attempt, mark),
+            ContentPiece::Text(_) | ContentPiece::Restart => {}
         };
-        let answer = self
-            .shared
-            .models
-            .call(&request, &context, &mut on_content)
-            .await?;
-        let cost = StepCost {
-            usage: Some(answer.usage),
-            served_by: Some((answer.provider.clone(), answer.model.clone())),
-        };
-        let text = serde_json::to_string(&answer)
-            .map_err(|error| Failure::internal(format!("a model answer can't be written down: {error}")))?;
-        Ok((text, cost))
+        let called = self.shared.models.call(&request, &context, &mut on_content).await;
+        if let Ok(answer) = &called {
+            self.meter.set(lost.plus(answer.usage));
+            cost.served_by = Some((answer.provider.clone(), answer.model.clone()));
+        }
+        let used = self.meter.used();
+        cost.usage = (called.is_ok() || !used.is_nothing()).then_some(used);
+        serde_json::to_string(&called?)
+            .map_err(|error| Failure::internal(format!("a model answer can't be written down: {error}")))
     }
 
-    async fn sleep(&self) -> Result<(String, StepCost), Failure> {
+    async fn sleep(&self) -> Result<String, Failure> {
         if let Some(due) = self.due {
             // The wall clock may be set while we wait: what counts is that it shows the due time.
             loop {
@@ -121,14 +127,15 @@ impl Step {
                 tokio::time::sleep(left.min(std::time::Duration::from_secs(60))).await;
             }
         }
-        Ok(("null".to_owned(), StepCost::default()))
+        Ok("null".to_owned())
     }
 
-    async fn agent(&self) -> Result<(String, StepCost), Failure> {
+    async fn agent(&self, cost: &mut StepCost) -> Result<String, Failure> {
         let name = self.head.name.as_deref().unwrap_or_default();
         let agent = AgentName::parse(name)?;
         let wait = self.shared.config.instance_wait();
         self.shared.agents.known_soon(&agent, wait).await?;
+        self.shared.agents.takes(&agent, &self.call.input).await?;
         let limits = self.remaining()?;
         let child = SessionId::child(&self.task_id(), &self.head.path);
         let key = JournalKey {
@@ -160,6 +167,7 @@ impl Step {
             subject: accepted.subject.clone(),
             title: None,
             metadata: None,
+            call: None,
         };
         let (done, ended) = oneshot::channel();
         let task = Box::new(NewTask {
@@ -172,13 +180,20 @@ impl Step {
             fresh: false,
         };
         let journals = &self.shared.journals;
+        let _watch = self.shared.meters.watch(&key, &self.key, &self.meter);
         let mut done = Some(done);
-        patiently(|| journals.ask(&self.shared, &key, operation.clone(), done.take())).await?;
+        let reply = patiently(|| journals.ask(&self.shared, &key, operation.clone(), done.take())).await?;
+        if let Reply::Task(row) = reply {
+            // One that was found again has used something before.
+            self.meter.set(row.usage.unwrap_or_default());
+        }
         let row = wait_for_end(&self.shared, &key, 0, ended).await?;
+        cost.usage = row.usage;
         child_result(&self.shared, &key, row).await
     }
 
-    /// What this task may still spend: its children inherit it.
+    /// What this task may still spend, each of its children too: their owner stops them all when they have together
+    /// spent it.
     fn remaining(&self) -> Result<Limits, Failure> {
         let limits = self.accepted.limits;
         if limits.depth == 0 {
@@ -237,11 +252,7 @@ pub(crate) async fn wait_for_end(
     }
 }
 
-async fn child_result(
-    shared: &Shared,
-    key: &JournalKey,
-    row: TaskRow,
-) -> Result<(String, StepCost), Failure> {
+async fn child_result(shared: &Shared, key: &JournalKey, row: TaskRow) -> Result<String, Failure> {
     let failed = |code, message: &str| Failure::new(code, format!("agent {}: {message}", row.agent));
     match (row.status, &row.output, &row.error) {
         (TaskStatus::Completed, Some(output), _) => {
@@ -261,13 +272,7 @@ async fn child_result(
             };
             let answer =
                 serde_json::json!({ "taskId": row.id.to_string(), "content": content, "data": data });
-            Ok((
-                answer.to_string(),
-                StepCost {
-                    usage: row.usage,
-                    served_by: None,
-                },
-            ))
+            Ok(answer.to_string())
         }
         (TaskStatus::Cancelled, ..) => Err(failed(ErrorCode::Cancelled, "cancelled")),
         (_, _, Some(failure)) => Err(Failure {

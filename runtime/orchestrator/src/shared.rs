@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
 use crate::journals::Journals;
+use crate::meter::Meters;
 
 /// The collaborators, handed over once at construction.
 pub(crate) struct Shared {
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) models: Arc<dyn Models>,
     pub(crate) agents: Arc<AgentDirectory>,
     pub(crate) journals: Journals,
+    pub(crate) meters: Meters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<Metrics>,

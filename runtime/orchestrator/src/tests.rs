@@ -5,12 +5,15 @@ mod agents;
 mod aggregation;
 mod approvals;
 mod callers;
+mod cards;
 mod chats;
 mod children;
+mod creating;
 mod events;
 mod faults;
 mod recovery;
 mod snapshots;
+mod spending;
 mod stage;
 
 pub(super) use stage::*;

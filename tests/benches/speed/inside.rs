@@ -10,7 +10,7 @@ use greenroom_agent_sdk::AgentHost;
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, AgentName, CallContext, Clock, ContentPiece, Failure, IdempotencyKey,
     MessageRange, ModelAnswer, ModelRequest, Models, NodeId, Principal, ProviderStatus, Randomness,
-    SessionId, Store, Subject, Supervisor, TaskStatus, TenantId, Timestamp, Writer,
+    SessionId, Store, Subject, Supervisor, TaskStatus, TenantId, Timestamp, Usage, Writer,
 };
 use greenroom_orchestrator::{Orchestrator, OrchestratorConfig, Parts};
 use greenroom_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -56,6 +56,9 @@ impl Models for NoModels {
         _: &mut (dyn for<'a> FnMut(ContentPiece<'a>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         Err(Failure::unavailable("no model here"))
+    }
+    fn estimate(&self, _: &ModelRequest) -> Usage {
+        Usage::default()
     }
     fn providers(&self) -> Vec<ProviderStatus> {
         Vec::new()

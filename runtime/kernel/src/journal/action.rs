@@ -60,6 +60,8 @@ pub enum Action {
         call: Box<StepCall>,
         /// When a timer is due.
         due: Option<Timestamp>,
+        /// How many tries of it may have been lost with their owners, and are to be billed.
+        lost: u32,
     },
     /// Give the agent a finished step's outcome.
     Answer {

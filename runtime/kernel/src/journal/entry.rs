@@ -109,6 +109,13 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         served_by: Option<(String, String)>,
     },
+    /// Steps of a task were cut short, and this is what they had used.
+    Spent {
+        /// Which task.
+        task: u32,
+        /// What, all of them together; estimated where nobody said.
+        usage: Usage,
+    },
     /// A step that had started when its owner or agent died: it may or may not have happened.
     StepUnknown {
         /// Which task.
@@ -162,6 +169,7 @@ impl Entry {
             Self::AttemptStarted { task, .. }
             | Self::StepStarted { task, .. }
             | Self::StepDone { task, .. }
+            | Self::Spent { task, .. }
             | Self::StepUnknown { task, .. }
             | Self::Waiting { task, .. }
             | Self::Resolved { task, .. }
@@ -183,6 +191,9 @@ pub struct Opened {
     /// The client's own data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
+    /// A random number of the call that creates a session: given again, it finds its own work and no other's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<u64>,
 }
 
 /// A task as it was accepted.

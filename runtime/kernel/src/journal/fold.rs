@@ -40,6 +40,9 @@ pub struct Journal {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// The call that created it, where that told its number.
+    #[serde(default)]
+    pub created_by: Option<u64>,
     /// Whether it was deleted.
     pub deleted: bool,
     /// The slot that comes next: every one below is folded in.
@@ -57,6 +60,9 @@ pub struct Journal {
     keys: BTreeMap<IdempotencyKey, KeyUse>,
     history: VecDeque<Said>,
     history_bytes: usize,
+    /// How many messages were said.
+    #[serde(default)]
+    said: u64,
 }
 
 /// What an idempotency key was used for.
@@ -79,6 +85,9 @@ pub struct Said {
     pub role: Role,
     /// What.
     pub content: Payload,
+    /// Its number among all that was said, from 1.
+    #[serde(default)]
+    pub number: u64,
 }
 
 impl Said {
@@ -114,6 +123,7 @@ impl Journal {
             metadata: None,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            created_by: None,
             deleted: false,
             next: 0,
             last: Position::default(),
@@ -124,6 +134,7 @@ impl Journal {
             keys: BTreeMap::new(),
             history: VecDeque::new(),
             history_bytes: 0,
+            said: 0,
         }
     }
 
@@ -167,6 +178,7 @@ impl Journal {
                 self.title.clone_from(&opened.title);
                 self.metadata.clone_from(&opened.metadata);
                 self.created_at = at;
+                self.created_by = opened.call;
                 self.own(writer);
                 None
             }
@@ -204,6 +216,7 @@ impl Journal {
             Entry::AttemptStarted { task, .. }
             | Entry::StepStarted { task, .. }
             | Entry::StepDone { task, .. }
+            | Entry::Spent { task, .. }
             | Entry::StepUnknown { task, .. }
             | Entry::Waiting { task, .. }
             | Entry::Resolved { task, .. }
@@ -219,6 +232,23 @@ impl Journal {
         }
         if let Entry::Ended { task, .. } = entry {
             self.open.remove(task);
+        }
+        // What can make it another task's turn.
+        if matches!(
+            entry,
+            Entry::Accepted(_) | Entry::StepUnknown { .. } | Entry::Ended { .. }
+        ) {
+            self.fix_history();
+        }
+    }
+
+    /// What a turn sees is what had been said when it was first its turn: an older one that is settled later adds
+    /// nothing to it, since its attempts must all ask the same.
+    fn fix_history(&mut self) {
+        let said = self.said;
+        let head = self.head().and_then(|head| self.open.get_mut(&head));
+        if let Some(task) = head.filter(|task| task.sees.is_none()) {
+            task.sees = Some(said);
         }
     }
 
@@ -241,10 +271,12 @@ impl Journal {
 
     /// Keeps the conversation in order of its turns, whenever they were accepted.
     fn say(&mut self, message: &Message) {
+        self.said += 1;
         let said = Said {
             task: message.task,
             role: message.role,
             content: message.content.clone(),
+            number: self.said,
         };
         self.history_bytes += said.bytes();
         let place = self.history.partition_point(|other| other.task <= said.task);
@@ -252,17 +284,22 @@ impl Journal {
         self.forget_old_messages();
     }
 
-    /// Open turns see what was said before them however many are queued behind, so that their replay asks the
-    /// same again: what is said in open turns doesn't count, up to as much again.
+    /// An open turn sees what was said before it however much is said after: what the oldest one doesn't see
+    /// doesn't count, up to as much again.
     fn forget_old_messages(&mut self) {
-        let oldest_open = self.open.keys().next().copied().unwrap_or(u32::MAX);
-        let open = self
+        if self.history.len() <= HISTORY_MESSAGES && self.history_bytes <= HISTORY_BYTES {
+            return;
+        }
+        let oldest = self.open.iter().next();
+        let (oldest, sees) = oldest.map_or((u32::MAX, u64::MAX), |(ordinal, task)| {
+            (*ordinal, task.sees.unwrap_or(u64::MAX))
+        });
+        let unseen = self
             .history
             .iter()
-            .rev()
-            .take_while(|said| said.task >= oldest_open);
+            .filter(|said| said.task >= oldest || said.number > sees);
         let (open_count, open_bytes) =
-            open.fold((0, 0), |(count, bytes), said| (count + 1, bytes + said.bytes()));
+            unseen.fold((0, 0), |(count, bytes), said| (count + 1, bytes + said.bytes()));
         let (count_bound, bytes_bound) = (
             HISTORY_MESSAGES + open_count.min(HISTORY_MESSAGES),
             HISTORY_BYTES + open_bytes.min(HISTORY_BYTES),
@@ -339,23 +376,26 @@ impl Journal {
     }
 
     /// The tail of the conversation before a turn, oldest first: at most [`HISTORY_MESSAGES`] with
-    /// [`HISTORY_BYTES`], and the last one however long it is. The same in every attempt of the turn.
+    /// [`HISTORY_BYTES`], and the last one however long it is. The same in every attempt of the turn: what had been
+    /// said when it was first its turn.
     pub fn history_before(&self, task: u32) -> impl Iterator<Item = &Said> {
         let end = self.history.partition_point(|said| said.task < task);
+        let sees = self.open.get(&task).and_then(|task| task.sees);
         let mut bytes = 0;
         let fits = |said: &&Said| {
             let first = bytes == 0;
             bytes += said.bytes();
             first || bytes <= HISTORY_BYTES
         };
-        let kept = self
+        let kept: Vec<&Said> = self
             .history
             .range(..end)
             .rev()
+            .filter(|said| sees.is_none_or(|sees| said.number <= sees))
             .take(HISTORY_MESSAGES)
             .take_while(fits)
-            .count();
-        self.history.range(end - kept..end)
+            .collect();
+        kept.into_iter().rev()
     }
 
     /// The task whose turn it is: the oldest open one that is not resting with an unknown outcome. A waiting

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod commands;
+mod spending;
 mod steps;
 
 pub use steps::StepCost;
@@ -17,7 +18,7 @@ use super::action::{Action, Reply, RequestId};
 use super::protocol::{EffectAfter, EpochCollision, OwnAppend, Protocol, Unanswered};
 use crate::{
     Append, Appended, Effect, Entry, Journal, JournalKey, Nonce, Opened, Position, Projection, Slot,
-    StepCall, StepHead, StepPath, TaskRow, Timestamp, Writer,
+    StepCall, StepHead, StepPath, TaskRow, Timestamp, Usage, Writer,
 };
 
 /// How many tasks of one journal may be open at once.
@@ -84,6 +85,8 @@ pub(super) struct LiveStep {
     pub(super) head: StepHead,
     pub(super) performed: bool,
     pub(super) started_at: Timestamp,
+    /// What it has used so far, as far as this owner was told.
+    pub(super) spent: Usage,
 }
 
 #[derive(Debug, Clone)]

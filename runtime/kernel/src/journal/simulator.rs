@@ -178,6 +178,7 @@ impl World {
             subject: Subject::parse("u").unwrap(),
             title: None,
             metadata: None,
+            call: None,
         };
         let first = Slot {
             seq: 0,

@@ -34,8 +34,15 @@ pub struct OpenTask {
     pub deaths: u32,
     /// Attempts that died with their owner since the last finished step.
     pub owner_losses: u32,
-    /// What its finished steps used.
+    /// What its steps used: those that finished, and those that were cut short.
     pub usage: Option<Usage>,
+    /// Owners that were lost with it since anything of it was finished or billed: each may have lost one try of a
+    /// model step that was under way.
+    #[serde(default)]
+    pub unbilled: u32,
+    /// How much had been said in the conversation when its turn first came: what every attempt of it sees.
+    #[serde(default)]
+    pub sees: Option<u64>,
     /// The last finished model step's provider and model.
     pub served_by: Option<(String, String)>,
     /// Why the last attempt ended, where that is a failure.
@@ -108,6 +115,8 @@ impl OpenTask {
             deaths: 0,
             owner_losses: 0,
             usage: None,
+            unbilled: 0,
+            sees: None,
             served_by: None,
             last_error: None,
             resolved: false,
@@ -138,11 +147,12 @@ impl OpenTask {
             } => {
                 self.deaths = 0;
                 self.owner_losses = 0;
+                self.unbilled = 0;
                 if served_by.is_some() {
                     self.served_by.clone_from(served_by);
                 }
                 if let Some(used) = usage {
-                    self.usage = Some(self.usage.unwrap_or_default().plus(*used));
+                    self.bill(*used);
                 }
                 let done = StepState::Done {
                     outcome: outcome.clone(),
@@ -150,6 +160,10 @@ impl OpenTask {
                     resolution: None,
                 };
                 self.record(step, *started_at, done, *usage);
+            }
+            Entry::Spent { usage, .. } => {
+                self.unbilled = 0;
+                self.bill(*usage);
             }
             Entry::StepUnknown { number, .. } => self.change(*number, |step| step.state = StepState::Unknown),
             Entry::Waiting {
@@ -174,6 +188,7 @@ impl OpenTask {
                 self.resolved = true;
                 self.deaths = 0;
                 self.owner_losses = 0;
+                self.unbilled = 0;
                 self.change(*number, |step| {
                     step.state = settled(resolution, note.as_deref(), at);
                     step.cleared |= step.state == StepState::Cleared;
@@ -218,10 +233,17 @@ impl OpenTask {
                 self.deaths += 1;
                 self.last_error = Some(Failure::new(crate::ErrorCode::AgentFailed, why.clone()).retryable());
             }
-            AttemptCause::OwnerLost => self.owner_losses += 1,
+            AttemptCause::OwnerLost => {
+                self.owner_losses += 1;
+                self.unbilled += 1;
+            }
             AttemptCause::Resolved => {}
             AttemptCause::Diverged(_) => self.steps.clear(),
         }
+    }
+
+    fn bill(&mut self, used: Usage) {
+        self.usage = Some(self.usage.unwrap_or_default().plus(used));
     }
 
     fn record(&mut self, head: &StepHead, started_at: Timestamp, state: StepState, usage: Option<Usage>) {

@@ -9,6 +9,7 @@ mod folding;
 mod history;
 mod projecting;
 mod random;
+mod spending;
 mod stepping;
 mod unknown;
 
@@ -51,6 +52,7 @@ pub(super) fn opened(kind: JournalKind) -> Opened {
         subject: subject(),
         title: None,
         metadata: None,
+        call: None,
     }
 }
 

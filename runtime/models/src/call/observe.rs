@@ -7,9 +7,10 @@ use tracing::Span;
 use super::Target;
 use crate::metrics::TryRecord;
 use crate::phase::Phase;
+use crate::price::{Price, priced};
 use crate::provider::{Admitted, Report};
 use crate::router::Shared;
-use crate::tries::{Attempt, Brought, Ended, TryError};
+use crate::tries::{Attempt, Brought, Ended, Sign, TryError};
 use crate::{estimate, span};
 
 /// A try that is watched. Dropped before its end (the caller hung up) it is recorded as cancelled, with what it
@@ -18,6 +19,7 @@ pub(super) struct Observed<'a> {
     shared: &'a Shared,
     target: &'a Target,
     request: &'a ModelRequest,
+    price: Option<Price>,
     number: u32,
     began: Instant,
     span: Span,
@@ -30,6 +32,7 @@ impl<'a> Observed<'a> {
         shared: &'a Shared,
         target: &'a Target,
         request: &'a ModelRequest,
+        price: Option<Price>,
         number: u32,
         admitted: Admitted,
     ) -> Self {
@@ -39,6 +42,7 @@ impl<'a> Observed<'a> {
             shared,
             target,
             request,
+            price,
             number,
             began: Instant::now(),
             span,
@@ -55,13 +59,13 @@ impl<'a> Observed<'a> {
     pub(super) async fn watch(
         &mut self,
         attempt: Attempt<'_>,
-        on_text: &mut (dyn FnMut(&str) + Send),
+        on_sign: &mut (dyn FnMut(Sign<'_>) + Send),
     ) -> Result<(Ended, Usage), TryError> {
-        let outcome = attempt.run(&mut self.brought, on_text).await;
+        let outcome = attempt.run(&mut self.brought, on_sign).await;
         match outcome {
             Ok(ended) => {
                 let usage = match ended.usage {
-                    Some(usage) => self.shared.priced(self.target, usage),
+                    Some(usage) => priced(self.price, usage),
                     None => self.estimated(),
                 };
                 span::settled(&self.span, ended.finish, &usage);
@@ -88,18 +92,17 @@ impl<'a> Observed<'a> {
         std::mem::take(&mut self.brought)
     }
 
-    /// What a try that didn't end well is taken to have used: nothing, when nothing came of it.
+    /// What a try that didn't end well is taken to have used: nothing, when the model gave no sign.
     pub(super) fn lost(&self) -> Usage {
-        if self.brought.is_empty() {
-            Usage::default()
-        } else {
-            self.estimated()
+        match self.brought.first_sign {
+            Some(_) => self.estimated(),
+            None => Usage::default(),
         }
     }
 
     fn estimated(&self) -> Usage {
         let usage = estimate::usage(self.request, &self.brought.content, &self.brought.calls);
-        self.shared.priced(self.target, usage)
+        priced(self.price, usage)
     }
 
     fn settle(&mut self, fault: Option<&ProviderFault>) {

@@ -142,6 +142,86 @@ async fn a_lost_try_that_brought_something_is_billed_as_estimated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_fails_tells_what_its_tries_used() {
+    let cut = || streams(&[Act::Say("12345678"), Act::Tool, Act::Break(FaultClass::Transient)]);
+    let a = Scripted::new("a", vec![cut()]);
+    let b = Scripted::new("b", vec![cut()]);
+    *a.otherwise.lock() = refuses(FaultClass::BadRequest);
+    *b.otherwise.lock() = refuses(FaultClass::BadRequest);
+    let prices = PriceTable::empty("test")
+        .with("a/a-m", Price::new(1e6, 0.0, 0.0))
+        .with("b/b-m", Price::new(2e6, 0.0, 0.0));
+    let world = World::with(ModelsConfig {
+        prices,
+        ..config(&[&a, &b])
+    });
+    let outcome = world.call().await;
+    outcome.result.unwrap_err();
+    let used = outcome.used;
+    assert_eq!((used.input_tokens, used.estimated), (6 + 6, true));
+    assert_eq!(used.cost_usd, Some(6.0 + 12.0));
+    let tried: Vec<_> = world.tried().iter().map(|t| t.usage).collect();
+    assert_eq!(tried.len(), 3, "two were cut, one was refused");
+    assert_eq!(
+        tried[0].plus(tried[1]),
+        used,
+        "no more and no less than its tries"
+    );
+    assert!(tried[2].is_nothing());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_has_told_what_it_used() {
+    let a = Scripted::new(
+        "a",
+        vec![streams(&[
+            Act::Say("12345678"),
+            Act::Break(FaultClass::Transient),
+        ])],
+    );
+    let b = Scripted::new("b", vec![streams(&[Act::Work, Act::Say("1234"), Act::Hang])]);
+    let world = World::of(&[&a, &b]);
+    let mut used = Default::default();
+    let mut on_content = |piece: greenroom_kernel::ContentPiece<'_>| {
+        if let greenroom_kernel::ContentPiece::Used(until_now) = piece {
+            used = until_now;
+        }
+    };
+    let (request, context) = (super::world::request(), super::world::context());
+    let call = world.router.call(&request, &context, &mut on_content);
+    assert!(tokio::time::timeout(SECOND, call).await.is_err());
+    assert_eq!((used.input_tokens, used.output_tokens), (6 + 6, 2 + 1));
+    let tried: Vec<_> = world.tried().iter().map(|t| t.usage).collect();
+    assert_eq!(tried[0].plus(tried[1]), used);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_gave_a_sign_of_life_is_billed_though_it_showed_nothing() {
+    let a = Scripted::new(
+        "a",
+        vec![streams(&[Act::Work, Act::Break(FaultClass::Transient)])],
+    );
+    let b = Scripted::new("b", vec![says("hello")]);
+    let usage = World::of(&[&a, &b]).call().await.result.unwrap().usage;
+    assert_eq!((usage.input_tokens, usage.estimated), (10 + 6, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_estimate_is_of_the_input_at_the_first_targets_price() {
+    let (a, b) = (Scripted::new("a", vec![]), Scripted::new("b", vec![]));
+    let prices = PriceTable::empty("test").with("a/a-m", Price::new(1e6, 0.0, 0.0));
+    let world = World::with(ModelsConfig {
+        prices,
+        ..config(&[&a, &b])
+    });
+    let estimate = world.router.estimate(&super::world::request());
+    assert_eq!(
+        (estimate.input_tokens, estimate.output_tokens, estimate.cost_usd),
+        (6, 0, Some(6.0))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_try_is_counted_once_with_the_time_to_its_first_content() {
     let a = Scripted::new("a", vec![refuses(FaultClass::Overloaded)]);
     let b = Scripted::new(

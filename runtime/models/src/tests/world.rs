@@ -73,6 +73,8 @@ pub(super) struct World {
 pub(super) struct Outcome {
     pub(super) result: Result<ModelAnswer, Failure>,
     pub(super) shown: Vec<String>,
+    /// What it was last told that the call had used.
+    pub(super) used: Usage,
     pub(super) took: Duration,
 }
 
@@ -127,17 +129,17 @@ impl World {
 
     pub(super) async fn call_with(&self, request: &ModelRequest, context: &CallContext) -> Outcome {
         let began = Instant::now();
-        let mut shown = Vec::new();
-        let mut on_content = |piece: ContentPiece<'_>| {
-            shown.push(match piece {
-                ContentPiece::Text(text) => text.to_owned(),
-                ContentPiece::Restart => "<restart>".to_owned(),
-            });
+        let (mut shown, mut used) = (Vec::new(), Usage::default());
+        let mut on_content = |piece: ContentPiece<'_>| match piece {
+            ContentPiece::Text(text) => shown.push(text.to_owned()),
+            ContentPiece::Restart => shown.push("<restart>".to_owned()),
+            ContentPiece::Used(until_now) => used = until_now,
         };
         let result = self.router.call(request, context, &mut on_content).await;
         Outcome {
             result,
             shown,
+            used,
             took: began.elapsed(),
         }
     }

@@ -15,7 +15,7 @@ use greenroom_kernel::{
 };
 use greenroom_store::{FailPoint, FailPointHook};
 
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "opened",
     "epoch",
     "released",
@@ -25,6 +25,7 @@ const KINDS: [&str; 14] = [
     "attempt_started",
     "step_started",
     "step_done",
+    "spent",
     "step_unknown",
     "waiting",
     "resolved",
@@ -44,6 +45,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::AttemptStarted { .. } => "attempt_started",
         Entry::StepStarted { .. } => "step_started",
         Entry::StepDone { .. } => "step_done",
+        Entry::Spent { .. } => "spent",
         Entry::StepUnknown { .. } => "step_unknown",
         Entry::Waiting { .. } => "waiting",
         Entry::Resolved { .. } => "resolved",

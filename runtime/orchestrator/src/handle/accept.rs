@@ -73,6 +73,7 @@ impl Orchestrator {
             .agents
             .known_soon(&agent, config.instance_wait())
             .await?;
+        self.shared.agents.takes(&agent, &input).await?;
         let hash_model = model.as_deref().unwrap_or("");
         // The order of its members is the caller's, and says nothing.
         let hash_metadata = metadata.clone().map(|mut metadata| {
@@ -99,6 +100,7 @@ impl Orchestrator {
                     subject: who.subject.clone(),
                     title: None,
                     metadata: None,
+                    call: None,
                 };
                 let named = request.key.minted_session().filter(|_| turn);
                 let journal = named.unwrap_or_else(|| {

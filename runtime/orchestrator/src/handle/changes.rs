@@ -29,11 +29,9 @@ impl Orchestrator {
             subject: who.subject.clone(),
             title,
             metadata: None,
+            call: Some(self.shared.random.next_u64()),
         };
-        session_of(
-            self.ask(who, id, Operation::Open { opened, again: false })
-                .await?,
-        )
+        session_of(self.ask(who, id, Operation::Open { opened }).await?)
     }
 
     pub(super) async fn retitle(

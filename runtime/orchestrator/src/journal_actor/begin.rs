@@ -3,14 +3,23 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Failure, Payload, StepAnswer, StepCall, StepHead, StepOutcome, StepPath, StepStatus, StepView, Timestamp,
-    ToAgent,
+    Failure, Payload, StepAnswer, StepCall, StepHead, StepKind, StepOutcome, StepPath, StepStatus, StepView,
+    Timestamp, ToAgent,
 };
 use greenroom_supervision::Context;
 
 use super::{JournalActor, Message, Phase};
 use crate::attempt::{self, AttemptLine, Briefing};
+use crate::meter::Metered;
 use crate::{payloads, perform};
+
+/// A step to be run here, as the owner let it go.
+pub(super) struct LetGo {
+    pub(super) head: StepHead,
+    pub(super) call: StepCall,
+    pub(super) due: Option<Timestamp>,
+    pub(super) lost: u32,
+}
 
 impl JournalActor {
     pub(super) fn begin(&mut self, ctx: &Context<Message>, task: u32, attempt: u32) {
@@ -79,15 +88,13 @@ impl JournalActor {
         }
     }
 
-    pub(super) fn perform(
-        &mut self,
-        ctx: &Context<Message>,
-        task: u32,
-        attempt: u32,
-        head: StepHead,
-        call: StepCall,
-        due: Option<Timestamp>,
-    ) {
+    pub(super) fn perform(&mut self, ctx: &Context<Message>, task: u32, attempt: u32, let_go: LetGo) {
+        let LetGo {
+            head,
+            call,
+            due,
+            lost,
+        } = let_go;
         self.hint(task, &head.path);
         let Phase::Owned { owner, .. } = &self.phase else {
             return;
@@ -108,7 +115,9 @@ impl JournalActor {
             call,
             due,
             accepted: open.accepted.clone(),
-            used: open.usage.unwrap_or_default(),
+            used: owner.spending(task),
+            lost,
+            meter: Arc::default(),
             steps_used: open.next_number,
             expires_at: open.expires_at(),
             accepted_at: open.accepted_at,
@@ -120,6 +129,14 @@ impl JournalActor {
         }
         let loopback = ctx.loopback();
         let path = step.head.path.clone();
+        if matches!(step.head.kind, StepKind::Model | StepKind::Agent) {
+            self.meters.push(Metered {
+                task,
+                attempt,
+                path: path.clone(),
+                meter: Arc::clone(&step.meter),
+            });
+        }
         let cancel = line.cancelled();
         ctx.spawn(async move {
             let (outcome, cost) = tokio::select! {

@@ -24,8 +24,8 @@ pub(crate) struct Command {
 /// What can be asked. Each may be given twice: to the owner that was lost, and to the next.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
-    /// Opens a session that must not exist yet.
-    Open { opened: Opened, again: bool },
+    /// Opens a session that must not exist yet, unless it was this very call that opened it.
+    Open { opened: Opened },
     /// Accepts a task; `open` is how the journal begins if it doesn't exist, and `fresh` says that it can't.
     Accept {
         task: Box<NewTask>,
@@ -52,7 +52,7 @@ impl Operation {
     /// It is given again: what it made the first time must not count against it.
     pub(crate) fn is_repeated(&mut self) {
         match self {
-            Self::Open { again, .. } | Self::Delete { again } => *again = true,
+            Self::Delete { again } => *again = true,
             Self::Accept { fresh, .. } => *fresh = false,
             _ => {}
         }
@@ -60,7 +60,7 @@ impl Operation {
 
     fn opens(&self) -> Option<&Opened> {
         match self {
-            Self::Open { opened, .. } => Some(opened),
+            Self::Open { opened } => Some(opened),
             Self::Accept { open, .. } => open.as_ref(),
             _ => None,
         }
@@ -199,10 +199,14 @@ impl JournalActor {
             self.awaiting.insert(request, done);
         }
         match operation {
-            Operation::Open { again: false, .. } => {
-                self.reply(request, Err(id_is_taken()));
+            Operation::Open { opened } => {
+                let call = owner.journal().created_by;
+                if call.is_some() && call == opened.call {
+                    owner.show_session(request);
+                } else {
+                    self.reply(request, Err(id_is_taken()));
+                }
             }
-            Operation::Open { again: true, .. } => owner.show_session(request),
             Operation::Accept { task, .. } => {
                 self.shared.metrics.task_accepted(task.accepted.agent.as_str());
                 owner.accept(now, request, *task);

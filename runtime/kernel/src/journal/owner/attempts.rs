@@ -107,6 +107,7 @@ impl Owner {
     }
 
     fn completed(&mut self, now: Timestamp, ordinal: u32, content: Option<Payload>, data: Option<Payload>) {
+        self.bill_live(now, true);
         let Some(task) = self.journal.open.get(&ordinal) else {
             return;
         };
@@ -136,6 +137,7 @@ impl Owner {
     }
 
     fn died(&mut self, now: Timestamp, ordinal: u32, attempt: u32, why: String) {
+        self.bill_live(now, false);
         self.running = None;
         if self.doubt(now, ordinal) {
             return;
@@ -174,6 +176,7 @@ impl Owner {
             let failure = Failure::new(ErrorCode::NonDeterministic, what);
             return self.end(now, ordinal, TaskEnd::Failed(failure));
         }
+        self.bill_live(now, false);
         self.halt("the replay diverged");
         let attempt = attempt + 1;
         self.stage(
@@ -194,6 +197,7 @@ impl Owner {
             if done {
                 self.running = None
             } else {
+                self.bill_live(now, true);
                 self.halt("the task ended")
             }
         }
@@ -202,10 +206,11 @@ impl Owner {
 
     /// Parks a task that waits for a person: its attempt ends and frees what it holds, as soon as no step runs
     /// beside the question that must not be cut short.
-    pub(in crate::journal) fn park(&mut self) {
+    pub(in crate::journal) fn park(&mut self, now: Timestamp) {
         if let Some(running) = self.running.as_mut() {
             running.parking = true;
             if !running.has_doubtful_live() {
+                self.bill_live(now, false);
                 self.halt("the task waits for a person");
             }
         }

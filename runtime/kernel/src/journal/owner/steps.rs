@@ -60,7 +60,7 @@ impl Owner {
                 outcome,
             }),
             Replay::Parked => {
-                self.park();
+                self.park(now);
                 self.schedule(now);
             }
             Replay::Diverged(what) => self.diverged(now, task, attempt, what),
@@ -155,6 +155,11 @@ impl Owner {
         };
         let performed = !matches!(call.kind, StepKind::Tool | StepKind::Effect);
         let path = call.path.clone();
+        // The lost attempts had everything that precedes this step: it may have been under way in each of them.
+        let lost = match call.kind {
+            StepKind::Model => self.journal.open.get(&task).map_or(0, |open| open.unbilled),
+            _ => 0,
+        };
         if let Some(running) = self.running.as_mut() {
             running.live.insert(
                 path.clone(),
@@ -162,6 +167,7 @@ impl Owner {
                     head: head.clone(),
                     performed,
                     started_at: now,
+                    spent: Usage::default(),
                 },
             );
         }
@@ -172,6 +178,7 @@ impl Owner {
                 head,
                 call: Box::new(call),
                 due,
+                lost,
             }
         } else {
             Action::Go { task, attempt, path }
@@ -197,7 +204,7 @@ impl Owner {
                         until,
                     },
                 );
-                self.park();
+                self.park(now);
             }
             Err(error) => self.fail(
                 now,
@@ -228,6 +235,7 @@ impl Owner {
             head,
             performed,
             started_at,
+            spent: _,
         }) = running.live.remove(path)
         else {
             return;
@@ -257,35 +265,14 @@ impl Owner {
         if let Some(failure) = self.over_limit(task, number) {
             self.fail(now, task, failure);
         } else if parked {
-            self.park();
+            self.park(now);
             self.schedule(now);
         }
     }
 
-    fn fail(&mut self, now: Timestamp, task: u32, failure: Failure) {
+    pub(super) fn fail(&mut self, now: Timestamp, task: u32, failure: Failure) {
         self.end(now, task, TaskEnd::Failed(failure));
         self.schedule(now);
-    }
-
-    /// The failure of a task that has spent more than it may.
-    fn over_limit(&self, task: u32, number: u32) -> Option<Failure> {
-        let open = self.journal.open.get(&task)?;
-        let (limits, used) = (open.accepted.limits, open.usage.unwrap_or_default());
-        let reached = if number >= limits.steps {
-            format!("{} steps", limits.steps)
-        } else if used.total_tokens() > limits.tokens {
-            format!("{} tokens", limits.tokens)
-        } else if let (Some(limit), Some(cost)) = (limits.cost_usd, used.cost_usd)
-            && cost > limit
-        {
-            format!("{limit} US dollars")
-        } else {
-            return None;
-        };
-        Some(Failure::new(
-            ErrorCode::LimitExceeded,
-            format!("the task's limit of {reached} was reached"),
-        ))
     }
 }
 

@@ -101,3 +101,66 @@ fn a_task_that_rests_for_ever_does_not_make_the_tail_grow_for_ever() {
             <= 2 * HISTORY_MESSAGES
     );
 }
+
+/// A turn that has rested, and a later one that waits for a person meanwhile.
+fn one_rests_and_one_waits(desk: &mut Desk, resting: u32, waiting: u32) {
+    desk.call(resting, 1, call("0", Effect::NonIdempotent));
+    assert_eq!(desk.die(resting, 1).begun(), [(waiting, 1)]);
+}
+
+#[test]
+fn an_older_turn_settled_between_two_attempts_changes_nothing_of_what_they_see() {
+    for taken in [false, true] {
+        let mut desk = Desk::running(turn("u0"));
+        desk.accept(turn("u1"));
+        desk.settle();
+        one_rests_and_one_waits(&mut desk, 0, 1);
+        assert_eq!(said(&desk, 1), ["u0"]);
+        desk.call(1, 1, approval("0", None));
+        assert_eq!(
+            desk.resolve(0, 0, crate::ResolveAction::SettleDone(None)).begun(),
+            [(0, 2)]
+        );
+        desk.end(0, 2, completed("a0, late"));
+        if taken {
+            desk.take();
+        }
+        desk.resolve(1, 0, crate::ResolveAction::Approve(None));
+        assert_eq!(desk.owner.running(), Some((1, 2)));
+        assert_eq!(said(&desk, 1), ["u0"], "taken: {taken}");
+        desk.end(1, 2, completed("a1"));
+        desk.accept(turn("u2"));
+        desk.settle();
+        assert_eq!(
+            said(&desk, 2),
+            ["u0", "a0, late", "u1", "a1"],
+            "a later turn sees it"
+        );
+    }
+}
+
+#[test]
+fn what_an_older_turn_adds_late_pushes_out_nothing_that_a_running_one_sees() {
+    let mut desk = Desk::open();
+    let full = u32::try_from(HISTORY_MESSAGES / 2).unwrap();
+    for number in 0..full {
+        desk.accept(turn(&format!("u{number}")));
+        desk.settle();
+        desk.end(number, 1, completed("yes"));
+    }
+    desk.accept(turn("rests"));
+    desk.accept(turn("waits"));
+    desk.settle();
+    one_rests_and_one_waits(&mut desk, full, full + 1);
+    let first = said(&desk, full + 1);
+    assert_eq!(first.len(), HISTORY_MESSAGES);
+    desk.call(full + 1, 1, approval("0", None));
+    desk.resolve(full, 0, crate::ResolveAction::SettleDone(None));
+    desk.end(full, 2, completed("late"));
+    for number in 0..20 {
+        desk.accept(turn(&format!("queued{number}")));
+    }
+    desk.settle();
+    desk.resolve(full + 1, 0, crate::ResolveAction::Approve(None));
+    assert_eq!(said(&desk, full + 1), first);
+}

@@ -99,6 +99,7 @@ impl Reader {
             | Entry::Released
             | Entry::Retitled { .. }
             | Entry::Deleted
+            | Entry::Spent { .. }
             | Entry::Accepted(_) => Vec::new(),
         };
         let last = bodies.len() as u64;

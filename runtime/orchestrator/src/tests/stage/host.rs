@@ -14,6 +14,7 @@ use greenroom_kernel::{
     Payload, RunStart, StepAnswer, StepCall, StepOutcome, StepPath, ToAgent,
 };
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -83,6 +84,7 @@ type Script = Arc<dyn Fn(Talk) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(crate) struct Host {
     address: String,
     pub(super) scripts: BTreeMap<AgentName, Script>,
+    schemas: BTreeMap<AgentName, (Option<Value>, Option<Value>)>,
     pub(crate) up: AtomicBool,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
@@ -94,6 +96,7 @@ impl Host {
         Self {
             address: address.to_owned(),
             scripts: BTreeMap::new(),
+            schemas: BTreeMap::new(),
             up: AtomicBool::new(true),
             runs: AtomicU32::new(0),
             fired: Arc::default(),
@@ -107,6 +110,12 @@ impl Host {
     {
         let script: Script = Arc::new(move |talk| script(talk).boxed());
         self.scripts.insert(name(agent), script);
+        self
+    }
+
+    /// The schemas that an agent's card has: of its input, and of its output.
+    pub(crate) fn schemas(mut self, agent: &str, input: Option<Value>, output: Option<Value>) -> Self {
+        self.schemas.insert(name(agent), (input, output));
         self
     }
 
@@ -139,13 +148,16 @@ impl AgentEndpoint for Host {
 
     async fn describe(&self) -> Result<Vec<AgentCard>, Failure> {
         self.reached()?;
-        let card = |name: &AgentName| AgentCard {
-            name: name.clone(),
-            version: "1".into(),
-            description: String::new(),
-            skills: Vec::new(),
-            input_schema: None,
-            output_schema: None,
+        let card = |name: &AgentName| {
+            let (input_schema, output_schema) = self.schemas.get(name).cloned().unwrap_or_default();
+            AgentCard {
+                name: name.clone(),
+                version: "1".into(),
+                description: String::new(),
+                skills: Vec::new(),
+                input_schema,
+                output_schema,
+            }
         };
         Ok(self.scripts.keys().map(card).collect())
     }

@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 pub(crate) enum Piece {
     Text(&'static str),
     Restart,
+    /// The call has used so many tokens until now.
+    Used(u64),
     Pause(Duration),
     Fail(Failure),
 }
@@ -49,6 +51,7 @@ impl Models for StageModels {
                     content.clear();
                     on_content(ContentPiece::Restart);
                 }
+                Piece::Used(tokens) => on_content(ContentPiece::Used(tokens_used(tokens))),
                 Piece::Pause(wait) => tokio::time::sleep(wait).await,
                 Piece::Fail(failure) => return Err(failure),
             }
@@ -57,16 +60,27 @@ impl Models for StageModels {
             content,
             tool_calls: Vec::new(),
             finish: FinishReason::Stop,
-            usage: Usage {
-                input_tokens: 10,
-                ..Usage::default()
-            },
+            usage: tokens_used(10),
             provider: "stage".into(),
             model: "small".into(),
         })
     }
 
+    fn estimate(&self, _: &ModelRequest) -> Usage {
+        Usage {
+            estimated: true,
+            ..tokens_used(5)
+        }
+    }
+
     fn providers(&self) -> Vec<ProviderStatus> {
         Vec::new()
+    }
+}
+
+fn tokens_used(tokens: u64) -> Usage {
+    Usage {
+        input_tokens: tokens,
+        ..Usage::default()
     }
 }

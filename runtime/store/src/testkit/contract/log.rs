@@ -145,6 +145,7 @@ pub async fn a_slot_keeps_extreme_numbers_and_texts(store: &Subject) {
         subject: subject("ann"),
         title: Some("\0 \u{10ffff} \"\\ \n".into()),
         metadata: Some(serde_json::json!({ "big": u64::MAX, "small": i64::MIN, "null": null })),
+        call: None,
     })];
     let mut second = append(&key, 1, 0);
     second.slot.at = Timestamp::from_millis(i64::MAX);
