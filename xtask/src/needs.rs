@@ -1,7 +1,7 @@
 //! What the tests need beyond Rust, in one list: name, why, and the commands that install it.
 //!
 //! Everything comes through the platform's ordinary package clients and lands under `target/test-parts`, so that
-//! `cargo clean` undoes it. A need is met when the stamp of its present commands is there; a changed command installs
+//! `cargo clean` undoes it; only programs of the system's ([`Tool`]) are the system's. A need is met when the stamp of its present commands is there; a changed command installs
 //! again. Tests find the folder in `GREENROOM_TEST_PARTS`.
 
 use std::path::{Path, PathBuf};
@@ -10,45 +10,54 @@ use std::process::Command;
 use crate::report::{Failure, say};
 use crate::step;
 
-/// A program that must be there to install anything else.
+/// A program of the system's, which isn't installed under `target/`: parts are installed by it, or stand on it.
 struct Tool {
     program: &'static str,
     probe: &'static [&'static str],
     debian: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 2] = [
-    Tool {
-        program: "python3",
-        probe: &["-c", "import ensurepip, venv"],
-        debian: &["python3", "python3-venv"],
-    },
-    Tool {
-        program: "npm",
-        probe: &["--version"],
-        debian: &["nodejs", "npm"],
-    },
-];
+const PYTHON: Tool = Tool {
+    program: "python3",
+    probe: &["-c", "import ensurepip, venv"],
+    debian: &["python3", "python3-venv"],
+};
+
+const NPM: Tool = Tool {
+    program: "npm",
+    probe: &["--version"],
+    debian: &["nodejs", "npm"],
+};
+
+/// With a font: a page without letters is measured wrong.
+const CHROMIUM: Tool = Tool {
+    program: "chromium",
+    probe: &["--version"],
+    debian: &["chromium", "fonts-dejavu-core"],
+};
 
 /// Something that tests use and nobody here wrote.
 struct Need {
     name: &'static str,
     why: &'static str,
+    tools: &'static [Tool],
     /// `{parts}` is the folder everything is installed into.
     commands: &'static [&'static [&'static str]],
 }
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
+        tools: &[PYTHON],
         commands: &[&["python3", "-m", "venv", "--clear", "{parts}/python"]],
     },
     Need {
         name: "python-packages",
         why: "judges of ours that others wrote: an OTLP receiver and the OpenAI client",
+        tools: &[PYTHON],
         commands: &[&[
             PIP,
             "install",
@@ -61,6 +70,7 @@ const NEEDS: [Need; 4] = [
     Need {
         name: "graphql-clients",
         why: "the GraphQL-over-HTTP audit and the WebSocket and SSE clients of the protocols' own authors",
+        tools: &[NPM],
         commands: &[&[
             "npm",
             "install",
@@ -78,8 +88,26 @@ const NEEDS: [Need; 4] = [
         ]],
     },
     Need {
+        name: "browser",
+        why: "Chromium, what drives it and what judges accessibility: the page is tested as a person uses it",
+        tools: &[NPM, CHROMIUM],
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{parts}/browser",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+            "playwright-core@1.65.1",
+            "axe-core@4.14.1",
+        ]],
+    },
+    Need {
         name: "model",
         why: "the small instruct model (98 MB) that the local provider runs",
+        tools: &[PYTHON],
         commands: &[
             &[
                 PIP,
@@ -128,6 +156,8 @@ pub(crate) fn model(parts: &Path) -> PathBuf {
 pub(crate) fn list() {
     for need in &NEEDS {
         say(&format!("{}: {}", need.name, need.why));
+        let tools: Vec<_> = need.tools.iter().flat_map(|tool| tool.debian).copied().collect();
+        say(&format!("    on Debian: {}", tools.join(" ")));
         for command in need.commands {
             say(&format!("    {}", command_line(command)));
         }
@@ -159,7 +189,7 @@ pub(crate) fn install(parts: &Path) -> Result<(), Failure> {
             continue;
         }
         anew = true;
-        for tool in &TOOLS {
+        for tool in need.tools {
             ensure(tool)?;
         }
         say(&format!("==> {}: {}", need.name, need.why));

@@ -16,6 +16,7 @@ mod chat;
 mod crash;
 mod house;
 mod layers;
+mod page;
 mod readme;
 mod refusals;
 mod support;

@@ -61,6 +61,7 @@ async fn a_receiver_nobody_here_wrote_sees_one_unbroken_trace() {
         agents: vec![host.url.clone()],
         model: Some(model.url.clone()),
         env,
+        ..Options::default()
     };
     let mut server = Server::start(options).await;
     known(&Client::new(&server.http), "worker").await;
@@ -112,6 +113,7 @@ async fn the_operator_sees_metrics_and_readiness_and_the_log_names_the_request()
         agents: vec![host.url.clone()],
         model: Some(model.url.clone()),
         env: Vec::new(),
+        ..Options::default()
     };
     let server = Server::start(options).await;
     known(&Client::new(&server.http), "worker").await;

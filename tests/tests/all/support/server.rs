@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) model: Option<String>,
     /// More environment.
     pub(crate) env: Vec<(String, String)>,
+    /// Whether later starts listen where the first did: for clients that don't ask where.
+    pub(crate) keep_port: bool,
 }
 
 /// A running server on a store that outlives it.
@@ -23,6 +25,8 @@ pub(crate) struct Server {
     options: Options,
     home: TempDir,
     child: Option<Child>,
+    /// Where to listen: 0 for anywhere.
+    port: u16,
     pub(crate) http: String,
     pub(crate) operator: String,
     pub(crate) starts: u32,
@@ -51,6 +55,7 @@ impl Server {
             options,
             home,
             child: None,
+            port: 0,
             http: String::new(),
             operator: String::new(),
             starts: 0,
@@ -94,7 +99,7 @@ impl Server {
         let mut command = self.command();
         command
             .arg("dev")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .arg("--store")
             .arg(self.store())
             .arg("--ready-file")
@@ -122,7 +127,11 @@ impl Server {
             if let Ok(text) = std::fs::read_to_string(&ready)
                 && let Ok(bound) = serde_json::from_str::<Value>(&text)
             {
-                self.http = format!("http://{}", bound["gateway"].as_str().unwrap());
+                let gateway = bound["gateway"].as_str().unwrap();
+                self.http = format!("http://{gateway}");
+                if self.options.keep_port {
+                    self.port = gateway.rsplit(':').next().unwrap().parse().unwrap();
+                }
                 self.operator = format!("http://{}", bound["operator"].as_str().unwrap());
                 return true;
             }
