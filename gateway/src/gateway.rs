@@ -15,7 +15,7 @@ use crate::config::GatewayConfig;
 use crate::engine::Engine;
 use crate::schema::Backend;
 use crate::server::{self, ServeError};
-use crate::{edge, http};
+use crate::{edge, http, page};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -79,6 +79,7 @@ impl Gateway {
             tasks,
         ));
         let closing = CancellationToken::new();
+        page::prepare();
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -107,6 +108,8 @@ impl Gateway {
         let Self { inner, routes } = self;
         let routes = Router::new()
             .route(edge::GRAPHQL, any(http::graphql))
+            .route(page::DOCUMENT, any(page::serve))
+            .route(page::LOADED, any(page::serve))
             .route(
                 "/healthz",
                 get(async || axum::Json(serde_json::json!({ "status": "ok" }))),

@@ -1,4 +1,4 @@
-//! The HTTP edge: GraphQL over HTTP, WebSocket and server-sent events.
+//! The HTTP edge: GraphQL over HTTP, WebSocket and server-sent events, and the page that people use it by.
 //!
 //! A gateway holds connections, the schema, who calls and what a call may cost, and nothing else: every call
 //! becomes a message to the kernel's [`Supervisor`](greenroom_kernel::Supervisor) port. The GraphQL documents are
@@ -13,6 +13,7 @@ mod errors;
 mod gateway;
 mod http;
 mod origin;
+mod page;
 mod request_id;
 mod schema;
 mod server;

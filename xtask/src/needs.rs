@@ -1,8 +1,9 @@
 //! What the tests need beyond Rust, in one list: name, why, and the commands that install it.
 //!
 //! Everything comes through the platform's ordinary package clients and lands under `target/test-parts`, so that
-//! `cargo clean` undoes it. A need is met when the stamp of its present commands and of the files that they read is
-//! there; a changed one installs again. Tests find the folder in `GREENROOM_TEST_PARTS`.
+//! `cargo clean` undoes it; only programs of the system's ([`Tool`]) are the system's. A need is met when the stamp of
+//! its present commands and of the files that they read is there; a changed one installs again. Tests find the folder in
+//! `GREENROOM_TEST_PARTS`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,30 +11,37 @@ use std::process::Command;
 use crate::report::{Failure, say};
 use crate::step;
 
-/// A program that must be there to install anything else.
+/// A program of the system's, which isn't installed under `target/`: parts are installed by it, or stand on it.
 struct Tool {
     program: &'static str,
     probe: &'static [&'static str],
     debian: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 2] = [
-    Tool {
-        program: "python3",
-        probe: &["-c", "import ensurepip, venv"],
-        debian: &["python3", "python3-venv"],
-    },
-    Tool {
-        program: "npm",
-        probe: &["--version"],
-        debian: &["nodejs", "npm"],
-    },
-];
+const PYTHON: Tool = Tool {
+    program: "python3",
+    probe: &["-c", "import ensurepip, venv"],
+    debian: &["python3", "python3-venv"],
+};
+
+const NPM: Tool = Tool {
+    program: "npm",
+    probe: &["--version"],
+    debian: &["nodejs", "npm"],
+};
+
+/// With a font: a page without letters is measured wrong.
+const CHROMIUM: Tool = Tool {
+    program: "chromium",
+    probe: &["--version"],
+    debian: &["chromium", "fonts-dejavu-core"],
+};
 
 /// Something that tests use and nobody here wrote.
 struct Need {
     name: &'static str,
     why: &'static str,
+    tools: &'static [Tool],
     /// The files of the repository that the commands read.
     reads: &'static [&'static str],
     /// `{parts}` is the folder everything is installed into, `{root}` the repository's.
@@ -42,16 +50,18 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
+        tools: &[PYTHON],
         reads: &[],
         commands: &[&["python3", "-m", "venv", "--clear", "{parts}/python"]],
     },
     Need {
         name: "python-packages",
         why: "judges of ours that others wrote: an OTLP receiver and the OpenAI client",
+        tools: &[PYTHON],
         reads: &[],
         commands: &[&[
             PIP,
@@ -65,6 +75,8 @@ const NEEDS: [Need; 7] = [
     Need {
         name: "book",
         why: "mdBook as a ready binary, to see that the documents are a book",
+        tools: &[PYTHON],
+        reads: &[],
         commands: &[&[
             PIP,
             "install",
@@ -78,6 +90,7 @@ const NEEDS: [Need; 7] = [
     Need {
         name: "graphql-clients",
         why: "the GraphQL-over-HTTP audit and the WebSocket and SSE clients of the protocols' own authors",
+        tools: &[NPM],
         reads: &[],
         commands: &[&[
             "npm",
@@ -96,8 +109,27 @@ const NEEDS: [Need; 7] = [
         ]],
     },
     Need {
+        name: "browser",
+        why: "Chromium, what drives it and what judges accessibility: the page is tested as a person uses it",
+        tools: &[NPM, CHROMIUM],
+        reads: &[],
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{parts}/browser",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+            "playwright-core@1.65.1",
+            "axe-core@4.14.1",
+        ]],
+    },
+    Need {
         name: "model",
         why: "the small instruct model (98 MB) that the local provider runs",
+        tools: &[PYTHON],
         reads: &[],
         commands: &[
             &[
@@ -116,6 +148,7 @@ const NEEDS: [Need; 7] = [
     Need {
         name: "python-agent",
         why: "gRPC for the example agent in Python, in an environment of its own",
+        tools: &[PYTHON],
         reads: &["examples/python-agent/requirements.txt"],
         commands: &[
             &["python3", "-m", "venv", "--clear", "{parts}/python-agent"],
@@ -132,6 +165,7 @@ const NEEDS: [Need; 7] = [
     Need {
         name: "typescript-agent",
         why: "gRPC and the compiler for the example agent in TypeScript",
+        tools: &[NPM],
         reads: &[
             "examples/typescript-agent/package.json",
             "examples/typescript-agent/package-lock.json",
@@ -193,6 +227,8 @@ pub(crate) fn model(parts: &Path) -> PathBuf {
 pub(crate) fn list() {
     for need in &NEEDS {
         say(&format!("{}: {}", need.name, need.why));
+        let tools: Vec<_> = need.tools.iter().flat_map(|tool| tool.debian).copied().collect();
+        say(&format!("    on Debian: {}", tools.join(" ")));
         for command in need.commands {
             say(&format!("    {}", command_line(command)));
         }
@@ -219,7 +255,7 @@ pub(crate) fn install(parts: &Path) -> Result<(), Failure> {
             continue;
         }
         anew = true;
-        for tool in &TOOLS {
+        for tool in need.tools {
             ensure(tool)?;
         }
         say(&format!("==> {}: {}", need.name, need.why));

@@ -13,6 +13,7 @@ mod http_media;
 mod limits;
 mod metrics;
 mod mutations;
+mod page;
 mod queries;
 mod schema;
 mod subscriptions;

@@ -18,6 +18,7 @@ mod docs;
 mod house;
 mod languages;
 mod layers;
+mod page;
 mod refusals;
 mod sick_disk;
 mod support;

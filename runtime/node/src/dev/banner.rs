@@ -27,6 +27,7 @@ impl Banner<'_> {
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(lines, "  {name:<9} {value}");
         };
+        line("page", &format!("{url}/ (chat in a browser)"));
         line("chat", &format!("greenroom chat{}", self.chat_flag()));
         line(
             "GraphQL",
@@ -117,6 +118,7 @@ mod tests {
         };
         let expected = format!(
             "greenroom {} is up: http://127.0.0.1:8080\n  \
+               page      http://127.0.0.1:8080/ (chat in a browser)\n  \
                chat      greenroom chat\n  \
                GraphQL   http://127.0.0.1:8080/graphql (GraphiQL in a browser)\n  \
                store     /data/greenroom.sqlite\n  \

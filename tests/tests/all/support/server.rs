@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) env: Vec<(String, String)>,
     /// Where the store is, if not with the rest.
     pub(crate) disk: Option<Arc<Disk>>,
+    /// Whether later starts listen where the first did: for clients that don't ask where.
+    pub(crate) keep_port: bool,
 }
 
 /// A running server on a store that outlives it.
@@ -28,6 +30,8 @@ pub(crate) struct Server {
     options: Options,
     home: TempDir,
     child: Option<Child>,
+    /// Where to listen: 0 for anywhere.
+    port: u16,
     pub(crate) http: String,
     pub(crate) operator: String,
     pub(crate) starts: u32,
@@ -56,6 +60,7 @@ impl Server {
             options,
             home,
             child: None,
+            port: 0,
             http: String::new(),
             operator: String::new(),
             starts: 0,
@@ -123,7 +128,7 @@ impl Server {
         let mut command = self.command();
         command
             .arg("dev")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .arg("--store")
             .arg(self.store())
             .arg("--ready-file")
@@ -151,7 +156,11 @@ impl Server {
             if let Ok(text) = std::fs::read_to_string(&ready)
                 && let Ok(bound) = serde_json::from_str::<Value>(&text)
             {
-                self.http = format!("http://{}", bound["gateway"].as_str().unwrap());
+                let gateway = bound["gateway"].as_str().unwrap();
+                self.http = format!("http://{gateway}");
+                if self.options.keep_port {
+                    self.port = gateway.rsplit(':').next().unwrap().parse().unwrap();
+                }
                 self.operator = format!("http://{}", bound["operator"].as_str().unwrap());
                 return true;
             }

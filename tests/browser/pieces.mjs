@@ -1,0 +1,100 @@
+// Pieces of the page by themselves, in the browser that they are for.
+
+import { check, open, run } from "./driver.mjs";
+
+/** Runs in the page: gives the names of what doesn't hold. */
+async function pieces() {
+  const base = document.querySelector("script[type=module]").src.replace(/app\.js$/, "");
+  const { Conversation } = await import(`${base}chat/conversation.js`);
+  const { renderMarkdown } = await import(`${base}markdown.js`);
+  const format = await import(`${base}format.js`);
+  const wrong = [];
+  const is = (what, found, wanted) => {
+    if (JSON.stringify(found) !== JSON.stringify(wanted)) wrong.push(`${what}: ${JSON.stringify(found)} is not ${JSON.stringify(wanted)}`);
+  };
+  let slot = 0;
+  const event = (kind, more) => ({ cursor: `${(slot += 1)}-0-0-0`, kind, taskId: "s.0", attempt: 1, ...more });
+  const delta = (offset, text, attempt = 1) => event("DELTA", { offset, delta: text, attempt });
+  const message = (id, role, content, more) => event("MESSAGE", { message: { id, taskId: "s.0", role, content, ...more } });
+  const task = (status, more) => ({ task: { id: "s.0", agent: "assistant", status, ...more } });
+  const step = (seq, status, attempt = 1) => event("STEP", { step: { seq, status, attempt, kind: "MODEL" } });
+
+  // Text: offsets in UTF-16 units, overlaps replaced, attempts apart.
+  const talk = new Conversation("s");
+  talk.apply(message("m1", "USER", "hi"));
+  talk.apply(delta(0, "🎭 a"));
+  talk.apply(delta(3, "to b"));
+  is("a delta replaces from its offset on", talk.turns[0].text, "🎭 to b");
+  talk.apply(delta(0, "🎭 to be"));
+  is("after a reconnect one delta brings all", talk.turns[0].text, "🎭 to be");
+  talk.apply(step(0, "STARTED"));
+  talk.apply(event("ATTEMPT", { attempt: 2 }));
+  is("an attempt that died takes its text along", [talk.turns[0].text, talk.turns[0].steps.size], ["", 0]);
+  talk.apply(delta(8, " late", 1));
+  is("a straggler of the dead attempt changes nothing", talk.turns[0].text, "");
+  talk.apply(delta(0, "again", 2));
+  talk.apply(step(0, "DONE", 2));
+  talk.apply(step(0, "STARTED", 2));
+  is("a late hint changes nothing", talk.turns[0].steps.get(0).status, "DONE");
+  is("it runs", talk.running?.id, "s.0");
+  talk.apply(message("m2", "ASSISTANT", "again!"));
+  talk.apply(message("m2", "ASSISTANT", "again!"));
+  talk.apply(event("COMPLETED", task("COMPLETED")));
+  is("the message replaces the text, once", [talk.turns[0].replies.length, talk.turns[0].text, talk.running], [1, "", null]);
+  is("the last cursor is kept", talk.cursor, `${slot}-0-0-0`);
+
+  // What is said here meets its message, whichever comes first: the answer or the event.
+  for (const eventFirst of [true, false]) {
+    const talk = new Conversation("s");
+    talk.say("k1", "hello", "assistant");
+    talk.say("k2", "hello", "assistant");
+    const arrives = [() => talk.apply(message("m1", "USER", "hello", { metadata: { key: "k1" } })), () => talk.accept("k1", "s.0")];
+    for (const step of eventFirst ? arrives : arrives.reverse()) step();
+    is("a message is shown once", talk.turns.map((turn) => [turn.id, turn.said.content, Boolean(turn.pending)]), [["s.0", "hello", false], ["sending k2", "hello", true]]);
+  }
+  // A turn that is tried again has the metadata of the first, and is another.
+  const again = new Conversation("s");
+  again.apply(message("m1", "USER", "hello", { metadata: { key: "k1" } }));
+  again.apply({ ...message("m3", "USER", "hello", { metadata: { key: "k1" }, taskId: "s.1" }), taskId: "s.1" });
+  is("a turn tried again is another turn", again.turns.map((turn) => turn.id), ["s.0", "s.1"]);
+  // Pages of messages join.
+  again.loadMessages([{ id: "m0", taskId: "s.9", role: "USER", content: "older" }], { hasPreviousPage: true, startCursor: "c" });
+  is("an earlier page goes before", [again.turns.map((turn) => turn.id), again.earlier], [["s.9", "s.0", "s.1"], "c"]);
+
+  // Markdown: a little of it, and never HTML.
+  const place = document.createElement("div");
+  const html = (text) => {
+    renderMarkdown(place, text);
+    return place.innerHTML;
+  };
+  is("marks", html("a **b** *c* `d` ~~e~~ snake_case_name 2*3*4"), "<p>a <strong>b</strong> <em>c</em> <code>d</code> <del>e</del> snake_case_name 2*3*4</p>");
+  is("html is text", html("<b onclick=x>hi</b> &amp;"), "<p>&lt;b onclick=x&gt;hi&lt;/b&gt; &amp;amp;</p>");
+  is("only known schemes are links", html("[x](javascript:alert(1)) [y](data:text/html,z)"), "<p>[x](javascript:alert(1)) [y](data:text/html,z)</p>");
+  is("links", html("[x](https://e.example/a_(b)) http://f.example."), '<p><a href="https://e.example/a_(b)" target="_blank" rel="noopener noreferrer nofollow">x</a> <a href="http://f.example" target="_blank" rel="noopener noreferrer nofollow">http://f.example</a>.</p>');
+  is("a quote in a link stays in it", place.querySelector("a").attributes.length, 3);
+  is("lists", html("- a\n- b\n  - c\n\n3. d\n4. e"), '<ul><li>a</li><li>b<ul><li>c</li></ul></li></ul><ol start="3"><li>d</li><li>e</li></ol>');
+  is("an open fence is code", [html("```rust\nlet a = 1;\n\n<b>"), place.querySelector("code").textContent][1], "let a = 1;\n\n<b>");
+  is("headings and quotes", html("# t\n> q"), "<h3>t</h3><blockquote><p>q</p></blockquote>");
+  is("lines stay lines", html("one\ntwo"), "<p>one\ntwo</p>");
+  renderMarkdown(place, "first\n\nsecond");
+  const first = place.firstChild;
+  renderMarkdown(place, "first\n\nsecond and more");
+  is("a finished block stays the same node", [place.firstChild === first, place.lastChild.textContent], [true, "second and more"]);
+  const began = performance.now();
+  for (const hostile of ["*".repeat(20_000), "[".repeat(20_000), "`".repeat(20_000), "_a ".repeat(8_000), "> ".repeat(2_000), "- ".repeat(2_000), "|".repeat(20_000)]) renderMarkdown(place, hostile);
+  if (performance.now() - began > 3_000) wrong.push(`hostile text takes ${performance.now() - began} ms`);
+
+  // Numbers.
+  is("durations", [0, 999, 1_234, 59_000, 61_000, 3_700_000].map(format.duration), ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "1 h 1 min"]);
+  is("money", [0, 0.000_01, 0.001_2, 0.12, 3].map(format.money), ["$0", "<$0.0001", "$0.0012", "$0.120", "$3.00"]);
+  const usage = { inputTokens: 1_000, cachedInputTokens: 200, cacheWriteTokens: 0, outputTokens: 40, reasoningTokens: 2, costUsd: 0.001_2, estimated: true };
+  is("usage", format.usageText(usage), "≈ 1.2k → 42 tokens · $0.0012");
+  is("a title", [format.heading("## a *b* > `c`\nd"), format.heading(`${"word ".repeat(30)}`)], ["a b > c", `${"word ".repeat(11)}word…`]);
+  return wrong;
+}
+
+await run(async () => {
+  const page = await open();
+  const wrong = await page.evaluate(pieces);
+  check(wrong.length === 0, "the pieces hold", wrong);
+});
