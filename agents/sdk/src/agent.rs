@@ -151,6 +151,16 @@ impl Output {
         Ok(self)
     }
 
+    /// The text for people.
+    pub fn content(&self) -> Option<&str> {
+        self.content.as_deref()
+    }
+
+    /// The data for programs, as JSON text.
+    pub fn data_json(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
+
     pub(crate) fn checked(self) -> Result<Self, Failure> {
         json::fits(
             self.content.as_deref().unwrap_or_default(),

@@ -87,6 +87,7 @@ impl Context {
     }
 
     /// Calls a model. A request that names no model uses the task's, else the default one.
+    #[track_caller]
     pub fn model(&self, mut request: ModelRequest) -> ModelCall {
         if request.model.is_none() {
             request.model.clone_from(&self.run.facts.model);
@@ -101,6 +102,7 @@ impl Context {
     }
 
     /// Calls a tool of this agent or host. Its failure keeps its code; an unknown tool is NOT_FOUND.
+    #[track_caller]
     pub fn tool(&self, name: &str, arguments: impl Serialize) -> Step<'static, Value> {
         let Some(tool) = self.run.facts.tools.get(name).cloned() else {
             // It takes its place all the same: what follows must not move when a tool is added.
@@ -133,6 +135,7 @@ impl Context {
 
     /// Hands a task to another agent and waits for its answer: a child task, inheriting deadline, limits and
     /// cancellation.
+    #[track_caller]
     pub fn agent(&self, name: &str, input: impl Serialize) -> Step<'static, AgentReply> {
         self.supervised(
             StepKind::Agent,
@@ -145,6 +148,7 @@ impl Context {
     /// A side effect of the agent's own. `work` runs only when no earlier attempt finished the step; its result is
     /// journaled, and equal in every attempt. An [`Effect::Idempotent`] one should pass on a key, such as
     /// [`key`](Self::key).
+    #[track_caller]
     pub fn step<'a, T, F>(&self, name: &str, effect: Effect, work: F) -> Step<'a, T>
     where
         T: Serialize + DeserializeOwned + Send + 'a,
@@ -160,6 +164,7 @@ impl Context {
     }
 
     /// Waits. Survives restarts: what is left of it is not waited for twice.
+    #[track_caller]
     pub fn sleep(&self, time: Duration) -> Step<'static, ()> {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.supervised(
@@ -172,6 +177,7 @@ impl Context {
 
     /// Asks a person, and waits without occupying anything: the attempt usually ends here, and another one goes on
     /// from the answer.
+    #[track_caller]
     pub fn approval(&self, prompt: impl Serialize) -> Step<'static, Approval> {
         self.ask(&Ask {
             prompt,
@@ -180,6 +186,7 @@ impl Context {
     }
 
     /// Asks a person; no answer in time is a refusal.
+    #[track_caller]
     pub fn approval_within(&self, prompt: impl Serialize, time: Duration) -> Step<'static, Approval> {
         self.ask(&Ask {
             prompt,
@@ -187,12 +194,14 @@ impl Context {
         })
     }
 
+    #[track_caller]
     fn ask(&self, ask: &Ask<impl Serialize>) -> Step<'static, Approval> {
         let input = json::canonical(ask, "the approval's prompt");
         self.supervised(StepKind::Approval, None, Effect::Idempotent, input)
     }
 
     /// The time, journaled: the same in every attempt.
+    #[track_caller]
     pub fn now(&self) -> Step<'static, Timestamp> {
         let clock = Arc::clone(&self.run.facts.clock);
         self.step("now", Effect::ReadOnly, async move { Ok(clock.now()) })
@@ -251,6 +260,7 @@ impl Context {
         self.run.cancelled.is_cancelled()
     }
 
+    #[track_caller]
     fn supervised<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: StepKind,
@@ -268,8 +278,13 @@ impl Context {
     }
 
     /// Gives the call its place, whether or not it can be made.
+    #[track_caller]
     fn call(&self, wish: Wish<'_>) -> Result<StepCall, Failure> {
         let path: Result<StepPath, Failure> = self.scope.next_path();
+        #[cfg(feature = "testkit")]
+        if let (Some(watch), Ok(path)) = (&self.run.facts.watch, &path) {
+            watch.asked(path, std::panic::Location::caller());
+        }
         Ok(StepCall {
             path: path?,
             kind: wish.kind,

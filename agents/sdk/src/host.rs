@@ -1,7 +1,7 @@
 //! Serves agents to supervisors.
 
 mod service;
-mod stream;
+pub(crate) mod stream;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -243,7 +243,7 @@ struct Hosted {
     tools: Tools,
 }
 
-fn checked(card: Card) -> Result<AgentCard, HostError> {
+pub(crate) fn checked(card: Card) -> Result<AgentCard, HostError> {
     let name = AgentName::parse(&card.name).map_err(|source| HostError::Name {
         name: card.name.clone(),
         source,
@@ -258,7 +258,10 @@ fn checked(card: Card) -> Result<AgentCard, HostError> {
     })
 }
 
-fn by_name(tools: &[Arc<dyn Tool>], agent: &AgentName) -> Result<HashMap<String, Arc<dyn Tool>>, HostError> {
+pub(crate) fn by_name(
+    tools: &[Arc<dyn Tool>],
+    agent: &AgentName,
+) -> Result<HashMap<String, Arc<dyn Tool>>, HostError> {
     let mut named = HashMap::with_capacity(tools.len());
     for tool in tools {
         let name = tool.spec().name;

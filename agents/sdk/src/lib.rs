@@ -2,7 +2,8 @@
 //! agents to a supervisor by gRPC.
 //!
 //! An agent is an ordinary async function that may be run again from its beginning after a crash: effects go
-//! through the context, which answers those that were finished before from the task's journal.
+//! through the context, which answers those that were finished before from the task's journal. The feature `testkit`
+//! brings the module `testkit`, which runs agents in tests and takes them through crashes.
 //!
 //! ```
 #![doc = include_str!("../examples/first_agent.rs")]
@@ -15,6 +16,8 @@ mod error;
 mod host;
 mod json;
 mod run;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod tool;
 
 pub use agent::{Agent, Card, Output, Task};

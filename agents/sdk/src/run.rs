@@ -29,6 +29,9 @@ pub(crate) struct Facts {
     pub(crate) seed: u64,
     pub(crate) tools: Tools,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Who looks on while the agent works: the test kit.
+    #[cfg(feature = "testkit")]
+    pub(crate) watch: Option<Arc<crate::testkit::Watch>>,
 }
 
 pub(crate) struct Run {

@@ -37,10 +37,17 @@ pub(crate) enum Command {
     /// Look at tasks and settle them by hand.
     #[command(
         after_help = "Examples:\n  greenroom tasks list --status FAILED\n  greenroom tasks show 01JD….0\n  \
-        greenroom tasks settle 01JD….0 3 --done '{\"receipt\": 17}'\n\n\
+        greenroom tasks settle 01JD….0 3 --done '{\"receipt\": 17}'\n  \
+        greenroom tasks export 01JD….0 --output tests/journal.json\n\n\
         Talks to the process that has the store open; without one it opens the store itself."
     )]
     Tasks(TasksArgs),
+    /// Start a project of your own.
+    #[command(
+        after_help = "Example:\n  greenroom new agent shop-keeper\n  cd shop-keeper && cargo test && cargo run\n  \
+        greenroom dev --agent http://127.0.0.1:7071   (in another terminal)"
+    )]
+    New(NewArgs),
     /// Check or show the configuration.
     #[command(
         after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway"
@@ -148,6 +155,14 @@ pub(crate) enum TasksCommand {
         /// Its id.
         id: String,
     },
+    /// Write a task's journal, with its content, as a JSON document: for replays in tests.
+    Export {
+        /// Its id.
+        id: String,
+        /// Writes it there instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// End a task as failed.
     Kill {
         /// Its id.
@@ -189,6 +204,25 @@ pub(crate) enum Status {
     Failed,
     Cancelled,
     OutcomeUnknown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    #[command(subcommand)]
+    pub(crate) command: NewCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NewCommand {
+    /// An agent in Rust: a folder NAME with a project that compiles, and its test.
+    Agent {
+        /// The agent's name: 1 to 64 of A-Z a-z 0-9 _ -.
+        name: String,
+        /// Takes the SDK from there: a checkout of greenroom, or its folder agents/sdk [default: the checkout that
+        /// this binary was built in, else the project's repository].
+        #[arg(long, value_name = "PATH")]
+        sdk: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,8 @@ pub(crate) enum Request {
     },
     /// One task with its steps.
     Show { id: String },
+    /// One task's journal.
+    Export { id: String },
     /// Ends a task as failed.
     Kill { id: String },
     /// Accepts an ended task once more.

@@ -8,6 +8,7 @@ mod control;
 mod dev;
 mod doctor;
 mod failed;
+mod new;
 mod operator;
 mod output;
 mod ports;
@@ -38,6 +39,7 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Dev(args) => dev::run(config, args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
         Command::Doctor(args) => doctor::run(config, &args),
         Command::Migrate(args) => settings::migrate(config, args),

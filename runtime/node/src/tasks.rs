@@ -20,6 +20,10 @@ pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> 
     };
     let store = config::load(&Sources::of_process(file, flags))?.config.store_path;
     let is_list = matches!(args.command, TasksCommand::List { .. });
+    let export = match &args.command {
+        TasksCommand::Export { output, .. } => Some(output.clone()),
+        _ => None,
+    };
     let value = match answer(&store, &request(args.command))? {
         Answer::Ok(value) => value,
         Answer::Err(failure) if failure.code == ErrorCode::BadUserInput => {
@@ -27,11 +31,24 @@ pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> 
         }
         Answer::Err(failure) => return Err(Failed::because(failure.message)),
     };
+    if let Some(file) = export {
+        return exported(file.as_deref(), &value);
+    }
     match (args.json, is_list) {
         (true, _) => output::json(&value),
         (false, true) => output::text(&list(&value)),
         (false, false) => output::text(&task(&value)),
     }
+}
+
+/// A journal is JSON whether or not that is asked for.
+fn exported(file: Option<&Path>, journal: &Value) -> Result<(), Failed> {
+    let Some(file) = file else {
+        return output::json(journal);
+    };
+    let text = serde_json::to_string_pretty(journal)?;
+    std::fs::write(file, text + "\n")
+        .map_err(|error| Failed::because(format!("can't write {}: {error}", file.display())))
 }
 
 fn answer(store: &Path, request: &Request) -> Result<Answer, Failed> {
@@ -65,6 +82,7 @@ fn request(command: TasksCommand) -> Request {
             after,
         },
         TasksCommand::Show { id } => Request::Show { id },
+        TasksCommand::Export { id, .. } => Request::Export { id },
         TasksCommand::Kill { id } => Request::Kill { id },
         TasksCommand::Retry { id } => Request::Retry { id },
         TasksCommand::Settle {

@@ -227,7 +227,7 @@ impl Attempt {
             });
         }
         let task = self.briefing.task_id();
-        let seed = task_seed(&key.tenant.to_string(), &task.to_string());
+        let seed = task.seed(&key.tenant);
         Ok(RunStart {
             task,
             agent: accepted.agent.clone(),
@@ -373,9 +373,4 @@ fn settle(lease: Lease, end: &AttemptEnd) {
         AttemptEnd::Completed { .. } | AttemptEnd::Failed(_) => lease.settle(CallOutcome::Success, None),
         AttemptEnd::Died(why) => lease.settle(CallOutcome::Failure, Some(why.clone())),
     }
-}
-
-/// The seed of a task's replayed randomness: the same in every attempt.
-fn task_seed(tenant: &str, task: &str) -> u64 {
-    greenroom_kernel::InputHash::of(&[tenant, task]).low_bits()
 }

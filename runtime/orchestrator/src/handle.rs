@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AgentEndpoint, AgentName, Clock, ErrorCode, Failure, Models, Principal, Randomness, Store, TaskId,
-    TaskRow, Writer,
+    AgentEndpoint, AgentName, Clock, ErrorCode, Failure, Models, Principal, Randomness, Store, TaskExport,
+    TaskId, TaskRow, Writer,
 };
 use greenroom_supervision::{Cause, ChildSpec, Environment, Root, SupervisorHandle, SupervisorSpec};
 use greenroom_telemetry::Metrics;
@@ -150,6 +150,15 @@ impl Orchestrator {
         self.root.stop().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.shared.tasks.wait()).await;
+    }
+
+    /// A task's journal, whole, with its content: for replays elsewhere.
+    ///
+    /// # Errors
+    /// NOT_FOUND, and what the store says.
+    pub async fn export(&self, who: &Principal, id: &TaskId) -> Result<TaskExport, Failure> {
+        let row = self.own_task(who, id).await?;
+        crate::export::export(&*self.shared.store, &who.tenant, &row).await
     }
 
     /// Ends a task as failed, by an operator's hand.

@@ -10,6 +10,7 @@ mod attempt;
 mod children;
 mod config;
 mod events;
+mod export;
 mod handle;
 mod hub;
 mod instance;
@@ -29,4 +30,5 @@ mod trace;
 
 pub use agents::AgentDirectory;
 pub use config::OrchestratorConfig;
+pub use export::export;
 pub use handle::{Orchestrator, Parts, StartError};

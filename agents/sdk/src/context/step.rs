@@ -63,7 +63,7 @@ impl<'a, T: DeserializeOwned + Send + 'a> Step<'a, T> {
         work: F,
     ) -> Self
     where
-        R: Serialize + Send,
+        R: Serialize + Send + 'a,
         F: Future<Output = Result<R, AgentError>> + Send + 'a,
     {
         let call = match call {
@@ -71,6 +71,10 @@ impl<'a, T: DeserializeOwned + Send + 'a> Step<'a, T> {
             Err(failure) => return Self::failed(failure),
         };
         let run = Arc::clone(run);
+        #[cfg(feature = "testkit")]
+        let (watch, path) = (run.facts.watch.clone(), call.path.clone());
+        #[cfg(feature = "testkit")]
+        let work = crate::testkit::watched(watch.clone(), path.clone(), work);
         Self(
             async move {
                 let mut open = run.open(call).await?;
@@ -81,6 +85,10 @@ impl<'a, T: DeserializeOwned + Send + 'a> Step<'a, T> {
                             Ok(result) => json::canonical(&result, what),
                             Err(error) => Err(error.into_failure()),
                         };
+                        #[cfg(feature = "testkit")]
+                        if let Some(watch) = &watch {
+                            watch.finished(&path, &result);
+                        }
                         open.report(&result)?;
                         result
                     }

@@ -90,6 +90,8 @@ impl HostService {
             seed: start.seed,
             tools: Arc::clone(&hosted.tools),
             clock: Arc::clone(&self.0.clock),
+            #[cfg(feature = "testkit")]
+            watch: None,
         };
         let run = Run::new(facts, start.credit, self.0.stop.child_token());
         let task = Task {

@@ -242,7 +242,7 @@ impl Drop for RunStream {
     }
 }
 
-fn panic_message(cause: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(cause: &(dyn Any + Send)) -> String {
     let text = cause.downcast_ref::<&str>().copied();
     let text = text.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()

@@ -5,6 +5,7 @@ mod approvals;
 mod attempts;
 mod collisions;
 mod ending;
+mod exporting;
 mod folding;
 mod history;
 mod projecting;

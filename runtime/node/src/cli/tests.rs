@@ -47,6 +47,9 @@ fn misuse_exits_with_2() {
         "tasks settle s.0 1",
         "tasks settle s.0 1 --done --not-done",
         "tasks list --limit 0",
+        "tasks export",
+        "new",
+        "new agent",
     ] {
         assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
     }

@@ -9,7 +9,7 @@ use greenroom_kernel::{
 use greenroom_orchestrator::Orchestrator;
 use serde_json::{Value, json};
 
-use super::view::{TaskInFull, TaskView, Texts, is_json};
+use super::view::{TaskInFull, TaskView, Texts, exported, is_json};
 use super::{Answer, Request};
 
 /// An administrator's desk over the running orchestrator.
@@ -44,6 +44,10 @@ impl Desk {
                     .await?
                     .ok_or_else(|| Failure::not_found("task"))?;
                 self.shown(&row).await
+            }
+            Request::Export { id } => {
+                let export = self.orchestrator.export(&self.who, &TaskId::parse(&id)?).await?;
+                exported(&export)
             }
             Request::Kill { id } => {
                 let row = self.orchestrator.kill(&self.who, &TaskId::parse(&id)?).await?;

@@ -10,7 +10,7 @@ use greenroom_kernel::{
 use greenroom_store::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 
-use super::view::{TaskInFull, TaskView, Texts};
+use super::view::{TaskInFull, TaskView, Texts, exported};
 use super::{Answer, Request};
 
 const PAGE: u32 = 256;
@@ -57,6 +57,7 @@ impl Offline {
                 }
             }
             Request::Show { id } => self.show(&id).await,
+            Request::Export { id } => self.export(&id).await,
             Request::Kill { .. } | Request::Retry { .. } | Request::Settle { .. } => Err(Failure::new(
                 ErrorCode::Unavailable,
                 "nothing runs the tasks of this store: start `greenroom dev` on it, then repeat this command",
@@ -78,14 +79,20 @@ impl Offline {
         Ok(json!({ "tasks": tasks, "next": page.next }))
     }
 
+    async fn row(&self, id: &TaskId) -> Result<TaskRow, Failure> {
+        let found = self.store.task(&self.tenant, id).await;
+        let found = found.map_err(|e| Failure::from(&e))?;
+        found.ok_or_else(|| Failure::not_found("task"))
+    }
+
+    async fn export(&self, id: &str) -> Result<Value, Failure> {
+        let row = self.row(&TaskId::parse(id)?).await?;
+        exported(&greenroom_orchestrator::export(&*self.store, &self.tenant, &row).await?)
+    }
+
     async fn show(&self, id: &str) -> Result<Value, Failure> {
         let id = TaskId::parse(id)?;
-        let found = self
-            .store
-            .task(&self.tenant, &id)
-            .await
-            .map_err(|e| Failure::from(&e))?;
-        let row = found.ok_or_else(|| Failure::not_found("task"))?;
+        let row = self.row(&id).await?;
         let key = JournalKey {
             tenant: self.tenant.clone(),
             journal: id.journal.clone(),

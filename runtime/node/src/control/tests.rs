@@ -68,6 +68,10 @@ async fn a_store_nobody_has_open_is_read_and_not_acted_on() {
         code(offline.answer(Request::Show { id: "s.0".into() }).await).0,
         ErrorCode::NotFound
     );
+    assert_eq!(
+        code(offline.answer(Request::Export { id: "s.0".into() }).await).0,
+        ErrorCode::NotFound
+    );
     let (refused, why) = code(offline.answer(Request::Kill { id: "s.0".into() }).await);
     assert_eq!(refused, ErrorCode::Unavailable);
     assert!(why.contains("greenroom dev"), "{why}");

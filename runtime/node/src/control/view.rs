@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Effect, Failure, Payload, StepKind, StepStatus, StepView, TaskRow, TaskStatus, Timestamp, Usage,
+    Effect, ErrorCode, Failure, Payload, StepKind, StepStatus, StepView, TaskExport, TaskRow, TaskStatus,
+    Timestamp, Usage,
 };
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::LINE_AT_MOST;
+
+/// The longest journal that is exported, in bytes: it has to fit a line, with what is around it.
+const EXPORT_AT_MOST: u64 = LINE_AT_MOST - 1024;
 
 /// A task in a list.
 #[derive(Debug, Serialize)]
@@ -165,6 +171,20 @@ impl TaskInFull {
             steps: steps.into_iter().map(StepShown::from).collect(),
         }
     }
+}
+
+/// A task's journal as an answer, if it fits one.
+pub(super) fn exported(export: &TaskExport) -> Result<Value, Failure> {
+    let value = serde_json::to_value(export)
+        .map_err(|error| Failure::internal(format!("a journal can't be written as JSON: {error}")))?;
+    let bytes = value.to_string().len() as u64;
+    if bytes > EXPORT_AT_MOST {
+        return Err(Failure::new(
+            ErrorCode::LimitExceeded,
+            format!("the journal has {bytes} bytes; at most {EXPORT_AT_MOST} can be exported"),
+        ));
+    }
+    Ok(value)
 }
 
 fn json_or_text(text: &str) -> Value {

@@ -137,7 +137,7 @@ pub(super) fn code(text: &str) -> Vec<String> {
 
 /// The command that a piece of code calls the binary with, and its own command if it has some.
 fn command(code: &str) -> Option<Vec<String>> {
-    const WITH_COMMANDS: [&str; 2] = ["tasks", "config"];
+    const WITH_COMMANDS: [&str; 3] = ["tasks", "config", "new"];
     let called = code
         .strip_prefix("greenroom ")
         .or_else(|| code.strip_prefix("cargo run --release -- "))

@@ -76,6 +76,10 @@ async fn told(page: &str, illustrations: usize) {
 #[test]
 fn no_block_of_any_document_is_left_out() {
     for (name, text) in documents() {
+        // The examples' own pages are told with their hosts (`languages`).
+        if name.starts_with("examples/") {
+            continue;
+        }
         let told = PAGES.iter().any(|(page, _)| *page == name);
         assert_eq!(
             !told,
