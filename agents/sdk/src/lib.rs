@@ -15,6 +15,7 @@ mod error;
 mod host;
 mod json;
 mod run;
+mod structured;
 mod tool;
 
 pub use agent::{Agent, Card, Output, Task};
@@ -23,6 +24,7 @@ pub use clock::SystemClock;
 pub use context::{AgentReply, Approval, Context, ModelCall, Step};
 pub use error::AgentError;
 pub use host::{AgentHost, HostError};
+pub use structured::{ask_in_form, json_in};
 pub use tool::{FnTool, Tool, ToolContext};
 
 pub use greenroom_kernel::{
