@@ -16,7 +16,7 @@ use inquiry::{ask_all, conclude};
 use plan::plan;
 use wish::{Wish, input_schema};
 
-pub use wish::MOST_AGENTS;
+pub use wish::{MOST_AGENTS, MOST_PARTS};
 
 /// Its name.
 pub const NAME: &str = "researcher";
@@ -26,7 +26,7 @@ pub const NAME: &str = "researcher";
 pub struct Researcher {
     /// Who is asked where the caller names nobody: at most [`MOST_AGENTS`] names, not its own.
     pub agents: Vec<String>,
-    /// How many parts a question has at most where the caller doesn't say.
+    /// How many parts a question has at most where the caller doesn't say: up to [`MOST_PARTS`].
     pub max_parts: usize,
     /// How much of the parts' answers a model is sent at once at first, in tokens, approximately.
     pub context_tokens: usize,

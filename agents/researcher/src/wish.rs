@@ -10,7 +10,7 @@ use crate::{NAME, Researcher};
 pub const MOST_AGENTS: usize = 16;
 
 /// The most parts that a question may have.
-const MOST_PARTS: usize = 16;
+pub const MOST_PARTS: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

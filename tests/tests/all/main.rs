@@ -20,3 +20,4 @@ mod readme;
 mod refusals;
 mod support;
 mod telemetry;
+mod workers;

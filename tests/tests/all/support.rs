@@ -7,7 +7,7 @@ mod server;
 
 pub(crate) use agents::{Ledger, ToolHost};
 pub(crate) use client::{Client, nodes};
-pub(crate) use model::FakeModel;
+pub(crate) use model::{FakeModel, Said};
 pub(crate) use server::{Options, Server};
 
 use std::time::Duration;

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use greenroom_agent_assistant::Assistant;
-use greenroom_agent_echo::Echo;
-use greenroom_agent_sdk::AgentHost;
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Principal, Randomness, Store, Supervisor, Writer};
 use greenroom_models::Ports;
@@ -21,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::agents;
 use super::banner::{Banner, url};
 use super::hooks::Hooks;
 use super::models::{self, CountTries};
@@ -97,7 +95,7 @@ impl Running {
             metrics: Arc::new(CountTries(metrics.clone())),
         };
         let models = models::build(&config, choice, ports)?;
-        let host = agent_host(config.assistant.clone(), Arc::clone(&clock));
+        let host = agents::host(&config.agents, Arc::clone(&clock));
         let joined = joined(&config.agent_hosts)?;
         let default_agent = config.tasks.default_agent.clone();
 
@@ -132,11 +130,8 @@ impl Running {
         .await?;
         let own = GrpcAgent::new(&url(agent_at))?;
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
-        let assistant = AgentName::parse(greenroom_agent_assistant::NAME)?;
-        orchestrator
-            .knows(&assistant, AGENTS_FOUND)
-            .await
-            .map_err(refused)?;
+        let first = AgentName::parse(agents::NAMES[0])?;
+        orchestrator.knows(&first, AGENTS_FOUND).await.map_err(refused)?;
         for host in joined {
             orchestrator.join(Arc::new(host)).await.map_err(refused)?;
         }
@@ -187,10 +182,7 @@ impl Running {
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
-            agents: &[
-                greenroom_agent_assistant::NAME.to_owned(),
-                greenroom_agent_echo::NAME.to_owned(),
-            ],
+            agents: &agents::NAMES,
             joined: &config.agent_hosts,
             insecure: args.insecure,
         };
@@ -226,16 +218,6 @@ impl Running {
             ready,
         })
     }
-}
-
-fn agent_host(assistant: Assistant, clock: Arc<dyn Clock>) -> AgentHost {
-    AgentHost::new()
-        .agent(Arc::new(assistant))
-        .agent(Arc::new(Echo))
-        .clock(clock)
-        // By then the orchestrator has left them.
-        .drain(Duration::from_millis(500))
-        .grace(Duration::from_millis(500))
 }
 
 /// Without it the commands say that the store is in use; chats and tasks are none the worse.

@@ -16,7 +16,17 @@ use serde_json::{Value, json};
 
 use super::Ledger;
 
-/// An OpenAI-compatible server whose answer is made of the last message.
+/// What a scripted model does with a request.
+pub(crate) enum Said {
+    /// Answers with a text.
+    Text(String),
+    /// Refuses it with a status and an error's code.
+    Refused(u16, &'static str),
+}
+
+type Script = Box<dyn Fn(&Value) -> Said + Send + Sync>;
+
+/// An OpenAI-compatible server whose answer is made of the last message, or by a script of the request's body.
 #[derive(Clone)]
 pub(crate) struct FakeModel {
     pub(crate) url: String,
@@ -28,6 +38,7 @@ struct Shared {
     ledger: Ledger,
     headers: Mutex<Vec<BTreeMap<String, String>>>,
     word_delay: Mutex<Duration>,
+    script: Option<Script>,
 }
 
 impl FakeModel {
@@ -37,10 +48,24 @@ impl FakeModel {
 
     /// One that writes into a ledger shared with others.
     pub(crate) async fn start_with(ledger: Ledger) -> Self {
-        let state = Arc::new(Shared {
+        Self::serve(Shared {
             ledger,
             ..Shared::default()
-        });
+        })
+        .await
+    }
+
+    /// One that answers by a script.
+    pub(crate) async fn scripted(script: impl Fn(&Value) -> Said + Send + Sync + 'static) -> Self {
+        Self::serve(Shared {
+            script: Some(Box::new(script)),
+            ..Shared::default()
+        })
+        .await
+    }
+
+    async fn serve(shared: Shared) -> Self {
+        let state = Arc::new(shared);
         let router = Router::new()
             .route(
                 "/v1/models",
@@ -93,7 +118,19 @@ async fn complete(
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     state.headers.lock().push(seen.collect());
     let delay = *state.word_delay.lock();
-    let text = FakeModel::answer(&prompt);
+    let text = match state.script.as_ref().map(|script| script(&body)) {
+        None => FakeModel::answer(&prompt),
+        Some(Said::Text(text)) => text,
+        Some(Said::Refused(status, code)) => {
+            let error =
+                json!({ "error": { "message": code, "code": code, "type": "invalid_request_error" } });
+            return Response::builder()
+                .status(status)
+                .header("content-type", "application/json")
+                .body(Body::from(error.to_string()))
+                .unwrap();
+        }
+    };
     let mut chunks: Vec<String> = text
         .split_inclusive(' ')
         .map(|word| chunk(json!({ "content": word }), None))
