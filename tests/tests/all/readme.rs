@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agents::known;
 use crate::house::root;
-use crate::support::{Client, FakeModel, Options, Server};
+use crate::support::{Client, FakeModel, Options, Said, Server};
 
 /// Where the README's commands think the server is.
 const WRITTEN_URL: &str = "http://127.0.0.1:8080";
@@ -269,6 +269,51 @@ async fn the_readmes_queries_answer_as_it_says() {
     server.assert_calm();
     stop.cancel();
     hosting.await.unwrap();
+}
+
+/// A model that plays its part for every agent of the page.
+fn plays_its_part(body: &Value) -> Said {
+    let system = body["messages"][0]["content"].as_str().unwrap();
+    let part = r#"{"parts": [{"agent": "assistant", "question": "What is a journal good for?"}]}"#;
+    let said = match system {
+        text if text.starts_with("You plan") => part,
+        text if text.starts_with("You extract") => r#"{"name": "Ann", "age": 7}"#,
+        text if text.contains("numbered sources") => "A journal remembers what was done [1].",
+        _ => "It remembers what was done.",
+    };
+    Said::Text(said.to_owned())
+}
+
+#[tokio::test]
+async fn the_built_in_agents_answer_as_their_page_says() {
+    let model = FakeModel::scripted(plays_its_part).await;
+    let server = Server::start(Options {
+        model: Some(model.url.clone()),
+        ..Options::default()
+    })
+    .await;
+    let blocks = blocks(&document("docs/built-in-agents.md"));
+    let mut asked = 0;
+    for pair in blocks.windows(2).filter(|pair| pair[0].language == "sh") {
+        let answer: Value = Curl::parse(&pair[0].text)
+            .send(&server)
+            .await
+            .json()
+            .await
+            .unwrap();
+        let promised: Value = serde_json::from_str(&pair[1].text).unwrap();
+        assert!(
+            same_shape(&promised, &answer),
+            "page: {promised}\nserver: {answer}"
+        );
+        assert_eq!(
+            answer["data"]["executeTaskOnAgent"]["status"], "COMPLETED",
+            "{answer}"
+        );
+        asked += 1;
+    }
+    assert_eq!(asked, 3);
+    server.assert_calm();
 }
 
 /// The words of code in a document: its blocks and what stands between backticks.
