@@ -147,16 +147,16 @@ fn person() -> Value {
 #[tokio::test]
 async fn a_document_validates_whether_the_server_knows_the_form_ignores_it_or_refuses_it() {
     let right = r#"{"name": "Ann", "age": 7}"#;
-    let knows = |body: &Value| match body["response_format"]["json_schema"]["schema"] == person() {
+    let knows = move |body: &Value| match body["response_format"]["json_schema"]["schema"] == person() {
         true => Said::Text(right.to_owned()),
         false => Said::Text("I was not told the form.".to_owned()),
     };
     // Wrong at first, in prose; right when told so.
-    let ignores = |body: &Value| match last(body).contains("/age") {
+    let ignores = move |body: &Value| match last(body).contains("/age") {
         true => Said::Text(format!("I see. ```json\n{right}\n```")),
         false => Said::Text(r#"{"name": "Ann", "age": "seven"}"#.to_owned()),
     };
-    let refuses = |body: &Value| match body.get("response_format").is_some() {
+    let refuses = move |body: &Value| match body.get("response_format").is_some() {
         true => Said::Refused(400, "unsupported_parameter"),
         false => Said::Text(format!("Of course: {right}")),
     };
