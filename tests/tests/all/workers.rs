@@ -241,7 +241,7 @@ async fn a_question_goes_to_agents_and_comes_back_with_its_sources() {
     assert!(
         sources[2]["error"]
             .as_str()
-            .is_some_and(|error| error.contains("nobody")),
+            .is_some_and(|error| error.contains("no such agent")),
         "{data}"
     );
 
