@@ -9,10 +9,10 @@ pub(crate) fn known_only(text: &str, is_source: impl Fn(usize) -> bool) -> Strin
     while let Some(at) = rest.find(['[', '`']) {
         let (before, from) = rest.split_at(at);
         clean.push_str(before);
-        if from.starts_with('`') {
+        if let Some(behind) = from.strip_prefix('`') {
             code = !code;
             clean.push('`');
-            rest = &from[1..];
+            rest = behind;
             continue;
         }
         match numbers(from).filter(|_| !code) {
