@@ -1,5 +1,11 @@
 //! Questions to other agents, with the others and the model played by hand.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail their test"
+)]
+
 use greenroom_agent_rehearsal::{Rehearsal, StepCall, request, says};
 use greenroom_agent_researcher::Researcher;
 use greenroom_agent_sdk::{ErrorCode, Failure, OutputFormat};
