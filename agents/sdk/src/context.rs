@@ -35,7 +35,11 @@ pub struct Context {
 
 /// What another agent answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AgentReply {
+    /// The child task that answered.
+    #[serde(default)]
+    pub task_id: Option<String>,
     /// Text for people.
     #[serde(default)]
     pub content: Option<String>,

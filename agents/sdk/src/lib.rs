@@ -16,6 +16,7 @@ mod error;
 mod host;
 mod json;
 mod run;
+mod structured;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod tool;
@@ -26,6 +27,7 @@ pub use clock::SystemClock;
 pub use context::{AgentReply, Approval, Context, ModelCall, Step};
 pub use error::AgentError;
 pub use host::{AgentHost, HostError};
+pub use structured::{ask_in_form, json_in};
 pub use tool::{FnTool, Tool, ToolContext};
 
 pub use greenroom_kernel::{

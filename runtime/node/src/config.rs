@@ -1,22 +1,24 @@
 //! Configuration: `greenroom.toml`, then `GREENROOM__SECTION__KEY`, then flags; checked whole before anything starts.
 
+mod agents;
 mod error;
 mod load;
 mod mistake;
 mod paths;
 mod raw;
+mod raw_agents;
 mod raw_models;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use greenroom_agent_assistant::Assistant;
 use greenroom_gateway::{GatewayConfig, QueryLimits};
 use greenroom_kernel::Limits;
 use greenroom_models::{Deadlines, RouteTarget};
 use greenroom_orchestrator::OrchestratorConfig;
 
+pub(crate) use agents::AgentSettings;
 pub(crate) use error::ConfigError;
 pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
@@ -41,7 +43,7 @@ pub(crate) struct Config {
     pub(crate) models: ModelPolicy,
     pub(crate) providers: Vec<(String, RawProvider)>,
     pub(crate) local: RawLocal,
-    pub(crate) assistant: Assistant,
+    pub(crate) agents: AgentSettings,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
 }
@@ -90,11 +92,7 @@ impl Config {
             models: models(&raw.models)?,
             providers: providers(raw)?,
             local: raw.local.clone(),
-            assistant: Assistant {
-                system_prompt: raw.assistant.system_prompt.clone(),
-                context_tokens: raw.assistant.context_tokens,
-                answer_tokens: raw.assistant.answer_tokens,
-            },
+            agents: AgentSettings::of(raw)?,
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,
         })

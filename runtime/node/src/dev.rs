@@ -1,6 +1,7 @@
 //! `greenroom dev`: the composition root. Everything is built unstarted with its collaborators as arguments, then
 //! the ports are bound, then it starts; it ends in the opposite order.
 
+mod agents;
 mod banner;
 mod failpoint;
 mod hooks;

@@ -11,7 +11,7 @@ pub(crate) use agents::{Ledger, ToolHost};
 pub(crate) use client::{Client, nodes};
 pub(crate) use disk::Disk;
 pub(crate) use foreign::{ForeignHost, Language};
-pub(crate) use model::FakeModel;
+pub(crate) use model::{FakeModel, Said};
 pub(crate) use server::{Options, Server};
 
 use std::time::Duration;

@@ -165,6 +165,7 @@ impl Replay {
                     subject: accepted.subject.clone(),
                     title: None,
                     metadata: None,
+                    call: None,
                 }));
             }
             match &exported.entry {

@@ -54,6 +54,7 @@ async fn a_run_shows_its_end_its_steps_its_text_and_its_effects() {
         AgentReply {
             content: Some("ho".into()),
             data: None,
+            task_id: None,
         },
     )
     .probe(&world);

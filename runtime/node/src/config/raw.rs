@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use greenroom_agent_assistant::Assistant;
 use greenroom_gateway::GatewayConfig;
 use greenroom_kernel::AgentName;
 use greenroom_orchestrator::OrchestratorConfig;
 use serde::{Deserialize, Serialize};
 
+use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
 
 /// `greenroom.toml`.
@@ -24,6 +24,9 @@ pub(crate) struct Raw {
     pub(crate) models: RawModels,
     pub(crate) local: RawLocal,
     pub(crate) assistant: RawAssistant,
+    pub(crate) summarizer: RawSummarizer,
+    pub(crate) extractor: RawExtractor,
+    pub(crate) researcher: RawResearcher,
     pub(crate) log: RawLog,
     pub(crate) trace: RawTrace,
     pub(crate) providers: BTreeMap<String, RawProvider>,
@@ -165,32 +168,6 @@ impl Default for RawTasks {
             scan_ms: ours.scan_ms,
             snapshot_every: ours.snapshot_every,
             live_journals: ours.live_journals,
-        }
-    }
-}
-
-/// `[assistant]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct RawAssistant {
-    pub(crate) system_prompt: String,
-    pub(crate) context_tokens: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) answer_tokens: Option<u32>,
-}
-
-impl Default for RawAssistant {
-    fn default() -> Self {
-        let Assistant {
-            system_prompt,
-            context_tokens,
-            answer_tokens,
-            ..
-        } = Assistant::default();
-        Self {
-            system_prompt,
-            context_tokens,
-            answer_tokens,
         }
     }
 }

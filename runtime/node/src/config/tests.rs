@@ -37,7 +37,7 @@ fn nothing_written_is_a_working_configuration() {
     assert_eq!(config.operator_listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.gateway, GatewayConfig::default());
     assert_eq!(config.tasks, OrchestratorConfig::default());
-    assert_eq!(config.assistant, Assistant::default());
+    assert_eq!(config.agents, AgentSettings::default());
     assert!(config.providers.is_empty());
 }
 
@@ -149,6 +149,13 @@ fn values_that_cannot_work_are_refused() {
         ("tasks.max_steps = 0", "tasks.max_steps"),
         ("trace.sample_ratio = 1.5", "trace.sample_ratio"),
         ("models.routes.fast = []", "models.routes.fast"),
+        ("summarizer.chunk_tokens = 0", "summarizer.chunk_tokens"),
+        ("summarizer.at_once = 0", "summarizer.at_once"),
+        ("extractor.answer_tokens = 0", "extractor.answer_tokens"),
+        ("researcher.agents = []", "researcher.agents"),
+        ("researcher.agents = [\"researcher\"]", "researcher.agents"),
+        ("researcher.agents = [\"a b\"]", "researcher.agents"),
+        ("researcher.max_parts = 99", "researcher.max_parts"),
         ("providers.local.kind = \"openai\"", "providers.local"),
         (
             "[providers.a]\napi_key = \"x\"\napi_key_env = \"Y\"",

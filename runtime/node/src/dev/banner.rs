@@ -14,7 +14,7 @@ pub(crate) struct Banner<'a> {
     pub(crate) providers: &'a [String],
     pub(crate) why: &'a str,
     pub(crate) unused: &'a [String],
-    pub(crate) agents: &'a [String],
+    pub(crate) agents: &'a [&'a str],
     pub(crate) joined: &'a [String],
     pub(crate) insecure: bool,
 }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_banner_tells_where_what_and_why() {
-        let (providers, agents) = (["ollama".to_owned()], ["assistant".to_owned(), "echo".to_owned()]);
+        let (providers, agents) = (["ollama".to_owned()], ["assistant", "summarizer", "echo"]);
         let (unused, joined) = (["AWS …".to_owned()], ["http://127.0.0.1:7071".to_owned()]);
         let banner = Banner {
             providers: &providers,
@@ -124,7 +124,7 @@ mod tests {
                store     /data/greenroom.sqlite\n  \
                model     ollama: Ollama answers\n  \
                \u{20}         AWS …\n  \
-               agents    assistant, echo\n  \
+               agents    assistant, summarizer, echo\n  \
                \u{20}         http://127.0.0.1:7071 (joining)\n  \
                operator  http://127.0.0.1:9464/metrics\n",
             env!("CARGO_PKG_VERSION")

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use greenroom_agent_assistant::Assistant;
-use greenroom_agent_echo::Echo;
-use greenroom_agent_sdk::AgentHost;
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Principal, Randomness, Store, Supervisor, Writer};
 use greenroom_models::Ports;
@@ -21,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::agents;
 use super::banner::{Banner, url};
 use super::hooks::Hooks;
 use super::models::{self, CountTries};
@@ -98,7 +96,7 @@ impl Running {
         };
         let models = models::build(&config, choice, ports)?;
         let (to_own_agents, within) = in_process();
-        let host = agent_host(config.assistant.clone(), Arc::clone(&clock)).in_process(within);
+        let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
         let joined = joined(&config.agent_hosts)?;
         let default_agent = config.tasks.default_agent.clone();
 
@@ -133,11 +131,8 @@ impl Running {
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
-        let assistant = AgentName::parse(greenroom_agent_assistant::NAME)?;
-        orchestrator
-            .knows(&assistant, AGENTS_FOUND)
-            .await
-            .map_err(refused)?;
+        let first = AgentName::parse(agents::NAMES[0])?;
+        orchestrator.knows(&first, AGENTS_FOUND).await.map_err(refused)?;
         for host in joined {
             orchestrator.join(Arc::new(host)).await.map_err(refused)?;
         }
@@ -188,10 +183,7 @@ impl Running {
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
-            agents: &[
-                greenroom_agent_assistant::NAME.to_owned(),
-                greenroom_agent_echo::NAME.to_owned(),
-            ],
+            agents: &agents::NAMES,
             joined: &config.agent_hosts,
             insecure: args.insecure,
         };
@@ -227,16 +219,6 @@ impl Running {
             ready,
         })
     }
-}
-
-fn agent_host(assistant: Assistant, clock: Arc<dyn Clock>) -> AgentHost {
-    AgentHost::new()
-        .agent(Arc::new(assistant))
-        .agent(Arc::new(Echo))
-        .clock(clock)
-        // By then the orchestrator has left them.
-        .drain(Duration::from_millis(500))
-        .grace(Duration::from_millis(500))
 }
 
 /// Without it the commands say that the store is in use; chats and tasks are none the worse.

@@ -17,8 +17,18 @@ use serde_json::{Value, json};
 
 use super::Ledger;
 
-/// An OpenAI-compatible server whose answer is made of the last message. Told `use TOOL ARGUMENTS` by somebody who has
-/// tools, it asks for that one.
+/// What a scripted model does with a request.
+pub(crate) enum Said {
+    /// Answers with a text.
+    Text(String),
+    /// Refuses it with a status and an error's code.
+    Refused(u16, &'static str),
+}
+
+type Script = Box<dyn Fn(&Value) -> Said + Send + Sync>;
+
+/// An OpenAI-compatible server whose answer is made of the last message, or by a script of the request's body. Told
+/// `use TOOL ARGUMENTS` by somebody who has tools, it asks for that one.
 #[derive(Clone)]
 pub(crate) struct FakeModel {
     pub(crate) url: String,
@@ -32,6 +42,7 @@ struct Shared {
     conversations: Mutex<BTreeMap<String, Vec<Value>>>,
     word_delay: Mutex<Duration>,
     broken: AtomicBool,
+    script: Option<Script>,
 }
 
 impl FakeModel {
@@ -41,10 +52,24 @@ impl FakeModel {
 
     /// One that writes into a ledger shared with others.
     pub(crate) async fn start_with(ledger: Ledger) -> Self {
-        let state = Arc::new(Shared {
+        Self::serve(Shared {
             ledger,
             ..Shared::default()
-        });
+        })
+        .await
+    }
+
+    /// One that answers by a script.
+    pub(crate) async fn scripted(script: impl Fn(&Value) -> Said + Send + Sync + 'static) -> Self {
+        Self::serve(Shared {
+            script: Some(Box::new(script)),
+            ..Shared::default()
+        })
+        .await
+    }
+
+    async fn serve(shared: Shared) -> Self {
+        let state = Arc::new(shared);
         let router = Router::new()
             .route(
                 "/v1/models",
@@ -131,7 +156,11 @@ async fn complete(
             let call = json!({ "index": 0, "id": "call-1", "type": "function", "function": function });
             (vec![chunk(json!({ "tool_calls": [call] }), None)], "tool_calls")
         }
-        None => (words(&FakeModel::answer(&prompt)), "stop"),
+        None => match state.script.as_ref().map(|script| script(&body)) {
+            None => (words(&FakeModel::answer(&prompt)), "stop"),
+            Some(Said::Text(text)) => (words(&text), "stop"),
+            Some(Said::Refused(status, code)) => return refused(status, code),
+        },
     };
     chunks.insert(0, chunk(json!({ "role": "assistant" }), None));
     chunks.push(chunk(json!({}), Some(finish)));
@@ -161,4 +190,13 @@ fn chunk(delta: Value, finish: Option<&str>) -> String {
     json!({ "id": "x", "object": "chat.completion.chunk", "model": "fake",
             "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
     .to_string()
+}
+
+fn refused(status: u16, code: &str) -> Response {
+    let error = json!({ "error": { "message": code, "code": code, "type": "invalid_request_error" } });
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(Body::from(error.to_string()))
+        .unwrap()
 }

@@ -43,6 +43,7 @@ impl<'a> Stage<'a> {
             subject: script.principal.subject.clone(),
             title: None,
             metadata: None,
+            call: None,
         };
         let mut owner = Owner::open(key.clone(), writer(1), 1, opened, now);
         let task = NewTask {
