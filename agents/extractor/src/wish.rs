@@ -23,17 +23,21 @@ const fn usual_repairs() -> u32 {
     2
 }
 
-/// JSON Schema of what [`Wish::of`] reads, the chat's way aside.
+/// JSON Schema of what [`Wish::of`] reads. A chat's message is all in `content`, so nothing else is required here.
 pub(crate) fn input_schema() -> Value {
     json!({
-        "type": "object",
+        "type": ["object", "string"],
+        "description": "In a chat: this whole object, as the message's text",
         "properties": {
             "content": { "type": "string", "minLength": 1, "description": "The text" },
-            "schema": { "type": "object", "description": "JSON Schema of the document, without references elsewhere" },
+            "schema": {
+                "type": "object",
+                "description": "JSON Schema of the document, without references elsewhere; required",
+            },
             "instructions": { "type": "string", "description": "What to mind" },
             "maxRepairs": { "type": "integer", "minimum": 0, "maximum": MOST_REPAIRS, "default": usual_repairs() },
         },
-        "required": ["content", "schema"],
+        "required": ["content"],
         "additionalProperties": false,
     })
 }

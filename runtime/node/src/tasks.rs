@@ -48,7 +48,12 @@ fn exported(file: Option<&Path>, journal: &Value) -> Result<(), Failed> {
     };
     let text = serde_json::to_string_pretty(journal)?;
     std::fs::write(file, text + "\n")
-        .map_err(|error| Failed::because(format!("can't write {}: {error}", file.display())))
+        .map_err(|error| Failed::because(format!("can't write {}: {error}", file.display())))?;
+    let entries = journal["entries"].as_array().map_or(0, Vec::len);
+    output::text(&format!(
+        "{}: {entries} entries, with their content\n",
+        file.display()
+    ))
 }
 
 fn answer(store: &Path, request: &Request) -> Result<Answer, Failed> {

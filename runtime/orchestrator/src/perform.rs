@@ -18,6 +18,9 @@ use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
+/// How long after its task's end a model call ends by itself.
+const OWNERS_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// One step to run.
 pub(crate) struct Step {
     pub(crate) shared: Arc<Shared>,
@@ -89,7 +92,8 @@ impl Step {
             request.model.clone_from(&self.accepted.model);
         }
         let context = CallContext {
-            deadline: Some(self.expires_at),
+            // The task's own end is its owner's to call, in its own words; this is for an owner that doesn't.
+            deadline: Some(self.expires_at.after(OWNERS_MOMENT)),
             cancel: self.cancel.clone(),
         };
         let lost = match self.lost {

@@ -9,6 +9,7 @@ mod blocks;
 mod commands;
 mod curl;
 mod errors;
+mod kit;
 mod links;
 mod pages;
 mod programs;

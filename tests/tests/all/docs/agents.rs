@@ -15,8 +15,8 @@ macro_rules! example {
             )]
             include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
 
-            pub(super) fn agent() -> Arc<dyn Agent> {
-                Arc::new($agent)
+            pub(super) fn agent() -> impl Agent {
+                $agent
             }
         }
     };
@@ -30,11 +30,16 @@ example!(buyer, Buyer);
 pub(super) fn host() -> AgentHost {
     AgentHost::new()
         .drain(std::time::Duration::from_millis(100))
-        .agent(first_agent::agent())
-        .agent(first_tool::agent())
-        .agent(buyer::agent())
+        .agent(Arc::new(first_agent::agent()))
+        .agent(Arc::new(first_tool::agent()))
+        .agent(Arc::new(buyer::agent()))
         .agent(Arc::new(Crasher))
         .agent(Arc::new(Fickle(AtomicU32::new(0))))
+}
+
+/// The one that a page also tests.
+pub(super) fn a_buyer() -> impl Agent {
+    buyer::agent()
 }
 
 /// Panics.

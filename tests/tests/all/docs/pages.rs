@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::blocks::{blocks, documents};
 use super::story::{Told, tell};
 use super::world::World;
+use crate::support::{FakeModel, Said};
 
 /// Pages with a program that needs other people's clients: [`programs`](super::programs) runs it.
 pub(super) const PROGRAMS: [&str; 1] = ["docs/first-chat.md"];
@@ -27,7 +30,8 @@ pages! {
     the_first_chat_is_true: "docs/first-chat.md", 0;
     the_first_agent_is_true: "docs/first-agent.md", 0;
     the_first_tool_is_true: "docs/first-tool.md", 0;
-    writing_an_agent_is_true: "docs/agents.md", 0;
+    writing_an_agent_is_true: "docs/agents.md", 2;
+    the_built_in_agents_are_as_told: "docs/built-in-agents.md", 0;
     embedding_is_true: "docs/embedding.md", 0;
     operating_it_is_true: "docs/operations.md", 0;
     the_guarantees_are_true: "docs/guarantees.md", 0;
@@ -51,7 +55,11 @@ pages! {
 
 /// Tells a page in a world of its own, arranged as the page says it is.
 async fn told(page: &str, illustrations: usize) {
-    let mut world = World::start(page != "docs/errors/UNAVAILABLE.md").await;
+    let model = match page {
+        "docs/built-in-agents.md" => FakeModel::scripted(plays_its_part).await,
+        _ => FakeModel::start().await,
+    };
+    let mut world = World::start(model, page != "docs/errors/UNAVAILABLE.md").await;
     match page {
         "docs/first-agent.md" => world.model.slow(Duration::from_millis(150)),
         "docs/errors/DEADLINE_EXCEEDED.md" => world.model.slow(Duration::from_secs(1)),
@@ -71,6 +79,19 @@ async fn told(page: &str, illustrations: usize) {
         told, expected,
         "{page}: a block that is only looked at is marked `text` and counted here"
     );
+}
+
+/// A model that plays its part for every built-in agent.
+fn plays_its_part(body: &Value) -> Said {
+    let system = body["messages"][0]["content"].as_str().unwrap();
+    let part = r#"{"parts": [{"agent": "assistant", "question": "What is a journal good for?"}]}"#;
+    let said = match system {
+        text if text.starts_with("You plan") => part,
+        text if text.starts_with("You extract") => r#"{"name": "Ann", "age": 7}"#,
+        text if text.contains("numbered sources") => "A journal remembers what was done [1].",
+        _ => "It remembers what was done.",
+    };
+    Said::Text(said.to_owned())
 }
 
 #[test]

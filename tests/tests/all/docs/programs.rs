@@ -32,7 +32,7 @@ fn run(command: &mut Command) -> String {
 #[ignore = "needs Node and its graphql-sse: `cargo xtask test` installs them"]
 async fn the_documents_programs_chat_through_somebody_elses_client() {
     let needs = document("xtask/src/needs.rs");
-    let world = World::start(true).await;
+    let world = World::start(FakeModel::start().await, true).await;
     for page in PROGRAMS {
         let all = blocks(&document(page));
         for package in all

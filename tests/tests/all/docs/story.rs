@@ -19,7 +19,12 @@ use super::world::{World, task_in};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Commands of a page that another test runs, or that only prepare the reader's machine.
-const ELSEWHERE: [&str; 3] = ["cd ", "npm install ", "node "];
+const ELSEWHERE: [&str; 4] = [
+    "cd ",
+    "npm install ",
+    "node ",
+    "greenroom chat --agent shop-keeper",
+];
 
 /// The embedding example, against a model server of the reader's.
 const EMBEDDING: &str = " cargo run -p greenroom-example-embedding";
@@ -105,9 +110,9 @@ impl Story<'_> {
                     let task = self.task.take();
                     self.world.kill(task.as_deref()).await;
                 }
+                c if ELSEWHERE.iter().any(|start| c.starts_with(start)) => {}
                 c if c.starts_with("greenroom dev") => self.dev(&words(c)[2..]).await,
                 c if c.starts_with("greenroom ") => self.greenroom(c, promised, place).await,
-                c if ELSEWHERE.iter().any(|start| c.starts_with(start)) => {}
                 other => panic!("{place}: nothing here runs `{other}`"),
             }
         }

@@ -21,16 +21,15 @@ pub(super) struct World {
 }
 
 impl World {
-    /// With a model server for its provider, or with none at all.
-    pub(super) async fn start(with_model: bool) -> Self {
-        let model = FakeModel::start().await;
+    /// With a model server, which the server is told of or not.
+    pub(super) async fn start(model: FakeModel, told: bool) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agents = vec![format!("http://{}", listener.local_addr().unwrap())];
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move { host().serve(listener, stopped).await.unwrap() });
         let server = Server::start(Options {
-            model: with_model.then(|| model.url.clone()),
+            model: told.then(|| model.url.clone()),
             agents,
             ..Options::default()
         })

@@ -1,0 +1,4 @@
+//! Tests that the documents show to agents' developers.
+
+mod crashes;
+mod replays;
