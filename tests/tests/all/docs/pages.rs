@@ -88,6 +88,7 @@ fn plays_its_part(body: &Value) -> Said {
     let said = match system {
         text if text.starts_with("You plan") => part,
         text if text.starts_with("You extract") => r#"{"name": "Ann", "age": 7}"#,
+        text if text.contains("ummar") => "A ship with timber from Bergen reached Dover two weeks late.",
         text if text.contains("numbered sources") => "A journal remembers what was done [1].",
         _ => "It remembers what was done.",
     };
