@@ -1,6 +1,6 @@
 //! Programs of the documents that need more than this repository: other people's clients, and a compiler's time.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::blocks::{blocks, document};
@@ -98,36 +98,4 @@ fn the_documents_are_a_book_without_a_warning_that_loads_nothing_from_elsewhere(
             .to_string_lossy()
             .starts_with("searchindex")
     }));
-}
-
-#[test]
-#[ignore = "compiles a project of its own: minutes"]
-fn the_readmes_project_of_its_own_compiles() {
-    let all = blocks(&document("README.md"));
-    let project = all
-        .iter()
-        .find(|block| block.text.starts_with("cargo new "))
-        .unwrap();
-    let agent = all.iter().find(|block| block.language == "rust").unwrap();
-    // Outside the workspace, but with its lock file, so that nothing is resolved anew.
-    let home = tempfile::tempdir().unwrap();
-    let mut folder = home.path().to_owned();
-    for command in commands(project) {
-        let command = command.replace("../greenroom/", &format!("{}/", root().display()));
-        let words = words(&command);
-        match words[0].as_str() {
-            "cd" => folder.push(&words[1]),
-            _ => drop(run(Command::new("cargo")
-                .args(&words[1..])
-                .current_dir(&folder)
-                .env("CARGO_NET_OFFLINE", "true"))),
-        }
-    }
-    std::fs::write(folder.join("src/main.rs"), &agent.text).unwrap();
-    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    let target: &Path = &root().join("target/own-project");
-    run(Command::new("cargo")
-        .args(["check", "--offline", "--quiet"])
-        .env("CARGO_TARGET_DIR", target)
-        .current_dir(&folder));
 }
