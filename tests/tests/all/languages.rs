@@ -233,8 +233,13 @@ async fn errors_are_answers_and_breakdowns_lose_attempts(world: World) {
     let task = world.stunt("quit a").await;
     assert_eq!(task["error"]["code"], "AGENT_FAILED");
     assert_eq!(task["error"]["message"], "as told");
-    let task = world.client.run(&world.host.agent("buyer"), "no order").await;
-    assert_eq!(task["error"]["code"], "BAD_USER_INPUT");
+    // What breaks its card's schema doesn't come to the agent.
+    let input = json!({ "agent": world.host.agent("buyer"), "input": { "content": "no order" } });
+    let refused = world.client.execute(input).await.body;
+    assert_eq!(
+        refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT",
+        "{refused}"
+    );
 
     let task = world.stunt("raise b").await;
     assert_eq!(task["error"]["code"], "AGENT_FAILED");
