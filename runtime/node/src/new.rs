@@ -13,14 +13,13 @@ use crate::output;
 use sdk::Sdk;
 
 /// Names that cargo or the project's own dependencies have taken.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 13] = [
     "alloc",
     "build",
     "core",
     "deps",
     "examples",
     "futures",
-    "greenroom-agent-sdk",
     "incremental",
     "proc_macro",
     "serde",
@@ -112,7 +111,9 @@ fn package(name: &str) -> String {
     let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
     // Rust's keywords are short words of small letters; no list of them grows old here.
     let word = name.len() <= 8 && name.bytes().all(|byte| byte.is_ascii_lowercase());
-    if begins && !word && !TAKEN.contains(&name) {
+    // The SDK's crates are packages of the project too.
+    let ours = name.starts_with("greenroom");
+    if begins && !word && !ours && !TAKEN.contains(&name) {
         name.to_owned()
     } else {
         format!("agent-{name}")

@@ -96,6 +96,20 @@ impl World {
         }
     }
 
+    /// How long a process may live, in milliseconds: several times as long as a chat takes here and now. On a machine
+    /// that is busy otherwise nothing would ever be finished in a shorter one, and work that never gets anywhere is
+    /// given up.
+    async fn a_life(&self) -> u64 {
+        let begun = std::time::Instant::now();
+        let client = Client::new(&self.server.http);
+        client
+            .send_chat(json!({ "content": "How long does it take?" }))
+            .await
+            .data();
+        let chat = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        (8 * chat).clamp(900, 8_000)
+    }
+
     async fn restart(&mut self, env: &[(&str, &str)]) -> bool {
         self.server.kill();
         let up = self.server.launch(env).await;
@@ -111,8 +125,9 @@ impl World {
 async fn random_kills(times: u32, seed: u64, clock_steps_back: bool) -> Summary {
     let mut world = World::start().await;
     let mut random = StdRng::seed_from_u64(seed);
+    let life = world.a_life().await;
     for kill in 1..=times {
-        let pause = random.random_range(20..900);
+        let pause = random.random_range(20..life);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let offset = format!("-{}", kill * 1_000);
         let env: &[(&str, &str)] = if clock_steps_back {

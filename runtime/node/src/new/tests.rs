@@ -88,6 +88,7 @@ fn a_package_is_named_as_cargo_allows() {
         ("7up", "agent-7up"),
         ("_x", "agent-_x"),
         ("serde_json", "agent-serde_json"),
+        ("greenroom-wire", "agent-greenroom-wire"),
     ] {
         assert_eq!(package(agent), cargo);
     }
