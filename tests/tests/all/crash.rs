@@ -107,7 +107,7 @@ impl World {
             .await
             .data();
         let chat = u64::try_from(begun.elapsed().as_millis()).unwrap();
-        (8 * chat).clamp(900, 8_000)
+        (8 * chat).clamp(900, 2_500)
     }
 
     async fn restart(&mut self, env: &[(&str, &str)]) -> bool {
