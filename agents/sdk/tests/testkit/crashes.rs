@@ -174,6 +174,24 @@ async fn an_end_that_depends_on_the_attempt_is_found() {
 }
 
 #[tokio::test]
+async fn steps_that_only_a_crash_makes_are_counted() {
+    let survival = |more: bool| {
+        let bench = bench(move |task, ctx| async move {
+            ctx.model(ask("x")).await?;
+            if more && task.attempt > 1 {
+                ctx.model(ask("x again")).await?;
+            }
+            Ok(Output::text("done"))
+        });
+        let bench = bench.reply_by(|_| Reply::text("x"));
+        async move { bench.crashes().await }
+    };
+    let (same, more) = (survival(false).await, survival(true).await);
+    assert!(same.is_whole() && more.is_whole(), "{same}\n{more}");
+    assert_eq!((same.steps, more.steps), (1..=1, 1..=2));
+}
+
+#[tokio::test]
 async fn branches_and_slow_effects_survive() {
     let world = Probe::new();
     let inside = world.clone();
