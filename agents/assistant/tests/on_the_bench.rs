@@ -1,5 +1,7 @@
 //! A turn of a conversation, with a scripted model.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail their test")]
+
 use greenroom_agent_assistant::Assistant;
 use greenroom_agent_sdk::testkit::{Bench, End, Ran, Reply};
 use greenroom_agent_sdk::{Failure, FinishReason, HistoryMessage, Role};

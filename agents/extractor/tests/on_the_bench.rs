@@ -1,5 +1,11 @@
 //! Extractions against scripted models, with and without a form they can be held to, and through crashes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail their test"
+)]
+
 use greenroom_agent_extractor::Extractor;
 use greenroom_agent_sdk::testkit::{Bench, Ran, Reply};
 use greenroom_agent_sdk::{ErrorCode, Failure, FinishReason, ModelRequest, ModelRole, OutputFormat};

@@ -1,5 +1,7 @@
 //! Questions to other agents, with the others and the model scripted, and through crashes.
 
+#![allow(clippy::panic, reason = "helpers of tests fail their test")]
+
 use greenroom_agent_researcher::Researcher;
 use greenroom_agent_sdk::testkit::{Bench, Ran, Reply, StepKind};
 use greenroom_agent_sdk::{AgentError, AgentReply, ErrorCode, Failure, ModelRequest, OutputFormat};

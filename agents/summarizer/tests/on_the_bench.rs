@@ -1,6 +1,10 @@
 //! Summaries of long texts by scripted models of any window, and through crashes.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail their test"
+)]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
