@@ -149,8 +149,9 @@ async fn a_piece_that_is_denser_than_the_first_is_halved_alone() {
 
 #[tokio::test]
 async fn a_model_without_room_to_finish_gets_less_and_one_that_talks_too_long_does_not() {
+    let all = text(200);
     let has_no_room = |request: &ModelRequest| material(request).len() > 1_000;
-    let bench = summarize(text(200)).reply_by(move |request| match has_no_room(request) {
+    let bench = summarize(&all).reply_by(move |request| match has_no_room(request) {
         true => cut("Fact", 3),
         false => Reply::text("Fine."),
     });
@@ -158,7 +159,12 @@ async fn a_model_without_room_to_finish_gets_less_and_one_that_talks_too_long_do
     assert_eq!(content(&ran), "Fine.");
     let mut requests = ran.steps().iter().filter_map(StepRan::request);
     assert!(requests.any(|request| has_no_room(&request)));
-    let talks = summarize(text(3)).reply_by(|_| cut("and so on", 1_024));
+    let data: Value = ran.data().unwrap();
+    assert!(
+        data["pieces"].as_u64() >= Some(all.len() as u64 / 1_000),
+        "{data}"
+    );
+    let talks = summarize(text(30)).reply_by(|_| cut("and so on", 1_024));
     let ran = talks.run().await;
     let data: Value = ran.data().unwrap();
     assert_eq!((content(&ran), &data["finish"]), ("and so on", &json!("length")));
