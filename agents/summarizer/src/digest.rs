@@ -1,9 +1,13 @@
 //! Map and reduce over a model whose window is unknown.
 
-use std::time::Duration;
+mod asking;
+mod groups;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use greenroom_agent_sdk::{AgentError, Context, ErrorCode, FinishReason, ModelAnswer, ModelRequest};
+use greenroom_agent_sdk::{AgentError, Context, ModelAnswer, ModelRequest};
+
+use asking::{Asked, asked, patiently};
+use groups::{groups, shorten};
 
 use crate::Summarizer;
 use crate::pieces::{clipped, pieces};
@@ -14,9 +18,6 @@ const TOKEN_BYTES: usize = 3;
 
 /// A piece this small, in bytes, is not halved: if a model refuses it, its length is not why.
 const SMALLEST: usize = 300;
-
-/// How often a step that may succeed later is tried again.
-const PATIENCE: u32 = 3;
 
 /// The summary of everything.
 pub(crate) struct Made {
@@ -34,28 +35,6 @@ pub(crate) struct Digest<'a> {
     at_once: usize,
     /// How much text a model takes at once, in bytes, as far as is known.
     budget: usize,
-}
-
-/// What came of asking a model.
-enum Asked {
-    Answered(ModelAnswer),
-    /// The text was too long for it; how it said so.
-    TooLong(Said),
-}
-
-enum Said {
-    Refused(AgentError),
-    /// It had no room to finish: better than nothing.
-    Cut(ModelAnswer),
-}
-
-impl Said {
-    fn for_want_of_better(self) -> Result<ModelAnswer, AgentError> {
-        match self {
-            Self::Refused(error) => Err(error),
-            Self::Cut(answer) => Ok(answer),
-        }
-    }
 }
 
 impl<'a> Digest<'a> {
@@ -245,97 +224,3 @@ impl<'a> Digest<'a> {
 }
 
 const JOINED: &str = "the text, which is made of the summaries of its parts in order, as one";
-
-/// `least`: an answer cut below so many tokens was cut because the window was full.
-fn asked(answer: Result<ModelAnswer, AgentError>, least: u64) -> Result<Asked, AgentError> {
-    match answer {
-        Ok(answer) => {
-            let written = answer.usage.output_tokens + answer.usage.reasoning_tokens;
-            let full = answer.finish == FinishReason::Length && written < least;
-            Ok(if full {
-                Asked::TooLong(Said::Cut(answer))
-            } else {
-                Asked::Answered(answer)
-            })
-        }
-        // Most likely too long for this model, whose window nobody here knows.
-        Err(error) if error.code() == ErrorCode::BadUserInput => Ok(Asked::TooLong(Said::Refused(error))),
-        Err(error) => Err(error),
-    }
-}
-
-/// Asks again, after a while, where a provider had too much to do or failed: hundreds of summaries are not lost for
-/// one.
-async fn patiently<F>(ctx: &Context, ask: impl Fn() -> F) -> Result<ModelAnswer, AgentError>
-where
-    F: Future<Output = Result<ModelAnswer, AgentError>>,
-{
-    let mut tries = 0;
-    loop {
-        let error = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let passing = matches!(
-            error.code(),
-            ErrorCode::ResourceExhausted | ErrorCode::ProviderFailed
-        );
-        if !passing || !error.failure().retryable || tries == PATIENCE {
-            return Err(error);
-        }
-        let wait = Duration::from_secs(2 << (2 * tries));
-        let asked = error
-            .failure()
-            .retry_after_ms
-            .map_or(Duration::ZERO, Duration::from_millis);
-        ctx.sleep(wait.max(asked)).await?;
-        tries += 1;
-    }
-}
-
-/// Summaries in order in groups that a model takes at once; at least two make a group, save a last one left over.
-fn groups(notes: &[String], budget: usize) -> Vec<Vec<String>> {
-    let mut groups: Vec<Vec<String>> = Vec::new();
-    let mut size = 0;
-    for note in notes {
-        match groups.last_mut() {
-            Some(group) if group.len() < 2 || size + note.len() <= budget => {
-                size += note.len();
-                group.push(note.clone());
-            }
-            _ => {
-                size = note.len();
-                groups.push(vec![note.clone()]);
-            }
-        }
-    }
-    groups
-}
-
-fn shorten(notes: &mut [String]) {
-    for note in notes {
-        *note = clipped(note, note.len() / 2).to_owned();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_hold_two_or_more_in_order_and_keep_to_the_budget_where_they_can() {
-        let notes: Vec<String> = ["aaaa", "bbbb", "cc", "dd", "eeeeeeee"]
-            .map(str::to_owned)
-            .to_vec();
-        let joined = |budget| -> Vec<String> {
-            groups(&notes, budget)
-                .iter()
-                .map(|group| group.concat())
-                .collect()
-        };
-        assert_eq!(joined(10), ["aaaabbbbcc", "ddeeeeeeee"]);
-        assert_eq!(joined(1), ["aaaabbbb", "ccdd", "eeeeeeee"]);
-        assert_eq!(joined(100).len(), 1);
-        assert!(groups(&[], 10).is_empty());
-    }
-}

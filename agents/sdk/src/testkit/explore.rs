@@ -4,6 +4,7 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Bench;
@@ -23,6 +24,9 @@ pub struct Survival {
     pub runs: usize,
     /// At how many places of the undisturbed run.
     pub places: usize,
+    /// How many steps the runs' journals held, from fewest to most: one number where no crash made the agent ask for
+    /// more. More is no finding by itself, since an agent that polls may do so.
+    pub steps: RangeInclusive<usize>,
     /// What did not come out the same; the gravest first, each once.
     pub findings: Vec<Finding>,
 }
@@ -110,32 +114,56 @@ pub(crate) async fn explore(bench: &Bench, at_most: usize) -> Result<Survival, H
     }
     let stride = plans.len().div_ceil(at_most).max(1);
     let plans: Vec<Plan> = plans.into_iter().step_by(stride).collect();
-    let mut findings = Findings::default();
-    let mut runs = 0;
+    let mut tally = Tally::of(&clean);
     for plan in &plans {
-        let ran = bench.disturbed(Some(plan.clone()), clean.known.clone()).await?;
-        compare(&clean, &ran, plan, &mut findings);
-        runs += usize::from(ran.struck);
+        tally.add(bench, &clean, plan).await?;
         // Thousands of runs are no reason to let nothing else on this thread have its turn.
         tokio::task::yield_now().await;
     }
     // The whole replay once more, late enough for a clock's seconds to have changed.
     let last = clean.points.iter().rfind(|point| point.place == Place::End);
-    if let (Some(point), true) = (last, findings.0.is_empty()) {
+    if let (Some(point), true) = (last, tally.findings.0.is_empty()) {
         let plan = Plan {
             point: point.clone(),
             fault: Fault::AgentDies,
             pause: LATER,
         };
-        let ran = bench.disturbed(Some(plan.clone()), clean.known.clone()).await?;
-        compare(&clean, &ran, &plan, &mut findings);
-        runs += usize::from(ran.struck);
+        tally.add(bench, &clean, &plan).await?;
     }
     Ok(Survival {
-        runs,
+        runs: tally.runs,
         places: clean.points.len(),
-        findings: findings.0.into_values().collect(),
+        steps: tally.fewest..=tally.most,
+        findings: tally.findings.0.into_values().collect(),
     })
+}
+
+/// What the disturbed runs have shown so far.
+struct Tally {
+    runs: usize,
+    fewest: usize,
+    most: usize,
+    findings: Findings,
+}
+
+impl Tally {
+    fn of(clean: &Ran) -> Self {
+        Self {
+            runs: 0,
+            fewest: clean.steps.len(),
+            most: clean.steps.len(),
+            findings: Findings::default(),
+        }
+    }
+
+    async fn add(&mut self, bench: &Bench, clean: &Ran, plan: &Plan) -> Result<(), HostError> {
+        let ran = bench.disturbed(Some(plan.clone()), clean.known.clone()).await?;
+        compare(clean, &ran, plan, &mut self.findings);
+        self.runs += usize::from(ran.struck);
+        self.fewest = self.fewest.min(ran.steps.len());
+        self.most = self.most.max(ran.steps.len());
+        Ok(())
+    }
 }
 
 fn compare(clean: &Ran, ran: &Ran, plan: &Plan, findings: &mut Findings) {

@@ -1,11 +1,13 @@
 //! What came of one run.
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::Location;
 
 use greenroom_kernel::{
-    AttemptCause, Effect, Entry, ErrorCode, ExportedMessage, Failure, OpenTask, Payload, StepCall, StepKind,
-    StepOutcome, StepPath, StepState, TaskEnd, TaskExport, TaskExporter, Timestamp,
+    AttemptCause, Entry, ErrorCode, ExportedMessage, Failure, OpenTask, Payload, StepCall, StepPath,
+    StepState, TaskEnd, TaskExport, TaskExporter, Timestamp,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +15,8 @@ use serde_json::Value;
 use super::plan::{Label, Point};
 use super::probe::{Firing, counts};
 use super::stage::{Known, Stage};
+
+pub use step::StepRan;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,27 +36,6 @@ pub enum End {
     OutcomeUnknown,
     /// The agent waits for something that never comes.
     Stuck,
-}
-
-/// One step as the journal holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepRan {
-    /// Its ordinal in the task.
-    pub number: u32,
-    /// Its place in the agent's program.
-    pub path: String,
-    /// What it does.
-    pub kind: StepKind,
-    /// The tool's, agent's, model's or effect's name.
-    pub name: Option<String>,
-    /// What repeating it does.
-    pub effect: Effect,
-    /// The attempt that finished it, or began it.
-    pub attempt: u32,
-    /// What was asked.
-    pub input: Value,
-    /// What came of it, if anything did.
-    pub outcome: Option<Result<Value, Failure>>,
 }
 
 /// What came of one run.
@@ -204,20 +187,8 @@ impl Ran {
                     });
                 }
             }
-            let asked = stage.calls.get(&head.path);
-            steps.push(StepRan {
-                number: head.number,
-                path: head.path.to_string(),
-                kind: head.kind,
-                name: head.name.clone(),
-                effect: head.effect,
-                attempt: head.attempt,
-                input: asked.map_or(Value::Null, |(_, call)| json(&call.input)),
-                outcome: outcome.map(|outcome| match outcome {
-                    StepOutcome::Done(result) => Ok(result.as_inline().map_or(Value::Null, json)),
-                    StepOutcome::Failed(failure) => Err(failure.clone()),
-                }),
-            });
+            let asked = stage.calls.get(&head.path).map(|(_, last)| last);
+            steps.push(StepRan::of(head, asked, outcome));
         }
         known.fired = firings
             .iter()

@@ -77,9 +77,32 @@ impl Reply {
         Self::new(What::Answer { answer, pieces })
     }
 
+    /// The same answer, ended for this reason: `Length` where it was cut off. Does nothing to a failure.
+    #[must_use]
+    pub fn finish(mut self, finish: FinishReason) -> Self {
+        if let What::Answer { answer, .. } = &mut self.what {
+            answer.finish = finish;
+        }
+        self
+    }
+
+    /// The same answer, having used so much. Does nothing to a failure.
+    #[must_use]
+    pub fn usage(mut self, usage: Usage) -> Self {
+        if let What::Answer { answer, .. } = &mut self.what {
+            answer.usage = usage;
+        }
+        self
+    }
+
     /// The model can't be had, after all retries: the step fails.
     pub fn failure(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self::new(What::Failure(Failure::new(code, message)))
+        Self::failed(Failure::new(code, message))
+    }
+
+    /// The step fails with exactly this, which may say that it is worth repeating, and when.
+    pub fn failed(failure: Failure) -> Self {
+        Self::new(What::Failure(failure))
     }
 
     /// No answer ever comes: only a deadline ends the wait.

@@ -174,6 +174,28 @@ async fn an_end_that_depends_on_the_attempt_is_found() {
 }
 
 #[tokio::test]
+async fn steps_that_a_crash_makes_or_saves_are_counted() {
+    let survival = |asks_again: fn(u32) -> bool| {
+        let bench = bench(move |task, ctx| async move {
+            ctx.model(ask("x")).await?;
+            if asks_again(task.attempt) {
+                ctx.model(ask("x again")).await?;
+            }
+            Ok(Output::text("done"))
+        });
+        let bench = bench.reply_by(|_| Reply::text("x"));
+        async move {
+            let survival = bench.crashes().await;
+            assert!(survival.is_whole(), "{survival}");
+            survival.steps
+        }
+    };
+    assert_eq!(survival(|_| false).await, 1..=1);
+    assert_eq!(survival(|attempt| attempt > 1).await, 1..=2);
+    assert_eq!(survival(|attempt| attempt == 1).await, 1..=2);
+}
+
+#[tokio::test]
 async fn branches_and_slow_effects_survive() {
     let world = Probe::new();
     let inside = world.clone();

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use greenroom_agent_sdk::testkit::{End, Probe, Reply, StepKind};
 use greenroom_agent_sdk::{
-    AgentReply, Effect, ErrorCode, FnTool, HistoryMessage, ModelMessage, ModelRequest, ModelRole, Output,
-    Role,
+    AgentReply, Effect, ErrorCode, Failure, FinishReason, FnTool, HistoryMessage, ModelMessage, ModelRequest,
+    ModelRole, Output, Role, Usage,
 };
 use serde_json::{Value, json};
 
@@ -77,6 +77,13 @@ async fn a_run_shows_its_end_its_steps_its_text_and_its_effects() {
     assert_eq!(ran.steps()[0].name.as_deref(), Some("fast"));
     assert_eq!(ran.steps()[1].input, json!({ "a": 2, "b": 1 }));
     assert_eq!(ran.steps()[3].outcome, Some(Ok(json!(17))));
+    let asked = ran.steps()[0].request().unwrap();
+    assert_eq!(
+        (asked.messages[0].content.as_str(), ran.steps()[1].request()),
+        ("hello", None)
+    );
+    let shown: Vec<bool> = ran.steps().iter().map(|step| step.visible).collect();
+    assert_eq!(shown, [true, false, false, false]);
     assert_eq!((ran.steps_named("pay"), ran.steps_named("sing")), (1, 0));
     let survival = bench.crashes().await;
     assert!(survival.is_whole(), "{survival}");
@@ -115,6 +122,31 @@ async fn models_answer_in_order_or_by_the_request_and_may_fail_or_ask_for_tools(
     .run()
     .await;
     assert_eq!(ran.content(), Some("<a> <b>"));
+}
+
+#[tokio::test]
+async fn a_models_answer_may_be_cut_and_have_its_price_and_a_failure_comes_as_it_is() {
+    let busy = Failure::new(ErrorCode::ResourceExhausted, "busy")
+        .retryable()
+        .retry_after(Duration::from_secs(3));
+    let usage = Usage {
+        input_tokens: 1,
+        output_tokens: 7,
+        ..Usage::default()
+    };
+    let expected = busy.clone();
+    let ran = bench(|_, ctx| async move {
+        let answer = ctx.model(ask("one")).await?;
+        let error = ctx.model(ask("two")).await.err();
+        let failure = error.map(greenroom_agent_sdk::AgentError::into_failure);
+        Output::data(&json!([answer.content, answer.finish, answer.usage, failure]))
+    })
+    .reply(Reply::text("half").finish(FinishReason::Length).usage(usage))
+    .reply(Reply::failed(busy).finish(FinishReason::Length).usage(usage))
+    .run()
+    .await;
+    let told: (String, FinishReason, Usage, Failure) = ran.data().unwrap();
+    assert_eq!(told, ("half".to_owned(), FinishReason::Length, usage, expected));
 }
 
 #[tokio::test]
