@@ -74,6 +74,10 @@ pub(crate) fn run(fast: bool) -> Result<(), Failure> {
     command.env("GREENROOM_BIN", parts.with_file_name("debug").join("greenroom"));
     if !fast {
         command
+            .env(
+                "GREENROOM_RELEASE_BIN",
+                parts.with_file_name("release").join("greenroom"),
+            )
             .env("GREENROOM_TEST_PARTS", &parts)
             .env("GREENROOM_MODEL_PATH", needs::model(&parts));
     }

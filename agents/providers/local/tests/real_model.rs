@@ -243,8 +243,8 @@ const INPUTS: [&str; 50] = [
 ];
 
 #[tokio::test]
-#[ignore = "the model answers fifty times"]
-async fn fifty_of_fifty_answers_validate_against_their_schema() {
+#[ignore = "the model answers twenty times"]
+async fn answers_in_three_forms_validate_against_their_schemas() {
     let Some(provider) = provider().await else { return };
     let schemas = [
         json!({
@@ -276,7 +276,7 @@ async fn fifty_of_fifty_answers_validate_against_their_schema() {
     for (number, schema) in schemas.into_iter().enumerate() {
         let validator = jsonschema::validator_for(&schema).unwrap();
         let mut repeated = None;
-        for (at, input) in INPUTS.into_iter().enumerate().skip(number).step_by(3) {
+        for (at, input) in INPUTS.into_iter().enumerate().skip(number).step_by(9) {
             let request = ModelRequest {
                 output: OutputFormat::JsonSchema {
                     name: "it".to_owned(),

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) env: Vec<(String, String)>,
     /// Where the store is, if not with the rest.
     pub(crate) disk: Option<Arc<Disk>>,
+    /// Another build of the binary than the one that is tested.
+    pub(crate) binary: Option<PathBuf>,
     /// Whether later starts listen where the first did: for clients that don't ask where.
     pub(crate) keep_port: bool,
 }
@@ -86,9 +88,10 @@ impl Server {
 
     /// A command of the binary, with an environment of its own and without any credentials.
     pub(crate) fn command(&self) -> Command {
+        let program = self.options.binary.clone().unwrap_or_else(binary);
         let command = match &self.options.disk {
-            Some(disk) => disk.command(&binary()),
-            None => Command::new(binary()),
+            Some(disk) => disk.command(&program),
+            None => Command::new(program),
         };
         self.isolated(command)
     }
