@@ -50,7 +50,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -106,6 +106,23 @@ const NEEDS: [Need; 8] = [
             "graphql-ws@6",
             "graphql-sse@2",
             "ws@8",
+        ]],
+    },
+    Need {
+        name: "model-mock",
+        why: "a server of the Anthropic wire that somebody else wrote",
+        tools: &[NPM],
+        reads: &[],
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{parts}/model-mock",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+            "@copilotkit/aimock@1.43.0",
         ]],
     },
     Need {
