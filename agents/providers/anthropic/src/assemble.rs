@@ -7,9 +7,13 @@ use std::collections::VecDeque;
 
 use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
 use greenroom_provider_http::Faults;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::response::{Block, Delta, Event, WireUsage, finish_reason};
+
+/// Most bytes of a document in one answer.
+const DOCUMENT_AT_MOST: usize = 16 << 20;
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
@@ -31,18 +35,23 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<PartialCall>,
     call_bytes: usize,
+    /// The text until now, where it is to be a JSON document.
+    document: Option<String>,
     finish: Option<FinishReason>,
     usage: Option<WireUsage>,
     done: bool,
 }
 
 impl Assembler {
-    pub(crate) fn new(faults: Faults, model: &str) -> Self {
+    /// `document`: whether the text was asked to be a JSON document. Some servers of this wire pass the wish over and
+    /// say nothing, and then what they say is not the answer.
+    pub(crate) fn new(faults: Faults, model: &str, document: bool) -> Self {
         Self {
             faults,
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            document: document.then(String::new),
             finish: None,
             usage: None,
             done: false,
@@ -52,7 +61,7 @@ impl Assembler {
     fn began(&mut self, index: u32, block: Block) -> Result<ModelEvent, ProviderFault> {
         Ok(match block {
             Block::Text { text } if text.is_empty() => ModelEvent::Progress,
-            Block::Text { text } => ModelEvent::Content(text),
+            Block::Text { text } => self.content(text)?,
             Block::ToolUse { id, name, input } => {
                 self.count(id.len() + name.len() + 64)?;
                 self.calls.push(PartialCall {
@@ -71,7 +80,7 @@ impl Assembler {
     fn grew(&mut self, index: u32, delta: Delta) -> Result<ModelEvent, ProviderFault> {
         Ok(match delta {
             Delta::Text { text } if text.is_empty() => ModelEvent::Progress,
-            Delta::Text { text } => ModelEvent::Content(text),
+            Delta::Text { text } => self.content(text)?,
             Delta::InputJson { partial_json } => {
                 self.count(partial_json.len())?;
                 // What grows without having begun is a call of the provider's own tools, which is its own affair.
@@ -82,6 +91,17 @@ impl Assembler {
             }
             Delta::Unseen => ModelEvent::Progress,
         })
+    }
+
+    fn content(&mut self, text: String) -> Result<ModelEvent, ProviderFault> {
+        if let Some(document) = &mut self.document {
+            document.push_str(&text);
+            if document.len() > DOCUMENT_AT_MOST {
+                let why = format!("more than {DOCUMENT_AT_MOST} bytes of a document");
+                return Err(self.faults.malformed(&why));
+            }
+        }
+        Ok(ModelEvent::Content(text))
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), ProviderFault> {
@@ -163,6 +183,14 @@ impl greenroom_provider_http::Assembler for Assembler {
         };
         if finish == FinishReason::Stop && !self.calls.is_empty() {
             finish = FinishReason::ToolCalls;
+        }
+        if finish == FinishReason::Stop
+            && let Some(document) = &self.document
+            && serde_json::from_str::<IgnoredAny>(document).is_err()
+        {
+            let what =
+                "did not hold the answer to the JSON schema: ask a provider that does, or without a schema";
+            return Err(self.faults.unheeded(&what));
         }
         // A call cut off by the token limit or a refusal is no call.
         if finish == FinishReason::ToolCalls {

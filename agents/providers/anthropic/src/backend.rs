@@ -79,7 +79,7 @@ impl ModelBackend for AnthropicBackend {
         let said =
             MessagesRequest::new(model, request, self.max_tokens).map_err(|e| faults.unsendable(&e))?;
         let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
-        let assembler = Assembler::new(faults.clone(), model);
+        let assembler = Assembler::new(faults.clone(), model, !request.output.is_text());
         let url = self.endpoints.messages.clone();
         self.upstream.stream(url, body, model, context, assembler).await
     }

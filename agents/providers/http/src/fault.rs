@@ -220,6 +220,11 @@ impl Faults {
         self.fault(FaultClass::Cancelled, "the caller left")
     }
 
+    /// The server neither did what the request asks for nor refused it; `what` says so, of the server.
+    pub fn unheeded(&self, what: &dyn std::fmt::Display) -> ProviderFault {
+        self.fault(FaultClass::BadRequest, format!("{} {what}", self.endpoint))
+    }
+
     /// The request has no words on this wire.
     pub fn unsendable(&self, why: &dyn std::fmt::Display) -> ProviderFault {
         self.fault(

@@ -7,8 +7,16 @@ use super::*;
 const STOP: &str = r#"{"type":"message_stop"}"#;
 
 fn run(events: &[&str]) -> Result<Vec<ModelEvent>, FaultClass> {
+    assembled(events, false)
+}
+
+fn assembled(events: &[&str], document: bool) -> Result<Vec<ModelEvent>, FaultClass> {
     let mut out = VecDeque::new();
-    let mut assembler = Assembler::new(Faults::new("p", "http://h", None, &crate::classify::WIRE), "m");
+    let mut assembler = Assembler::new(
+        Faults::new("p", "http://h", None, &crate::classify::WIRE),
+        "m",
+        document,
+    );
     for event in events {
         assembler
             .take(event.as_bytes(), &mut out)
@@ -198,6 +206,22 @@ fn what_breaks_the_contract_is_a_fault() {
     ] {
         assert_eq!(run(&[malformed]), Err(FaultClass::Transient), "{malformed}");
     }
+}
+
+#[test]
+fn a_finished_document_that_is_no_json_is_no_answer() {
+    let part = |text: &str| {
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}})
+            .to_string()
+    };
+    let document = |second: &str, reason: &str| {
+        assembled(&[&part("{\"a\":"), &part(second), &stopped(reason), STOP], true)
+    };
+    assert!(document(" 1}", "end_turn").is_ok());
+    assert_eq!(document(" Ada is", "end_turn"), Err(FaultClass::BadRequest));
+    // One that was cut need not have the form, and one that was not asked for has none.
+    assert!(document(" 1", "max_tokens").is_ok());
+    assert!(run(&[&part("Ada is"), &stopped("end_turn"), STOP]).is_ok());
 }
 
 #[test]
