@@ -50,7 +50,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 10] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -109,6 +109,23 @@ const NEEDS: [Need; 8] = [
         ]],
     },
     Need {
+        name: "model-mock",
+        why: "a server of the Anthropic wire that somebody else wrote",
+        tools: &[NPM],
+        reads: &[],
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{parts}/model-mock",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+            "@copilotkit/aimock@1.43.0",
+        ]],
+    },
+    Need {
         name: "browser",
         why: "Chromium, what drives it and what judges accessibility: the page is tested as a person uses it",
         tools: &[NPM, CHROMIUM],
@@ -144,6 +161,21 @@ const NEEDS: [Need; 8] = [
             ],
             &["{parts}/python/bin/python", "-c", UNPACK_MODEL, "{parts}/model"],
         ],
+    },
+    Need {
+        name: "llama",
+        why: "llama.cpp's server, which speaks the wires of others, for the small model",
+        tools: &[PYTHON],
+        reads: &[],
+        commands: &[&[
+            PIP,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+            "xllamacpp==2026.10.11549",
+        ]],
     },
     Need {
         name: "python-agent",

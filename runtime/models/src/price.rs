@@ -31,6 +31,14 @@ impl Price {
         }
     }
 
+    /// A price where writing to the cache costs a quarter more than input, and reasoning as output.
+    const fn with_writes(input: f64, cached_input: f64, output: f64) -> Self {
+        Self {
+            cache_write: input * 1.25,
+            ..Self::new(input, cached_input, output)
+        }
+    }
+
     /// Nothing at all.
     pub const FREE: Self = Self::new(0.0, 0.0, 0.0);
 
@@ -76,16 +84,35 @@ const OPENAI: [(&str, Price); 10] = [
     ("o4-mini", Price::new(1.10, 0.275, 4.40)),
 ];
 
+/// Anthropic's list prices, with a cache that keeps for five minutes. A model whose price depends on how long the prompt
+/// is has none here. <https://platform.claude.com/docs/en/about-claude/pricing>
+const ANTHROPIC: [(&str, Price); 11] = [
+    ("claude-opus-5-5", Price::with_writes(4.0, 0.20, 20.0)),
+    ("claude-opus-5", Price::with_writes(5.0, 0.50, 25.0)),
+    ("claude-opus-4-8", Price::with_writes(5.0, 0.50, 25.0)),
+    ("claude-opus-4-7", Price::with_writes(5.0, 0.50, 25.0)),
+    ("claude-opus-4-6", Price::with_writes(5.0, 0.50, 25.0)),
+    ("claude-opus-4-5", Price::with_writes(5.0, 0.50, 25.0)),
+    ("claude-sonnet-5-5", Price::with_writes(2.0, 0.10, 10.0)),
+    ("claude-sonnet-5", Price::with_writes(2.0, 0.20, 10.0)),
+    ("claude-sonnet-4-6", Price::with_writes(3.0, 0.30, 15.0)),
+    ("claude-sonnet-4-5", Price::with_writes(3.0, 0.30, 15.0)),
+    ("claude-haiku-4-5", Price::with_writes(1.0, 0.10, 5.0)),
+];
+
 impl Default for PriceTable {
-    /// OpenAI's list prices of August 2025 for the provider `openai`; `local` costs nothing.
+    /// OpenAI's list prices of August 2025 for the provider `openai`, and Anthropic's of November 2026 for `anthropic`;
+    /// `local` costs nothing.
     fn default() -> Self {
-        let mut prices: BTreeMap<String, Price> = OPENAI
-            .iter()
-            .map(|(model, price)| (format!("openai/{model}"), *price))
-            .collect();
+        let of = |provider: &'static str, prices: &'static [(&str, Price)]| {
+            let named = move |(model, price): &(&str, Price)| (format!("{provider}/{model}"), *price);
+            prices.iter().map(named)
+        };
+        let mut prices: BTreeMap<String, Price> =
+            of("openai", &OPENAI).chain(of("anthropic", &ANTHROPIC)).collect();
         prices.insert("local/*".to_owned(), Price::FREE);
         Self {
-            version: "2025-08".to_owned(),
+            version: "openai 2025-08, anthropic 2026-11".to_owned(),
             prices,
         }
     }
@@ -156,6 +183,22 @@ mod tests {
     fn classes_are_priced_apart() {
         let cost = PriceTable::default().cost("openai", "gpt-4.1", &USAGE).unwrap();
         assert!((cost - (2.0 + 1.0 + 8.0)).abs() < 1e-9, "{cost}");
+    }
+
+    #[test]
+    fn a_write_to_anthropic_s_cache_costs_a_quarter_more_than_input() {
+        let usage = Usage {
+            input_tokens: 1_000_000,
+            cached_input_tokens: 1_000_000,
+            cache_write_tokens: 1_000_000,
+            output_tokens: 1_000_000,
+            ..Usage::default()
+        };
+        let table = PriceTable::default();
+        for model in ["claude-haiku-4-5", "claude-haiku-4-5-20251001"] {
+            let cost = table.cost("anthropic", model, &usage).unwrap();
+            assert!((cost - (1.0 + 0.1 + 1.25 + 5.0)).abs() < 1e-9, "{cost}");
+        }
     }
 
     #[test]

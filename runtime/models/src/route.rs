@@ -41,7 +41,7 @@ pub(crate) struct Placed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RouteError {
     #[error(
-        "no model provider is configured: set OPENAI_API_KEY, start Ollama, or set GREENROOM_MODEL_PATH to a GGUF file"
+        "no model provider is configured: set OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or set GREENROOM_MODEL_PATH to a GGUF file"
     )]
     NoProvider,
     #[error("no model is known yet at {}: is it running, and does it have a model?", providers.join(", "))]

@@ -24,7 +24,7 @@ pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
 pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
-pub(crate) use raw_models::{RawLocal, RawProvider};
+pub(crate) use raw_models::{RawLocal, RawProvider, RawProviderKind};
 
 use paths::default_store;
 use raw::Raw;

@@ -32,7 +32,7 @@ use crate::output;
 #[cfg(feature = "local-model")]
 pub(crate) use local::source as local_source;
 pub(crate) use ollama::answers as ollama_answers;
-pub(crate) use providers::choose;
+pub(crate) use providers::{Remote, choose};
 pub(crate) use who::dev_principal;
 
 /// How long the runtime's last tasks and blocking calls may take once everything was stopped.

@@ -283,7 +283,7 @@ fn confined_crates_are_named_only_where_they_belong() {
 #[test]
 fn siblings_may_share_a_crate_of_their_folder_without_a_cycle() {
     admitted("gateway", ours("gateway/identity"));
-    admitted("agents/providers/openai", ours("agents/providers/sse"));
+    admitted("agents/providers/openai", ours("agents/providers/http"));
     let circle = metadata(&[
         ("gateway", &[ours("gateway/identity")]),
         ("gateway/identity", &[ours("gateway/limits")]),

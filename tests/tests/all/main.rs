@@ -11,6 +11,7 @@
 )]
 
 mod agents;
+mod anthropic;
 mod approvals;
 mod chat;
 mod crash;

@@ -6,27 +6,13 @@ mod tests;
 use std::collections::VecDeque;
 
 use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
+use greenroom_provider_http::Faults;
 use serde_json::Value;
 
-use crate::fault::Faults;
 use crate::response::{Choice, Chunk, ToolCallDelta, finish_reason};
-use crate::sse::TooLong;
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
-
-/// Why a stream can't go on.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    Fault(ProviderFault),
-    TooLong(TooLong),
-}
-
-impl From<TooLong> for Broken {
-    fn from(error: TooLong) -> Self {
-        Self::TooLong(error)
-    }
-}
 
 #[derive(Debug, Default)]
 struct PartialCall {
@@ -62,19 +48,20 @@ impl Assembler {
             done: false,
         }
     }
+}
 
+impl greenroom_provider_http::Assembler for Assembler {
     /// The server said `[DONE]`.
-    pub(crate) fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.done
     }
 
     /// The answer is whole; figures and `[DONE]` may still come.
-    pub(crate) fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Takes the data of one event and queues what can be told already.
-    pub(crate) fn take(&mut self, data: &[u8], out: &mut VecDeque<ModelEvent>) -> Result<(), Broken> {
+    fn take(&mut self, data: &[u8], out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
         if self.done {
             return Ok(());
         }
@@ -83,10 +70,9 @@ impl Assembler {
             self.done = true;
             return Ok(());
         }
-        let chunk: Chunk =
-            serde_json::from_slice(data).map_err(|e| Broken::Fault(self.faults.malformed(&e)))?;
+        let chunk: Chunk = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
         if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
-            return Err(Broken::Fault(self.faults.error_object(&error, &self.model)));
+            return Err(self.faults.error_object(&error, &self.model));
         }
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage.into());
@@ -97,7 +83,46 @@ impl Assembler {
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice, out: &mut VecDeque<ModelEvent>) -> Result<(), Broken> {
+    fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
+        let whole = self.finish.is_some() || (self.done && self.answered);
+        if !whole {
+            return Err(self.faults.truncated());
+        }
+        let mut finish = self.finish.unwrap_or(FinishReason::Stop);
+        if finish == FinishReason::Stop && !self.calls.is_empty() {
+            finish = FinishReason::ToolCalls;
+        }
+        // A call cut off by the token limit or a filter is no call.
+        if finish == FinishReason::ToolCalls {
+            for (number, call) in self.calls.drain(..).enumerate() {
+                if call.name.is_empty() {
+                    return Err(self.faults.malformed(&"a tool call without a name"));
+                }
+                out.push_back(ModelEvent::ToolCall(ToolCall {
+                    id: if call.id.is_empty() {
+                        format!("call_{number}")
+                    } else {
+                        call.id
+                    },
+                    name: call.name,
+                    arguments: if call.arguments.trim().is_empty() {
+                        "{}".to_owned()
+                    } else {
+                        call.arguments
+                    },
+                }));
+            }
+        }
+        out.push_back(ModelEvent::End {
+            finish,
+            usage: self.usage,
+        });
+        Ok(())
+    }
+}
+
+impl Assembler {
+    fn choice(&mut self, choice: Choice, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
         self.answered = true;
         if let Some(delta) = choice.delta {
             // Frames that only name the role are no sign of the model yet.
@@ -119,14 +144,14 @@ impl Assembler {
             None | Some("") => {}
             Some("error") => {
                 let error = Value::from("the provider ended the answer with an error");
-                return Err(Broken::Fault(self.faults.error_object(&error, &self.model)));
+                return Err(self.faults.error_object(&error, &self.model));
             }
             Some(reason) => self.finish = Some(finish_reason(reason)),
         }
         Ok(())
     }
 
-    fn call(&mut self, delta: ToolCallDelta) -> Result<(), Broken> {
+    fn call(&mut self, delta: ToolCallDelta) -> Result<(), ProviderFault> {
         let id = delta.id.filter(|id| !id.is_empty());
         let (name, arguments) = delta.function.map_or((None, None), |f| (f.name, f.arguments));
         let arguments = match arguments {
@@ -137,7 +162,7 @@ impl Assembler {
         self.call_bytes += arguments.len() + 64;
         if self.call_bytes > CALLS_AT_MOST {
             let why = format!("more than {CALLS_AT_MOST} bytes of tool calls");
-            return Err(Broken::Fault(self.faults.malformed(&why)));
+            return Err(self.faults.malformed(&why));
         }
         let index = delta.index.unwrap_or_else(|| {
             let last = self.calls.last().map_or(0, |c| c.index);
@@ -172,44 +197,6 @@ impl Assembler {
                 arguments,
             }),
         }
-        Ok(())
-    }
-
-    /// The stream is over: queues the tool calls and the end, if the answer is whole.
-    pub(crate) fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
-        let whole = self.finish.is_some() || (self.done && self.answered);
-        if !whole {
-            return Err(self.faults.truncated());
-        }
-        let mut finish = self.finish.unwrap_or(FinishReason::Stop);
-        if finish == FinishReason::Stop && !self.calls.is_empty() {
-            finish = FinishReason::ToolCalls;
-        }
-        // A call cut off by the token limit or a filter is no call.
-        if finish == FinishReason::ToolCalls {
-            for (number, call) in self.calls.drain(..).enumerate() {
-                if call.name.is_empty() {
-                    return Err(self.faults.malformed(&"a tool call without a name"));
-                }
-                out.push_back(ModelEvent::ToolCall(ToolCall {
-                    id: if call.id.is_empty() {
-                        format!("call_{number}")
-                    } else {
-                        call.id
-                    },
-                    name: call.name,
-                    arguments: if call.arguments.trim().is_empty() {
-                        "{}".to_owned()
-                    } else {
-                        call.arguments
-                    },
-                }));
-            }
-        }
-        out.push_back(ModelEvent::End {
-            finish,
-            usage: self.usage,
-        });
         Ok(())
     }
 }

@@ -6,13 +6,11 @@
 
 mod assemble;
 mod backend;
+mod classify;
 mod config;
-mod fault;
 mod request;
 mod response;
-mod retry_after;
-mod sse;
-mod stream;
 
 pub use backend::OpenAiBackend;
-pub use config::{ApiKey, ConfigError, MaxTokensField, OpenAiConfig};
+pub use config::{MaxTokensField, OpenAiConfig};
+pub use greenroom_provider_http::{ApiKey, ConfigError};

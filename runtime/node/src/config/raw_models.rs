@@ -60,7 +60,7 @@ pub(crate) struct RawLocal {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawProvider {
     pub(crate) kind: RawProviderKind,
-    /// None: OpenAI's own.
+    /// None: that of the company whose wire it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,4 +81,6 @@ pub(crate) enum RawProviderKind {
     /// The OpenAI Chat Completions wire, at any base URL.
     #[default]
     OpenAi,
+    /// The Anthropic Messages wire, at any base URL.
+    Anthropic,
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
-use greenroom_provider_openai::OpenAiBackend;
 use greenroom_supervision::SupervisorSpec;
 use greenroom_telemetry::Metrics;
 
@@ -29,13 +28,12 @@ pub(super) struct BuiltModels {
 /// Everything unstarted, save the local model, which begins to load.
 pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<BuiltModels, Failed> {
     let (mut specs, mut names) = (Vec::new(), Vec::new());
-    for (openai, concurrency) in &choice.remote {
-        names.push(match openai.models.first() {
-            Some(model) => format!("{} ({})", openai.name, model.name),
-            None => openai.name.clone(),
+    for (remote, concurrency) in &choice.remote {
+        names.push(match remote.models().first() {
+            Some(model) => format!("{} ({})", remote.name(), model.name),
+            None => remote.name().to_owned(),
         });
-        let backend = OpenAiBackend::new(openai.clone(), Arc::clone(&ports.clock))?;
-        let mut spec = ProviderSpec::new(Arc::new(backend));
+        let mut spec = ProviderSpec::new(remote.backend(Arc::clone(&ports.clock))?);
         spec.concurrency_limit = concurrency.unwrap_or(spec.concurrency_limit);
         specs.push(spec);
     }

@@ -1,19 +1,19 @@
 //! Which providers `dev` takes, and why.
 
-use greenroom_kernel::ModelInfo;
-use greenroom_provider_openai::{ApiKey, OpenAiConfig};
+mod remote;
+#[cfg(test)]
+mod tests;
 
-use crate::config::{Config, RawProvider};
+pub(crate) use remote::Remote;
 
-const OPENAI: &str = "https://api.openai.com/v1";
+use crate::config::{Config, RawProvider, RawProviderKind};
+
 const OLLAMA: &str = "http://127.0.0.1:11434/v1";
-/// OpenAI lists its models in no order that tells a good default.
-const OPENAI_MODEL: &str = "gpt-4.1-mini";
 
 /// The providers to take, in the order they are preferred.
 #[derive(Debug)]
 pub(crate) struct Choice {
-    pub(crate) remote: Vec<(OpenAiConfig, Option<u32>)>,
+    pub(crate) remote: Vec<(Remote, Option<u32>)>,
     /// The model in this process, behind all others.
     pub(crate) local: bool,
     /// Why these.
@@ -46,7 +46,7 @@ pub(crate) fn choose(
     if choice.remote.is_empty() && !possible {
         choice.why = "nothing was found, and this binary was built without the local model".to_owned();
     }
-    choice.unused = unused(&set);
+    choice.unused.extend(unused(&set));
     Ok(choice)
 }
 
@@ -55,8 +55,8 @@ fn found(
     set: &dyn Fn(&str) -> Option<String>,
     ollama_answers: &dyn Fn() -> bool,
 ) -> Result<Choice, String> {
-    let one = |openai: OpenAiConfig, why: &str| Choice {
-        remote: vec![(openai, None)],
+    let one = |remote: Remote, why: &str| Choice {
+        remote: vec![(remote, None)],
         local: false,
         why: why.to_owned(),
         unused: Vec::new(),
@@ -74,6 +74,7 @@ fn found(
             unused: Vec::new(),
         });
     }
+    let anthropic = set("ANTHROPIC_API_KEY");
     let (key, url) = (set("OPENAI_API_KEY"), set("OPENAI_BASE_URL"));
     if key.is_some() || url.is_some() {
         let why = match (&key, &url) {
@@ -81,15 +82,36 @@ fn found(
             (Some(_), None) => "OPENAI_API_KEY is set",
             _ => "OPENAI_BASE_URL is set",
         };
-        return Ok(one(openai("openai", url.as_deref(), key.as_deref(), &[]), why));
+        let kind = RawProviderKind::OpenAi;
+        let remote = Remote::new(kind, "openai", url.as_deref(), key.as_deref(), &[]);
+        let passed_over = anthropic.map(|_| {
+            "ANTHROPIC_API_KEY is set too, but OpenAI's comes first: name both in [providers]".to_owned()
+        });
+        return Ok(Choice {
+            unused: passed_over.into_iter().collect(),
+            ..one(remote, why)
+        });
+    }
+    if anthropic.is_some() {
+        let url = set("ANTHROPIC_BASE_URL");
+        let why = match &url {
+            Some(_) => "ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL are set",
+            None => "ANTHROPIC_API_KEY is set",
+        };
+        let kind = RawProviderKind::Anthropic;
+        return Ok(one(
+            Remote::new(kind, "anthropic", url.as_deref(), anthropic.as_deref(), &[]),
+            why,
+        ));
     }
     if ollama_answers() {
         return Ok(one(
-            OpenAiConfig::new("ollama", OLLAMA),
+            Remote::new(RawProviderKind::OpenAi, "ollama", Some(OLLAMA), None, &[]),
             "Ollama answers on its standard port",
         ));
     }
-    let why = "no provider is configured, OPENAI_API_KEY is not set, and no Ollama answers".to_owned();
+    let why = "no provider is configured, neither OPENAI_API_KEY nor ANTHROPIC_API_KEY is set, and no Ollama answers"
+        .to_owned();
     Ok(Choice {
         remote: Vec::new(),
         local: false,
@@ -102,7 +124,7 @@ fn configured(
     name: &str,
     raw: &RawProvider,
     set: &dyn Fn(&str) -> Option<String>,
-) -> Result<(OpenAiConfig, Option<u32>), String> {
+) -> Result<(Remote, Option<u32>), String> {
     let key = match &raw.api_key_env {
         Some(variable) => {
             let missing = || format!("provider {name}: its key's variable {variable} is not set");
@@ -111,37 +133,22 @@ fn configured(
         None => raw.api_key.clone(),
     };
     Ok((
-        openai(name, raw.base_url.as_deref(), key.as_deref(), &raw.models),
+        Remote::new(
+            raw.kind,
+            name,
+            raw.base_url.as_deref(),
+            key.as_deref(),
+            &raw.models,
+        ),
         raw.concurrency,
     ))
 }
 
-fn openai(name: &str, url: Option<&str>, key: Option<&str>, models: &[String]) -> OpenAiConfig {
-    let url = url.unwrap_or(OPENAI);
-    let info = |name: &str| ModelInfo {
-        name: name.to_owned(),
-        context_window: None,
-    };
-    let models: Vec<ModelInfo> = models.iter().map(|name| info(name)).collect();
-    let preset = models.is_empty() && url.starts_with("https://api.openai.com");
-    OpenAiConfig {
-        api_key: key.map(ApiKey::new),
-        models: if preset { vec![info(OPENAI_MODEL)] } else { models },
-        ..OpenAiConfig::new(name, url)
-    }
-}
-
 fn unused(set: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut seen = Vec::new();
-    if set("ANTHROPIC_API_KEY").is_some() {
-        seen.push("ANTHROPIC_API_KEY is set, but this version has no Anthropic adapter".to_owned());
-    }
     let keys = set("AWS_ACCESS_KEY_ID").is_some() || set("AWS_PROFILE").is_some();
     if keys && (set("AWS_REGION").is_some() || set("AWS_DEFAULT_REGION").is_some()) {
         seen.push("AWS credentials are set, but this version has no Bedrock adapter".to_owned());
     }
     seen
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::ModelBackend;
-use greenroom_provider_openai::{OpenAiBackend, OpenAiConfig};
-
 use super::report::Line;
 use crate::config::Config;
-use crate::dev::{choose, ollama_answers};
+use crate::dev::{Remote, choose, ollama_answers};
 use crate::failed::chain;
 use crate::ports::MachineClock;
 
@@ -27,18 +24,18 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
         Err(error) => return vec![Line::fail(PROVIDER, chain(&error), "report this as a defect")],
     };
     let mut lines = Vec::new();
-    for (openai, _) in &choice.remote {
-        lines.push(reachable(openai, &choice.why).await);
+    for (remote, _) in &choice.remote {
+        lines.push(reachable(remote, &choice.why).await);
     }
     if choice.remote.is_empty() && !choice.local {
-        let remedy = "set OPENAI_API_KEY, start Ollama, or set local.enabled to true";
+        let remedy = "set OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or set local.enabled to true";
         lines.push(Line::fail(PROVIDER, format!("none: {}", choice.why), remedy));
     }
     for unused in choice.unused {
         lines.push(Line::warn(
             PROVIDER,
             unused,
-            "name an OpenAI-compatible endpoint in [providers] instead",
+            "name the providers that you mean in [providers]",
         ));
     }
     if choice.local {
@@ -47,9 +44,9 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
     lines
 }
 
-async fn reachable(openai: &OpenAiConfig, why: &str) -> Line {
-    let (name, url) = (&openai.name, &openai.base_url);
-    let backend = match OpenAiBackend::new(openai.clone(), Arc::new(MachineClock::new())) {
+async fn reachable(remote: &Remote, why: &str) -> Line {
+    let (name, url) = (remote.name(), remote.base_url());
+    let backend = match remote.backend(Arc::new(MachineClock::new())) {
         Ok(backend) => backend,
         Err(error) => return Line::fail(PROVIDER, chain(&error), "mend the provider's configuration"),
     };

@@ -1,9 +1,10 @@
 use greenroom_kernel::FaultClass;
+use greenroom_provider_http::Assembler as _;
 
 use super::*;
 
 fn assembler() -> Assembler {
-    Assembler::new(Faults::new("p", "http://h/v1", None), "m")
+    Assembler::new(Faults::new("p", "http://h/v1", None, &crate::classify::WIRE), "m")
 }
 
 fn run(chunks: &[&str]) -> Result<Vec<ModelEvent>, FaultClass> {
@@ -12,10 +13,7 @@ fn run(chunks: &[&str]) -> Result<Vec<ModelEvent>, FaultClass> {
     for chunk in chunks {
         assembler
             .take(chunk.as_bytes(), &mut out)
-            .map_err(|broken| match broken {
-                Broken::Fault(fault) => fault.class,
-                Broken::TooLong(_) => FaultClass::Transient,
-            })?;
+            .map_err(|fault| fault.class)?;
     }
     assembler.end(&mut out).map_err(|fault| fault.class)?;
     out.retain(|e| *e != ModelEvent::Progress);

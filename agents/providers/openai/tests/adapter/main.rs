@@ -7,17 +7,15 @@
     reason = "a test may fail where it stands"
 )]
 
-mod fake;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{Fake, Step, answer, data, end, head};
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, Clock, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelMessage,
     ModelRequest, ModelRole, ProviderFault, Timestamp, ToolCall, Usage,
 };
+use greenroom_provider_http::testkit::{Fake, Step, answer, data, end, head};
 use greenroom_provider_openai::{ApiKey, OpenAiBackend, OpenAiConfig};
 use tokio_util::sync::CancellationToken;
 

@@ -25,7 +25,7 @@ fn names(choice: &Choice) -> Vec<(&str, &str)> {
     choice
         .remote
         .iter()
-        .map(|(c, _)| (c.name.as_str(), c.base_url.as_str()))
+        .map(|(remote, _)| (remote.name(), remote.base_url()))
         .collect()
 }
 
@@ -43,10 +43,10 @@ fn what_is_configured_comes_before_everything_that_is_found() {
 fn a_key_comes_before_ollama_and_its_base_url_is_honoured() {
     let choice = chosen("", &[KEY], true).unwrap();
     assert_eq!(names(&choice), [("openai", "https://api.openai.com/v1")]);
-    assert_eq!(choice.remote[0].0.models[0].name, "gpt-4.1-mini");
+    assert_eq!(choice.remote[0].0.models()[0].name, "gpt-4.1-mini");
     let choice = chosen("", &[KEY, ("OPENAI_BASE_URL", "http://h/v1")], true).unwrap();
     assert_eq!(names(&choice), [("openai", "http://h/v1")]);
-    assert!(choice.remote[0].0.models.is_empty());
+    assert!(choice.remote[0].0.models().is_empty());
     assert_eq!(choice.why, "OPENAI_API_KEY and OPENAI_BASE_URL are set");
 }
 
@@ -78,12 +78,8 @@ fn the_local_model_can_be_forced_or_forbidden() {
 
 #[test]
 fn credentials_without_an_adapter_are_told() {
-    let aws = [
-        ("AWS_ACCESS_KEY_ID", "a"),
-        ("AWS_REGION", "eu-west-1"),
-        ("ANTHROPIC_API_KEY", "b"),
-    ];
-    assert_eq!(chosen("", &aws, false).unwrap().unused.len(), 2);
+    let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "eu-west-1")];
+    assert_eq!(chosen("", &aws, false).unwrap().unused.len(), 1);
     assert!(chosen("", &aws[..1], false).unwrap().unused.is_empty());
 }
 
@@ -91,10 +87,53 @@ fn credentials_without_an_adapter_are_told() {
 fn a_key_s_variable_must_be_set() {
     let file = format!("{ACME}api_key_env = \"ACME_KEY\"\n");
     assert!(chosen(&file, &[], false).unwrap_err().contains("ACME_KEY"));
-    assert!(
-        chosen(&file, &[("ACME_KEY", "k")], false).unwrap().remote[0]
-            .0
-            .api_key
-            .is_some()
-    );
+    let choice = chosen(&file, &[("ACME_KEY", "k")], false).unwrap();
+    let Remote::OpenAi(acme) = &choice.remote[0].0 else {
+        panic!("the wire is OpenAI's where none is named: {choice:?}");
+    };
+    assert!(acme.api_key.is_some());
+}
+
+const CLAUDE: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-1");
+
+fn anthropic(choice: &Choice) -> &greenroom_provider_anthropic::AnthropicConfig {
+    match &choice.remote[0].0 {
+        Remote::Anthropic(config) => config,
+        Remote::OpenAi(_) => panic!("another wire was taken: {choice:?}"),
+    }
+}
+
+#[test]
+fn an_anthropic_key_is_taken_before_ollama_and_its_base_url_is_honoured() {
+    let choice = chosen("", &[CLAUDE], true).unwrap();
+    assert_eq!(names(&choice), [("anthropic", "https://api.anthropic.com")]);
+    assert_eq!(choice.why, "ANTHROPIC_API_KEY is set");
+    assert!(!choice.local && choice.unused.is_empty());
+    assert!(anthropic(&choice).api_key.is_some());
+    assert_eq!(anthropic(&choice).models[0].name, "claude-haiku-4-5");
+
+    let choice = chosen("", &[CLAUDE, ("ANTHROPIC_BASE_URL", "http://h")], true).unwrap();
+    assert_eq!(names(&choice), [("anthropic", "http://h")]);
+    assert_eq!(choice.why, "ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL are set");
+    assert!(anthropic(&choice).models.is_empty());
+}
+
+#[test]
+fn openai_s_key_comes_before_anthropic_s_and_that_is_told() {
+    let choice = chosen("", &[KEY, CLAUDE], true).unwrap();
+    assert_eq!(names(&choice), [("openai", "https://api.openai.com/v1")]);
+    assert!(choice.unused[0].contains("ANTHROPIC_API_KEY"), "{choice:?}");
+    let configured = chosen(ACME, &[KEY, CLAUDE], true).unwrap();
+    assert!(configured.unused.is_empty());
+}
+
+#[test]
+fn a_configured_provider_is_of_the_kind_it_names() {
+    let file =
+        "providers.claude = { kind = \"anthropic\", api_key = \"k\", models = [\"m\"], concurrency = 3 }";
+    let choice = chosen(file, &[], false).unwrap();
+    let claude = anthropic(&choice);
+    assert_eq!(claude.base_url, "https://api.anthropic.com");
+    assert_eq!(claude.models[0].name, "m");
+    assert_eq!(choice.remote[0].1, Some(3));
 }

@@ -1,4 +1,11 @@
-//! A server on a socket that says exactly what its script says, byte by byte, and tells what it was asked.
+//! A server on a socket that says exactly what its script says, byte by byte, and tells what it was asked. For the
+//! tests of wire families.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "only tests are built with it, and a test may fail where it stands"
+)]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,7 +19,7 @@ use tokio::task::JoinSet;
 
 /// What the server does next.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub enum Step {
     /// Writes.
     Send(Vec<u8>),
     /// Writes every byte by itself, as one HTTP chunk each.
@@ -25,14 +32,18 @@ pub(crate) enum Step {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) connection: usize,
-    pub(crate) head: String,
-    pub(crate) body: Value,
+pub struct Seen {
+    /// Which connection it came on, from 0.
+    pub connection: usize,
+    /// The request line and the headers.
+    pub head: String,
+    /// The body, null unless it is JSON.
+    pub body: Value,
 }
 
 impl Seen {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -46,8 +57,10 @@ struct Shared {
     scripts: Mutex<std::vec::IntoIter<Vec<Step>>>,
 }
 
-pub(crate) struct Fake {
-    pub(crate) address: SocketAddr,
+/// The server.
+pub struct Fake {
+    /// Where it listens.
+    pub address: SocketAddr,
     shared: Arc<Shared>,
     requests: mpsc::UnboundedReceiver<()>,
     closed: mpsc::UnboundedReceiver<()>,
@@ -56,7 +69,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     /// Serves one script a request, in order.
-    pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
+    pub async fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -90,22 +103,24 @@ impl Fake {
         }
     }
 
-    pub(crate) fn base_url(&self) -> String {
+    /// Its base URL for a wire whose version is part of it.
+    pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    /// Every request until now.
+    pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
     /// Waits until a request has arrived.
-    pub(crate) async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         let asked = tokio::time::timeout(Duration::from_secs(10), self.requests.recv()).await;
         asked.expect("a request in time").unwrap();
     }
 
     /// Waits, a second at most, until a script that awaits it saw its client leave.
-    pub(crate) async fn closed_within_a_second(&mut self) {
+    pub async fn closed_within_a_second(&mut self) {
         let closed = tokio::time::timeout(Duration::from_secs(1), self.closed.recv()).await;
         closed.expect("the upstream call closed within a second").unwrap();
     }
@@ -190,26 +205,31 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The head of an event stream.
-pub(crate) fn head() -> Step {
+pub fn head() -> Step {
     Step::Send(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
             .to_vec(),
     )
 }
 
+/// Text of an event stream, in one HTTP chunk.
+pub fn raw(text: &str) -> Step {
+    Step::Send(chunk(text.as_bytes()))
+}
+
 /// Events, one HTTP chunk each.
-pub(crate) fn data(events: &[&str]) -> Step {
+pub fn data(events: &[&str]) -> Step {
     let chunks = events.iter().map(|e| chunk(format!("data: {e}\n\n").as_bytes()));
     Step::Send(chunks.collect::<Vec<_>>().concat())
 }
 
 /// The end of a body.
-pub(crate) fn end() -> Step {
+pub fn end() -> Step {
     Step::Send(b"0\r\n\r\n".to_vec())
 }
 
 /// A whole answer.
-pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Vec<Step> {
+pub fn answer(status: u16, headers: &str, body: &str) -> Vec<Step> {
     let text = format!(
         "HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()

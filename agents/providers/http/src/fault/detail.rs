@@ -4,18 +4,20 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::config::ApiKey;
+use crate::key::ApiKey;
 
 /// Most characters kept of what a provider says.
 const SAID_AT_MOST: usize = 300;
 
+/// What an error says of itself.
 #[derive(Debug, Default)]
-pub(super) struct Detail {
-    pub(super) message: String,
+pub struct Detail {
+    /// For people, shortened.
+    pub message: String,
     /// `code` and `type`, in lower case.
-    pub(super) words: Vec<String>,
+    pub words: Vec<String>,
     /// A `code` that is an HTTP status.
-    pub(super) status: Option<u16>,
+    pub status: Option<u16>,
 }
 
 impl Detail {
@@ -67,7 +69,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Takes keys out of texts: the provider's own, and whatever looks like one of OpenAI's (which its errors echo).
+/// Takes keys out of texts: the provider's own, and whatever looks like one of OpenAI's or Anthropic's (which errors may echo).
 #[derive(Debug, Clone)]
 pub(super) struct Redactor {
     key: Option<ApiKey>,

@@ -1,36 +1,21 @@
-//! From statuses and the providers' own words to a fault class.
+//! From the providers' own words to a fault class.
+
+#[cfg(test)]
+mod tests;
 
 use greenroom_kernel::FaultClass;
+use greenroom_provider_http::{Detail, Verdict, Wire};
 
-use super::detail::Detail;
-
-/// A class, and what there is to say beyond it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Plain(FaultClass),
-    Credentials,
-    Quota,
-    NotFound,
-    Redirect,
-}
-
-pub(super) fn by_status(status: u16) -> Verdict {
-    match status {
-        401 | 403 => Verdict::Credentials,
-        402 => Verdict::Quota,
-        404 | 405 | 410 => Verdict::NotFound,
-        408 | 409 | 425 => Verdict::Plain(FaultClass::Transient),
-        429 => Verdict::Plain(FaultClass::Throttled),
-        503 | 529 => Verdict::Plain(FaultClass::Overloaded),
-        300..=399 => Verdict::Redirect,
-        400..=499 => Verdict::Plain(FaultClass::BadRequest),
-        _ => Verdict::Plain(FaultClass::Transient),
-    }
-}
+/// How servers of this wire tell errors.
+pub(crate) const WIRE: Wire = Wire {
+    name: "OpenAI",
+    key_variable: "OPENAI_API_KEY",
+    by_words,
+};
 
 /// By the `code` and `type` of an error object, and for a context too long also by its message, since half of the
 /// servers say it nowhere else.
-pub(super) fn by_words(detail: &Detail, status: Option<u16>) -> Option<Verdict> {
+fn by_words(detail: &Detail, status: Option<u16>) -> Option<Verdict> {
     let known = detail.words.iter().find_map(|word| by_word(word));
     if known.is_some() {
         return known;

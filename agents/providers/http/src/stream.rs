@@ -8,9 +8,8 @@ use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault};
 use reqwest::Response;
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{Assembler, Broken};
 use crate::fault::Faults;
-use crate::sse::SseParser;
+use crate::sse::{SseParser, TooLong};
 
 /// How long a finished answer waits for its figures and `[DONE]`.
 const LINGER: Duration = Duration::from_secs(2);
@@ -18,11 +17,44 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a body that is done waits for its last bytes, so that its connection can be used again.
 const DRAIN: Duration = Duration::from_millis(20);
 
-struct Answer {
+/// Puts the events of one answer together, in a wire family's words.
+pub trait Assembler: Send + 'static {
+    /// The answer is over: nothing that still comes belongs to it.
+    fn is_done(&self) -> bool;
+
+    /// The answer is whole, though figures about it may still come.
+    fn is_finished(&self) -> bool;
+
+    /// Takes the data of one event and queues what can be told already.
+    ///
+    /// # Errors
+    /// What the stream can't go on after.
+    fn take(&mut self, data: &[u8], out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault>;
+
+    /// The stream is over: queues the tool calls and the end, if the answer is whole.
+    ///
+    /// # Errors
+    /// An answer that is not whole.
+    fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault>;
+}
+
+/// Why a stream can't go on.
+enum Broken {
+    Fault(ProviderFault),
+    TooLong(TooLong),
+}
+
+impl From<TooLong> for Broken {
+    fn from(error: TooLong) -> Self {
+        Self::TooLong(error)
+    }
+}
+
+struct Answer<A> {
     /// None once nothing more is read: dropping it closes the upstream call.
     response: Option<Response>,
     parser: SseParser,
-    assembler: Assembler,
+    assembler: A,
     faults: Faults,
     cancel: CancellationToken,
     out: VecDeque<ModelEvent>,
@@ -30,16 +62,16 @@ struct Answer {
 }
 
 /// The events of `response`. Dropping the stream, or firing `cancel`, closes the upstream call.
-pub(crate) fn events(
+pub(crate) fn events<A: Assembler>(
     response: Response,
     faults: Faults,
-    model: &str,
+    assembler: A,
     cancel: CancellationToken,
 ) -> ModelStream {
     let answer = Answer {
         response: Some(response),
         parser: SseParser::default(),
-        assembler: Assembler::new(faults.clone(), model),
+        assembler,
         faults,
         cancel,
         out: VecDeque::new(),
@@ -52,7 +84,7 @@ pub(crate) fn events(
     .boxed()
 }
 
-impl Answer {
+impl<A: Assembler> Answer<A> {
     async fn next(&mut self) -> Option<Result<ModelEvent, ProviderFault>> {
         loop {
             if let Some(event) = self.out.pop_front() {
@@ -69,8 +101,9 @@ impl Answer {
                 self.end();
                 continue;
             }
+            let finished = self.assembler.is_finished();
             let linger = async {
-                if self.assembler.is_finished() {
+                if finished {
                     tokio::time::sleep(LINGER).await;
                 } else {
                     std::future::pending::<()>().await;
@@ -91,7 +124,7 @@ impl Answer {
 
     fn took(&mut self, read: reqwest::Result<Option<bytes::Bytes>>) {
         let (assembler, out) = (&mut self.assembler, &mut self.out);
-        let mut take = |data: &[u8]| assembler.take(data, out);
+        let mut take = |data: &[u8]| assembler.take(data, out).map_err(Broken::Fault);
         let outcome = match read {
             Ok(Some(bytes)) => self.parser.feed(&bytes, &mut take),
             Ok(None) => {

@@ -1,6 +1,5 @@
 //! What went wrong, in the kernel's classes: by status, by the provider's own codes, by where the bytes stopped.
 
-mod classify;
 mod detail;
 #[cfg(test)]
 mod tests;
@@ -11,28 +10,74 @@ use std::time::Duration;
 use greenroom_kernel::{FaultClass, ProviderFault};
 use serde_json::Value;
 
-use crate::config::ApiKey;
-use classify::{Verdict, by_status, by_words};
-use detail::{Detail, Redactor};
+use crate::key::ApiKey;
+pub use detail::Detail;
+use detail::Redactor;
+
+/// How a wire family tells errors.
+#[derive(Debug)]
+pub struct Wire {
+    /// What it is called, as in "the OpenAI wire".
+    pub name: &'static str,
+    /// The environment variable that usually holds a key for it.
+    pub key_variable: &'static str,
+    /// Reads what an error says beyond its status, where it says anything. The status is that of the answer, or the one
+    /// that an error inside a good answer names.
+    pub by_words: fn(&Detail, Option<u16>) -> Option<Verdict>,
+}
+
+/// A class, and what there is to say beyond it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The class alone.
+    Plain(FaultClass),
+    /// The key was refused.
+    Credentials,
+    /// The account is out of quota.
+    Quota,
+    /// Nothing, or no such model, is there.
+    NotFound,
+    /// The server is elsewhere.
+    Redirect,
+}
+
+/// What a status means when nothing says more.
+pub fn by_status(status: u16) -> Verdict {
+    match status {
+        401 | 403 => Verdict::Credentials,
+        402 => Verdict::Quota,
+        404 | 405 | 410 => Verdict::NotFound,
+        408 | 409 | 425 => Verdict::Plain(FaultClass::Transient),
+        429 => Verdict::Plain(FaultClass::Throttled),
+        503 | 529 => Verdict::Plain(FaultClass::Overloaded),
+        300..=399 => Verdict::Redirect,
+        400..=499 => Verdict::Plain(FaultClass::BadRequest),
+        _ => Verdict::Plain(FaultClass::Transient),
+    }
+}
 
 /// Makes the faults of one provider: names it, and keeps its key out of them.
 #[derive(Debug, Clone)]
-pub(crate) struct Faults {
+pub struct Faults {
     provider: Arc<str>,
     endpoint: Arc<str>,
     redactor: Redactor,
+    wire: &'static Wire,
 }
 
 impl Faults {
-    pub(crate) fn new(provider: &str, endpoint: &str, key: Option<ApiKey>) -> Self {
+    /// `endpoint` is the base URL as errors show it.
+    pub fn new(provider: &str, endpoint: &str, key: Option<ApiKey>, wire: &'static Wire) -> Self {
         Self {
             provider: provider.into(),
             endpoint: endpoint.into(),
             redactor: Redactor::new(key),
+            wire,
         }
     }
 
-    pub(crate) fn provider(&self) -> &str {
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
         &self.provider
     }
 
@@ -46,7 +91,7 @@ impl Faults {
     }
 
     /// An answer with an error status. `model` is the one asked for, where one was.
-    pub(crate) fn status(
+    pub fn status(
         &self,
         status: u16,
         body: &[u8],
@@ -54,7 +99,7 @@ impl Faults {
         retry_after: Option<Duration>,
     ) -> ProviderFault {
         let detail = Detail::of_body(body);
-        let verdict = by_words(&detail, Some(status)).unwrap_or_else(|| by_status(status));
+        let verdict = (self.wire.by_words)(&detail, Some(status)).unwrap_or_else(|| by_status(status));
         ProviderFault {
             retry_after,
             ..self.judged(verdict, Some(status), &detail, model)
@@ -62,24 +107,24 @@ impl Faults {
     }
 
     /// An error object in a body or a stream whose status was fine.
-    pub(crate) fn error_object(&self, error: &Value, model: &str) -> ProviderFault {
+    pub fn error_object(&self, error: &Value, model: &str) -> ProviderFault {
         let detail = Detail::of_error(error);
-        let verdict = by_words(&detail, detail.status)
+        let verdict = (self.wire.by_words)(&detail, detail.status)
             .or_else(|| detail.status.filter(|s| *s >= 400).map(by_status))
             .unwrap_or(Verdict::Plain(FaultClass::Transient));
         self.judged(verdict, detail.status, &detail, Some(model))
     }
 
     /// A whole body came where a stream was asked for.
-    pub(crate) fn no_stream(&self, status: u16, body: &[u8], kind: &str, model: &str) -> ProviderFault {
+    pub fn no_stream(&self, status: u16, body: &[u8], kind: &str, model: &str) -> ProviderFault {
         let error = serde_json::from_slice::<Value>(body).ok();
         match error.as_ref().and_then(|v| v.get("error")) {
             Some(error) if !error.is_null() => self.error_object(error, model),
             _ => self.fault(
                 FaultClass::HardDown,
                 format!(
-                    "{} answered HTTP {status} with {kind} instead of an event stream; check that base_url is one of the OpenAI wire",
-                    self.endpoint
+                    "{} answered HTTP {status} with {kind} instead of an event stream; check that base_url is one of the {} wire",
+                    self.endpoint, self.wire.name
                 ),
             ),
         }
@@ -104,7 +149,10 @@ impl Faults {
             Verdict::Plain(class) => self.fault(class, said),
             Verdict::Credentials => self.fault(
                 FaultClass::HardDown,
-                format!("the credentials were refused ({said}); check this provider's api_key (OPENAI_API_KEY) and its rights"),
+                format!(
+                    "the credentials were refused ({said}); check this provider's api_key ({}) and its rights",
+                    self.wire.key_variable
+                ),
             ),
             Verdict::Quota => self.fault(
                 FaultClass::HardDown,
@@ -152,14 +200,16 @@ impl Faults {
         )
     }
 
-    pub(crate) fn malformed(&self, why: &dyn std::fmt::Display) -> ProviderFault {
+    /// What came can't be read.
+    pub fn malformed(&self, why: &dyn std::fmt::Display) -> ProviderFault {
         self.fault(
             FaultClass::Transient,
             format!("{} sent a chunk that can't be read: {why}", self.endpoint),
         )
     }
 
-    pub(crate) fn truncated(&self) -> ProviderFault {
+    /// The stream ended too early.
+    pub fn truncated(&self) -> ProviderFault {
         self.fault(
             FaultClass::Transient,
             "the stream ended before the answer did".to_owned(),
@@ -170,7 +220,13 @@ impl Faults {
         self.fault(FaultClass::Cancelled, "the caller left")
     }
 
-    pub(crate) fn unsendable(&self, why: &dyn std::fmt::Display) -> ProviderFault {
+    /// The server neither did what the request asks for nor refused it; `what` says so, of the server.
+    pub fn unheeded(&self, what: &dyn std::fmt::Display) -> ProviderFault {
+        self.fault(FaultClass::BadRequest, format!("{} {what}", self.endpoint))
+    }
+
+    /// The request has no words on this wire.
+    pub fn unsendable(&self, why: &dyn std::fmt::Display) -> ProviderFault {
         self.fault(
             FaultClass::BadRequest,
             format!("the request can't be written: {why}"),

@@ -1,5 +1,5 @@
-//! An incremental parser of server-sent events (WHATWG HTML, "Interpreting an event stream"), as far as this wire
-//! needs it: the data of each event, whatever the network does to the chunks it comes in.
+//! An incremental parser of server-sent events (WHATWG HTML, "Interpreting an event stream"), as far as these wires
+//! need it: the data of each event, whatever the network does to the chunks it comes in.
 
 /// Longest line, and most data of one event, in bytes.
 pub(crate) const LIMIT: usize = 1 << 20;
@@ -101,7 +101,7 @@ impl SseParser {
         let value = match line.strip_prefix(b"data") {
             Some([b':', value @ ..]) => value.strip_prefix(b" ").unwrap_or(value),
             Some([]) => b"",
-            // Comments, event names, ids and reconnection times mean nothing on this wire.
+            // Comments, event names, ids and reconnection times mean nothing on these wires: the data says itself what it is.
             _ => return Ok(()),
         };
         if self.data.len() + value.len() >= LIMIT {

@@ -1,0 +1,205 @@
+//! From the wire's events to the kernel's: text as it comes, tool calls once they are whole, the end once it is certain.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
+use greenroom_provider_http::Faults;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::response::{Block, Delta, Event, WireUsage, finish_reason};
+
+/// Most bytes of a document in one answer.
+const DOCUMENT_AT_MOST: usize = 16 << 20;
+
+/// Most bytes of tool calls in one answer.
+const CALLS_AT_MOST: usize = 4 << 20;
+
+#[derive(Debug)]
+struct PartialCall {
+    index: u32,
+    id: String,
+    name: String,
+    /// As the block began; what came since then counts, if anything did.
+    input: Value,
+    json: String,
+}
+
+/// Puts one answer together.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    faults: Faults,
+    model: String,
+    calls: Vec<PartialCall>,
+    call_bytes: usize,
+    /// The text until now, where it is to be a JSON document.
+    document: Option<String>,
+    finish: Option<FinishReason>,
+    usage: Option<WireUsage>,
+    done: bool,
+}
+
+impl Assembler {
+    /// `document`: whether the text was asked to be a JSON document. Some servers of this wire pass the wish over and
+    /// say nothing, and then what they say is not the answer.
+    pub(crate) fn new(faults: Faults, model: &str, document: bool) -> Self {
+        Self {
+            faults,
+            model: model.to_owned(),
+            calls: Vec::new(),
+            call_bytes: 0,
+            document: document.then(String::new),
+            finish: None,
+            usage: None,
+            done: false,
+        }
+    }
+
+    fn began(&mut self, index: u32, block: Block) -> Result<ModelEvent, ProviderFault> {
+        Ok(match block {
+            Block::Text { text } if text.is_empty() => ModelEvent::Progress,
+            Block::Text { text } => self.content(text)?,
+            Block::ToolUse { id, name, input } => {
+                self.count(id.len() + name.len() + 64)?;
+                self.calls.push(PartialCall {
+                    index,
+                    id,
+                    name,
+                    input,
+                    json: String::new(),
+                });
+                ModelEvent::Progress
+            }
+            Block::Unseen => ModelEvent::Progress,
+        })
+    }
+
+    fn grew(&mut self, index: u32, delta: Delta) -> Result<ModelEvent, ProviderFault> {
+        Ok(match delta {
+            Delta::Text { text } if text.is_empty() => ModelEvent::Progress,
+            Delta::Text { text } => self.content(text)?,
+            Delta::InputJson { partial_json } => {
+                self.count(partial_json.len())?;
+                // What grows without having begun is a call of the provider's own tools, which is its own affair.
+                if let Some(call) = self.calls.iter_mut().rfind(|call| call.index == index) {
+                    call.json.push_str(&partial_json);
+                }
+                ModelEvent::Progress
+            }
+            Delta::Unseen => ModelEvent::Progress,
+        })
+    }
+
+    fn content(&mut self, text: String) -> Result<ModelEvent, ProviderFault> {
+        if let Some(document) = &mut self.document {
+            document.push_str(&text);
+            if document.len() > DOCUMENT_AT_MOST {
+                let why = format!("more than {DOCUMENT_AT_MOST} bytes of a document");
+                return Err(self.faults.malformed(&why));
+            }
+        }
+        Ok(ModelEvent::Content(text))
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), ProviderFault> {
+        self.call_bytes += bytes;
+        if self.call_bytes > CALLS_AT_MOST {
+            let why = format!("more than {CALLS_AT_MOST} bytes of tool calls");
+            return Err(self.faults.malformed(&why));
+        }
+        Ok(())
+    }
+
+    fn figures(&mut self, newer: Option<WireUsage>) {
+        if let Some(newer) = newer {
+            self.usage = Some(self.usage.unwrap_or_default().updated(newer));
+        }
+    }
+
+    fn call(&self, number: usize, call: PartialCall) -> Result<ModelEvent, ProviderFault> {
+        if call.name.is_empty() {
+            return Err(self.faults.malformed(&"a tool call without a name"));
+        }
+        let arguments = match (call.json.trim().is_empty(), call.input) {
+            (false, _) => call.json,
+            (true, Value::Null) => "{}".to_owned(),
+            (true, input) => input.to_string(),
+        };
+        Ok(ModelEvent::ToolCall(ToolCall {
+            id: if call.id.is_empty() {
+                format!("call_{number}")
+            } else {
+                call.id
+            },
+            name: call.name,
+            arguments,
+        }))
+    }
+}
+
+impl greenroom_provider_http::Assembler for Assembler {
+    /// The server said `message_stop`.
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Nothing but `message_stop` makes an answer whole.
+    fn is_finished(&self) -> bool {
+        self.done
+    }
+
+    fn take(&mut self, data: &[u8], out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
+        if self.done {
+            return Ok(());
+        }
+        let event: Event = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
+        match event {
+            Event::MessageStart { message } => {
+                self.figures(message.usage);
+                out.push_back(ModelEvent::Progress);
+            }
+            Event::ContentBlockStart { index, content_block } => {
+                out.push_back(self.began(index, content_block)?);
+            }
+            Event::ContentBlockDelta { index, delta } => out.push_back(self.grew(index, delta)?),
+            Event::MessageDelta { delta, usage } => {
+                self.figures(usage);
+                self.finish = delta.stop_reason.as_deref().map(finish_reason).or(self.finish);
+            }
+            Event::MessageStop => self.done = true,
+            Event::Ping => out.push_back(ModelEvent::Progress),
+            Event::Error { error } => return Err(self.faults.error_object(&error, &self.model)),
+            Event::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
+        let (true, Some(mut finish)) = (self.done, self.finish) else {
+            return Err(self.faults.truncated());
+        };
+        if finish == FinishReason::Stop && !self.calls.is_empty() {
+            finish = FinishReason::ToolCalls;
+        }
+        if finish == FinishReason::Stop
+            && let Some(document) = &self.document
+            && serde_json::from_str::<IgnoredAny>(document).is_err()
+        {
+            let what =
+                "did not hold the answer to the JSON schema: ask a provider that does, or without a schema";
+            return Err(self.faults.unheeded(&what));
+        }
+        // A call cut off by the token limit or a refusal is no call.
+        if finish == FinishReason::ToolCalls {
+            for (number, call) in std::mem::take(&mut self.calls).into_iter().enumerate() {
+                out.push_back(self.call(number, call)?);
+            }
+        }
+        let usage = self.usage.map(Usage::from);
+        out.push_back(ModelEvent::End { finish, usage });
+        Ok(())
+    }
+}

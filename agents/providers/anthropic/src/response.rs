@@ -1,0 +1,152 @@
+//! What comes back: the events of an answer, lists of models. What isn't known is passed over, since the wire grows.
+//!
+//! <https://platform.claude.com/docs/en/build-with-claude/streaming>
+
+use greenroom_kernel::{FinishReason, ModelInfo, Usage};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    MessageStart {
+        message: Started,
+    },
+    ContentBlockStart {
+        index: u32,
+        content_block: Block,
+    },
+    ContentBlockDelta {
+        index: u32,
+        delta: Delta,
+    },
+    MessageDelta {
+        delta: Ended,
+        #[serde(default)]
+        usage: Option<WireUsage>,
+    },
+    MessageStop,
+    Ping,
+    Error {
+        error: Value,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Started {
+    #[serde(default)]
+    pub(crate) usage: Option<WireUsage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Block {
+    Text {
+        #[serde(default)]
+        text: String,
+    },
+    ToolUse {
+        #[serde(default)]
+        id: String,
+        #[serde(default)]
+        name: String,
+        /// Empty by the contract, since its text follows; some servers send it whole.
+        #[serde(default)]
+        input: Value,
+    },
+    /// Thinking, shown or not, and whatever else there will be.
+    #[serde(other)]
+    Unseen,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+pub(crate) enum Delta {
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
+    /// Thinking, its signature, citations.
+    #[serde(other)]
+    Unseen,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ended {
+    #[serde(default)]
+    pub(crate) stop_reason: Option<String>,
+}
+
+/// Figures, cumulative: each is the last that came.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(crate) struct WireUsage {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+}
+
+impl WireUsage {
+    pub(crate) fn updated(self, newer: Self) -> Self {
+        Self {
+            input_tokens: newer.input_tokens.or(self.input_tokens),
+            cache_read_input_tokens: newer.cache_read_input_tokens.or(self.cache_read_input_tokens),
+            cache_creation_input_tokens: newer
+                .cache_creation_input_tokens
+                .or(self.cache_creation_input_tokens),
+            output_tokens: newer.output_tokens.or(self.output_tokens),
+        }
+    }
+}
+
+impl From<WireUsage> for Usage {
+    /// The wire counts cached tokens apart from fresh ones. Thinking is part of its output and has no figure of its own.
+    fn from(wire: WireUsage) -> Self {
+        Usage {
+            input_tokens: wire.input_tokens.unwrap_or(0),
+            cached_input_tokens: wire.cache_read_input_tokens.unwrap_or(0),
+            cache_write_tokens: wire.cache_creation_input_tokens.unwrap_or(0),
+            output_tokens: wire.output_tokens.unwrap_or(0),
+            ..Usage::default()
+        }
+    }
+}
+
+/// Reads a stop reason; those nobody specified mean that the model stopped.
+pub(crate) fn finish_reason(text: &str) -> FinishReason {
+    match text {
+        // A paused turn is not over. Only tools that run at the provider pause one, and none are ever asked for.
+        "max_tokens" | "model_context_window_exceeded" | "pause_turn" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::ContentFilter,
+        _ => FinishReason::Stop,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct ModelList {
+    data: Vec<ListedModel>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedModel {
+    id: String,
+    #[serde(default)]
+    max_input_tokens: Option<u32>,
+}
+
+/// Reads a server's list of models, in the server's order: the newest first.
+pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Error> {
+    let list: ModelList = serde_json::from_slice(body)?;
+    let info = |model: ListedModel| ModelInfo {
+        name: model.id,
+        context_window: model.max_input_tokens,
+    };
+    Ok(list.data.into_iter().map(info).collect())
+}

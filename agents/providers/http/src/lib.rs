@@ -1,0 +1,27 @@
+//! What the adapters of streamed HTTP wires share: where a provider is and its key, one client, server-sent events,
+//! waiting times, bounded bodies, and faults in the kernel's classes.
+//!
+//! A wire family brings its words for requests, an [`Assembler`] for its events and a [`Wire`] that reads its errors;
+//! what is here knows none of them.
+
+mod base_url;
+mod catalogue;
+mod client;
+mod fault;
+mod key;
+mod retry_after;
+mod sse;
+mod stream;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod trace;
+mod upstream;
+
+pub use base_url::{BaseUrl, ConfigError};
+pub use catalogue::Catalogue;
+pub use fault::{Detail, Faults, Verdict, Wire, by_status};
+pub use key::ApiKey;
+pub use reqwest::Url;
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+pub use stream::Assembler;
+pub use upstream::{Settings, Upstream};

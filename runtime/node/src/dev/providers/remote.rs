@@ -1,0 +1,101 @@
+//! A provider elsewhere, of whichever wire family.
+
+use std::sync::Arc;
+
+use greenroom_kernel::{Clock, ModelBackend, ModelInfo};
+use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig};
+use greenroom_provider_openai::{ApiKey, ConfigError, OpenAiBackend, OpenAiConfig};
+
+use crate::config::RawProviderKind;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+/// OpenAI lists its models in no order that tells a good default.
+const OPENAI_MODEL: &str = "gpt-4.1-mini";
+const ANTHROPIC: &str = "https://api.anthropic.com";
+/// Anthropic lists its newest first, which need not be what one means to pay. This one is small and takes the
+/// temperature that our agents ask for; later ones refuse any.
+const ANTHROPIC_MODEL: &str = "claude-haiku-4-5";
+
+/// How to reach a provider.
+#[derive(Debug, Clone)]
+pub(crate) enum Remote {
+    /// By the OpenAI Chat Completions wire.
+    OpenAi(OpenAiConfig),
+    /// By the Anthropic Messages wire.
+    Anthropic(AnthropicConfig),
+}
+
+impl Remote {
+    /// At `url`, or where the company of that wire is. Without `models` it is what the server lists, and at the company
+    /// itself a small model.
+    pub(super) fn new(
+        kind: RawProviderKind,
+        name: &str,
+        url: Option<&str>,
+        key: Option<&str>,
+        models: &[String],
+    ) -> Self {
+        let key = key.map(ApiKey::new);
+        match kind {
+            RawProviderKind::OpenAi => {
+                let url = url.unwrap_or(OPENAI);
+                Self::OpenAi(OpenAiConfig {
+                    api_key: key,
+                    models: served(models, url, "https://api.openai.com", OPENAI_MODEL),
+                    ..OpenAiConfig::new(name, url)
+                })
+            }
+            RawProviderKind::Anthropic => {
+                let url = url.unwrap_or(ANTHROPIC);
+                Self::Anthropic(AnthropicConfig {
+                    api_key: key,
+                    models: served(models, url, ANTHROPIC, ANTHROPIC_MODEL),
+                    ..AnthropicConfig::new(name, url)
+                })
+            }
+        }
+    }
+
+    /// Its name in routes.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::OpenAi(config) => &config.name,
+            Self::Anthropic(config) => &config.name,
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn base_url(&self) -> &str {
+        match self {
+            Self::OpenAi(config) => &config.base_url,
+            Self::Anthropic(config) => &config.base_url,
+        }
+    }
+
+    /// The models that are set, its default first; none: what the server lists.
+    pub(crate) fn models(&self) -> &[ModelInfo] {
+        match self {
+            Self::OpenAi(config) => &config.models,
+            Self::Anthropic(config) => &config.models,
+        }
+    }
+
+    /// The adapter, not connected yet.
+    pub(crate) fn backend(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn ModelBackend>, ConfigError> {
+        Ok(match self {
+            Self::OpenAi(config) => Arc::new(OpenAiBackend::new(config.clone(), clock)?),
+            Self::Anthropic(config) => Arc::new(AnthropicBackend::new(config.clone(), clock)?),
+        })
+    }
+}
+
+fn served(models: &[String], url: &str, company: &str, preset: &str) -> Vec<ModelInfo> {
+    let info = |name: &str| ModelInfo {
+        name: name.to_owned(),
+        context_window: None,
+    };
+    if models.is_empty() && url.starts_with(company) {
+        return vec![info(preset)];
+    }
+    models.iter().map(|name| info(name)).collect()
+}
