@@ -141,7 +141,7 @@ impl AgentDirectory {
     }
 
     /// Refuses an input that an agent's card doesn't admit.
-    pub(crate) async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
+    async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
         let first = |agents: &BTreeMap<AgentName, Vec<Arc<Instance>>>| agents.get(name)?.first()?.contract();
         let contract = first(&self.agents.read());
         let Some(contract) = contract else {
@@ -153,6 +153,18 @@ impl AgentDirectory {
                 "the input is not what agent {name} takes (see its card): {why}"
             ))
         })
+    }
+
+    /// Refuses an agent nobody ever heard of, and an input that its card doesn't admit. In the first moments of a
+    /// process an agent is waited for, up to `patience`.
+    pub(crate) async fn admits(
+        &self,
+        name: &AgentName,
+        input: &str,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        self.known_soon(name, patience).await?;
+        self.takes(name, input).await
     }
 
     /// Refuses the name of an agent nobody ever heard of.

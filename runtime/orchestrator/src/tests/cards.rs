@@ -126,6 +126,52 @@ async fn an_aggregation_with_one_wrong_input_begins_nothing(door: Door) {
     nothing_was_accepted(&stage).await;
 }
 
+async fn a_repeated_call_finds_its_task_after_the_card_was_tightened(door: Door) {
+    let cast = host("h").agent("helper", |talk: Talk| async move { talk.done("well") });
+    let cast = Arc::new(cast.agent("other", |talk: Talk| async move { talk.done("well") }));
+    let mut stage = Stage::with(door, [Arc::clone(&cast)]).await;
+    let first = stage.task("helper", "k", LONG).await.task;
+    let turn = stage.chat(None, "hi", "c", LONG).await;
+    let session = turn.session.unwrap().id;
+    let second = stage.chat(Some(&session), "hi", "d", LONG).await.task;
+    let both = AggregateRequest {
+        targets: vec![(name("helper"), None), (name("other"), None)],
+        input: "{}".into(),
+        timeout: Some(Duration::from_secs(20)),
+        quorum: None,
+        synthesize: false,
+        key: IdempotencyKey::parse("a").unwrap(),
+        trace: None,
+    };
+    let parts = stage.show.aggregate(&ann(), both.clone()).await.unwrap().parts;
+    cast.takes_only("helper", wants_city());
+    stage.crash_and_restart().await;
+    assert_eq!(stage.task("helper", "k", LONG).await.task.id, first.id);
+    assert_eq!(stage.chat(None, "hi", "c", LONG).await.task.id, turn.task.id);
+    assert_eq!(
+        stage.chat(Some(&session), "hi", "d", LONG).await.task.id,
+        second.id
+    );
+    let again = stage.show.aggregate(&ann(), both.clone()).await.unwrap().parts;
+    let ids = |parts: &[TaskRow]| parts.iter().map(|part| part.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&again), ids(&parts));
+    for new in [task("helper", "l", LONG), chat(Some(&session), "hi", "m", LONG)] {
+        let refused = stage.show.accept(&ann(), new).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
+    }
+    let key = IdempotencyKey::parse("b").unwrap();
+    let refused = stage
+        .show
+        .aggregate(&ann(), AggregateRequest { key, ..both })
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::BadUserInput);
+    let other = stage
+        .show
+        .accept(&ann(), asked("helper", json!({ "a": 1 })))
+        .await;
+    assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
+}
+
 async fn data_that_breaks_the_agents_own_schema_fails_its_task(door: Door) {
     let answers = host("h")
         .agent("helper", |talk: Talk| async move {
@@ -187,6 +233,7 @@ through_both_doors! {
     a_chat_whose_content_fits_the_schema_is_accepted,
     a_hand_off_that_breaks_the_schema_is_the_steps_failure_and_makes_no_child,
     an_aggregation_with_one_wrong_input_begins_nothing,
+    a_repeated_call_finds_its_task_after_the_card_was_tightened,
     data_that_breaks_the_agents_own_schema_fails_its_task,
     a_card_with_a_wrong_schema_is_refused_and_says_why_and_others_of_its_host_serve,
 }
