@@ -46,6 +46,13 @@ fn not_refused(failure: Failure) -> Failure {
     }
 }
 
+/// A JSON text with its members sorted at every depth, without blanks; none where it is no JSON.
+fn canonical(text: &str) -> Option<String> {
+    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.sort_all_objects();
+    Some(value.to_string())
+}
+
 impl Orchestrator {
     /// What the call accepts, and in which journal.
     async fn new_task(
@@ -90,9 +97,12 @@ impl Orchestrator {
             metadata.to_string()
         });
         let hash_metadata = hash_metadata.unwrap_or_default();
-        let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);
         let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();
+        // Only who gives a key himself may give it with the same input in another order.
+        let same = (!turn && !minted).then(|| canonical(&input)).flatten();
+        let hash_input = same.as_deref().unwrap_or(&input);
+        let input_hash = InputHash::of(&[agent.as_str(), hash_input, hash_model, &hash_metadata]);
         let (journal, open, fresh) = match (&request.session, turn) {
             (Some(session), _) => {
                 self.own_session(who, session).await?;

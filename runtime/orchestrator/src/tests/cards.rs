@@ -126,6 +126,30 @@ async fn an_aggregation_with_one_wrong_input_begins_nothing(door: Door) {
     nothing_was_accepted(&stage).await;
 }
 
+async fn the_order_of_an_inputs_members_says_nothing(door: Door) {
+    let host = host("h").agent("helper", |talk: Talk| async move { talk.done(&talk.start.input) });
+    let stage = Stage::with(door, [Arc::new(host)]).await;
+    let said = |text: &str| {
+        let call = AcceptCall::Task {
+            agent: name("helper"),
+            input: text.to_owned(),
+        };
+        let request = AcceptRequest {
+            call,
+            ..task("helper", "k", LONG)
+        };
+        let stage = &stage;
+        async move { stage.show.accept(&ann(), request).await }
+    };
+    let first = r#"{"b":{"d":1,"c":[{"f":1,"e":2}]},"a":2}"#;
+    let told = said(first).await.unwrap().task;
+    assert_eq!(stage.text(&told).await, first, "the input is as it was given");
+    let again = said(r#"{ "a": 2, "b": {"c": [{"e":2,"f":1}], "d": 1} }"#).await;
+    assert_eq!(again.unwrap().task.id, told.id);
+    let other = said(r#"{"a":2,"b":{"c":[{"e":2,"f":2}],"d":1}}"#).await;
+    assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
+}
+
 async fn a_repeated_call_finds_its_task_after_the_card_was_tightened(door: Door) {
     let cast = host("h").agent("helper", |talk: Talk| async move { talk.done("well") });
     let cast = Arc::new(cast.agent("other", |talk: Talk| async move { talk.done("well") }));
@@ -233,6 +257,7 @@ through_both_doors! {
     a_chat_whose_content_fits_the_schema_is_accepted,
     a_hand_off_that_breaks_the_schema_is_the_steps_failure_and_makes_no_child,
     an_aggregation_with_one_wrong_input_begins_nothing,
+    the_order_of_an_inputs_members_says_nothing,
     a_repeated_call_finds_its_task_after_the_card_was_tightened,
     data_that_breaks_the_agents_own_schema_fails_its_task,
     a_card_with_a_wrong_schema_is_refused_and_says_why_and_others_of_its_host_serve,
