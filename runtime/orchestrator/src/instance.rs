@@ -184,6 +184,7 @@ impl HostActor {
         loop {
             match tokio::time::timeout(CHECK_WITHIN, endpoint.describe()).await {
                 Ok(Ok(cards)) => {
+                    directory.offers(&endpoint.address(), &cards);
                     for card in cards {
                         meet(&endpoint, &directory, &agents, card).await;
                     }
@@ -191,9 +192,10 @@ impl HostActor {
                 }
                 Ok(Err(failure)) => {
                     tracing::debug!(host = %endpoint.address(), %failure, "an agent host does not describe itself");
+                    directory.offers(&endpoint.address(), &[]);
                     tokio::time::sleep(CHECK_EVERY / 8).await;
                 }
-                Err(_) => {}
+                Err(_) => directory.offers(&endpoint.address(), &[]),
             }
         }
     }
@@ -216,7 +218,7 @@ async fn meet(
         Ok(contract) => contract,
         Err(why) => {
             tracing::error!(agent = %name, host = %endpoint.address(), %why, "an agent's card is refused");
-            return directory.refuse(id, card, why);
+            return directory.refuse(id, endpoint.address(), &card, why);
         }
     };
     directory.accept(&id);

@@ -252,7 +252,44 @@ async fn a_card_with_a_wrong_schema_is_refused_and_says_why_and_others_of_its_ho
     assert_eq!(stage.show.agent(&name("broken")).await.unwrap(), None);
 }
 
+async fn a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list(door: Door) {
+    let wrong = host("w").agent("worker", echo).agent("broken", echo);
+    let wrong = Arc::new(wrong.schemas("broken", Some(json!({ "type": "a city" })), None));
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", echo))]).await;
+    stage.orchestrator.join(Arc::clone(&wrong) as _).await.unwrap();
+    stage.orchestrator.knows(&name("worker"), LONG).await.unwrap();
+    let agents = &stage.orchestrator.shared().agents;
+    let told = |agent: &str| agents.known(&name(agent)).unwrap_err().message;
+    let card = |agent: &str| greenroom_kernel::AgentCard {
+        name: name(agent),
+        ..agents.status(&name("worker")).unwrap().card
+    };
+    let refuse = |agent: &str| {
+        let (id, address) = (format!("{agent}@x"), "x".to_owned());
+        agents.refuse(id, address, &card(agent), "too odd".into());
+    };
+    refuse("odd");
+    refuse("odder");
+    assert!(told("odd").contains("too odd") && told("odder").contains("too odd"));
+    agents.offers("x", &[card("odder")]);
+    assert!(!told("odd").contains("too odd") && told("odder").contains("too odd"));
+    agents.offers("x", &[]);
+    assert!(!told("odder").contains("too odd"));
+    assert!(told("broken").contains("a city"));
+    wrong.up.store(false, std::sync::atomic::Ordering::SeqCst);
+    let forgotten = async {
+        while told("broken").contains("a city") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(LONG, forgotten).await.unwrap();
+    (0..1_000).for_each(|i| refuse(&format!("odd{i}")));
+    let remembered = (0..1_000).filter(|i| told(&format!("odd{i}")).contains("too odd"));
+    assert_eq!(remembered.count(), 256);
+}
+
 through_both_doors! {
+    a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list,
     an_input_that_breaks_the_cards_schema_is_refused_before_it_is_accepted,
     a_chat_whose_content_fits_the_schema_is_accepted,
     a_hand_off_that_breaks_the_schema_is_the_steps_failure_and_makes_no_child,
