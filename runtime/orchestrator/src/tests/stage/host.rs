@@ -80,11 +80,14 @@ impl Talk {
 
 type Script = Arc<dyn Fn(Talk) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Of an input, and of an output.
+type Schemas = (Option<Value>, Option<Value>);
+
 /// An agent host in this process.
 pub(crate) struct Host {
     address: String,
     pub(super) scripts: BTreeMap<AgentName, Script>,
-    schemas: Mutex<BTreeMap<AgentName, (Option<Value>, Option<Value>)>>,
+    schemas: Mutex<BTreeMap<AgentName, Schemas>>,
     pub(crate) up: AtomicBool,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
