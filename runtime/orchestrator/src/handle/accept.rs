@@ -12,6 +12,7 @@ use crate::journal_actor::Operation;
 use crate::payloads::{patiently, stash};
 
 use super::Orchestrator;
+use super::canonical::canonical;
 
 /// A call, made ready for its journal's owner.
 struct Prepared {
@@ -44,13 +45,6 @@ fn not_refused(failure: Failure) -> Failure {
         ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
         _ => failure,
     }
-}
-
-/// A JSON text with its members sorted at every depth, without blanks; none where it is no JSON.
-fn canonical(text: &str) -> Option<String> {
-    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
-    value.sort_all_objects();
-    Some(value.to_string())
 }
 
 impl Orchestrator {
@@ -100,7 +94,10 @@ impl Orchestrator {
         let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();
         // Only who gives a key himself may give it with the same input in another order.
-        let same = (!turn && !minted).then(|| canonical(&input)).flatten();
+        let same = match turn || minted {
+            true => None,
+            false => canonical(&input).await,
+        };
         let hash_input = same.as_deref().unwrap_or(&input);
         let input_hash = InputHash::of(&[agent.as_str(), hash_input, hash_model, &hash_metadata]);
         let (journal, open, fresh) = match (&request.session, turn) {
