@@ -5,17 +5,15 @@
 //! here, and what is wrong with it is shown to it a bounded number of times.
 
 mod dialogue;
-mod form;
-mod weight;
 mod wish;
 
 use greenroom_agent_sdk::prelude::*;
 use greenroom_agent_sdk::{ErrorCode, FinishReason, ModelAnswer, OutputFormat, ask_in_form, json_in};
+use greenroom_schema::Schema;
 use serde_json::Value;
 
 use dialogue::Dialogue;
-use form::Form;
-use wish::{Wish, input_schema};
+use wish::{Wish, bad, input_schema};
 
 /// Its name.
 pub const NAME: &str = "extractor";
@@ -46,7 +44,7 @@ impl Agent for Extractor {
 
     async fn run(&self, task: Task, ctx: Context) -> Result<Output, AgentError> {
         let wish = Wish::of(&task)?;
-        let form = Form::of(&wish.schema)?;
+        let form = form(&wish.schema)?;
         let mut dialogue = Dialogue::new(&wish);
         let mut wrong = Vec::new();
         for _ in 0..=wish.max_repairs {
@@ -82,8 +80,16 @@ impl Agent for Extractor {
     }
 }
 
+/// BAD_USER_INPUT with the place where it is no schema, or one that can't be used here.
+fn form(schema: &Value) -> Result<Schema, AgentError> {
+    if !schema.is_object() {
+        return Err(bad("`schema` must be an object"));
+    }
+    Schema::compile(schema).map_err(|why| bad(&format!("`schema` {why}")))
+}
+
 /// The document an answer holds, or what is wrong with it.
-fn document(form: &Form, answer: &ModelAnswer) -> Result<Value, Vec<String>> {
+fn document(form: &Schema, answer: &ModelAnswer) -> Result<Value, Vec<String>> {
     match answer.finish {
         FinishReason::Length => return Err(vec!["the document was cut off: make it shorter".to_owned()]),
         FinishReason::ContentFilter => return Err(vec!["the provider filtered the document".to_owned()]),
@@ -124,10 +130,25 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_that_cannot_be_used_is_bad_input_with_its_place() {
+        for (schema, named) in [
+            (json!(true), "must be an object"),
+            (
+                json!({ "items": { "$ref": "b.json" } }),
+                "`schema` refers to `b.json` at `/items/$ref`",
+            ),
+        ] {
+            let error = form(&schema).err().unwrap();
+            assert_eq!(error.code(), ErrorCode::BadUserInput);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
+    #[test]
     fn the_first_candidate_that_validates_is_the_document_and_a_cut_answer_holds_none() {
         let schema =
             json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "integer" } } });
-        let form = Form::of(&schema).unwrap();
+        let form = form(&schema).unwrap();
         let of = |content, finish| document(&form, &said(content, finish));
         let stop = FinishReason::Stop;
         assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AgentCard, AgentEndpoint, AgentName, AgentStatus, BreakerState, CallOutcome, Clock, ErrorCode, Failure,
-    Health, Randomness,
+    Health, InputHash, Randomness,
 };
 use greenroom_supervision::GatePermit;
 use parking_lot::RwLock;
@@ -19,13 +19,29 @@ use crate::schema::{Contract, Side};
 /// Every agent known here, with its instances.
 pub struct AgentDirectory {
     agents: RwLock<BTreeMap<AgentName, Vec<Arc<Instance>>>>,
-    /// Cards that can't be used, by instance, and why.
-    refused: RwLock<BTreeMap<String, (AgentCard, String)>>,
+    /// Cards that can't be used, by instance.
+    refused: RwLock<BTreeMap<String, Refused>>,
     changed: watch::Sender<u64>,
     waiting: parking_lot::Mutex<BTreeMap<AgentName, u32>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     since: Duration,
+}
+
+/// How many refused cards are remembered.
+const MOST_REFUSED: usize = 256;
+
+/// A card that can't be used.
+struct Refused {
+    name: AgentName,
+    address: String,
+    /// Of the card, which may be large.
+    hash: InputHash,
+    why: String,
+}
+
+fn hash_of(card: &AgentCard) -> InputHash {
+    InputHash::of(&[&serde_json::to_string(card).unwrap_or_default()])
 }
 
 /// The right to run one attempt on an instance: holds its place in flight and its breaker's permit.
@@ -114,10 +130,35 @@ impl AgentDirectory {
         self.changed.subscribe()
     }
 
-    /// An instance's card can't be used: no work goes there by it.
-    pub(crate) fn refuse(&self, id: String, card: AgentCard, why: String) {
-        self.refused.write().insert(id, (card, why));
+    /// A card of the host at `address` can't be used: no work goes to the instance `id` by it. Of more than the map
+    /// takes, the reason is only in the log.
+    pub(crate) fn refuse(&self, id: String, address: String, card: &AgentCard, why: String) {
+        let mut refused = self.refused.write();
+        if refused.len() < MOST_REFUSED || refused.contains_key(&id) {
+            let (name, hash) = (card.name.clone(), hash_of(card));
+            refused.insert(
+                id,
+                Refused {
+                    name,
+                    address,
+                    hash,
+                    why,
+                },
+            );
+        }
+        drop(refused);
         self.change();
+    }
+
+    /// The host at `address` has these cards now, or none, being away: its others are no longer refused.
+    pub(crate) fn offers(&self, address: &str, cards: &[AgentCard]) {
+        if self.refused.read().is_empty() {
+            return;
+        }
+        let gone = |refused: &Refused| {
+            refused.address == address && !cards.iter().any(|card| card.name == refused.name)
+        };
+        self.refused.write().retain(|_, refused| !gone(refused));
     }
 
     /// An instance's card can be used.
@@ -130,18 +171,18 @@ impl AgentDirectory {
         self.refused
             .read()
             .get(id)
-            .is_some_and(|(refused, _)| refused == card)
+            .is_some_and(|refused| refused.hash == hash_of(card))
     }
 
     /// Why the cards of an agent are refused, if one is.
     fn refusal(&self, name: &AgentName) -> Option<String> {
         let refused = self.refused.read();
-        let mut whys = refused.values().filter(|(card, _)| card.name == *name);
-        whys.next().map(|(_, why)| why.clone())
+        let mut whys = refused.values().filter(|refused| refused.name == *name);
+        whys.next().map(|refused| refused.why.clone())
     }
 
     /// Refuses an input that an agent's card doesn't admit.
-    pub(crate) async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
+    async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
         let first = |agents: &BTreeMap<AgentName, Vec<Arc<Instance>>>| agents.get(name)?.first()?.contract();
         let contract = first(&self.agents.read());
         let Some(contract) = contract else {
@@ -153,6 +194,18 @@ impl AgentDirectory {
                 "the input is not what agent {name} takes (see its card): {why}"
             ))
         })
+    }
+
+    /// Refuses an agent nobody ever heard of, and an input that its card doesn't admit. In the first moments of a
+    /// process an agent is waited for, up to `patience`.
+    pub(crate) async fn admits(
+        &self,
+        name: &AgentName,
+        input: &str,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        self.known_soon(name, patience).await?;
+        self.takes(name, input).await
     }
 
     /// Refuses the name of an agent nobody ever heard of.

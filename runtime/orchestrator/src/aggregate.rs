@@ -34,23 +34,28 @@ pub(crate) async fn run(
             )));
         }
     };
-    for (agent, input) in &request.targets {
-        let shared = orchestrator.shared();
-        shared
-            .agents
-            .known_soon(agent, shared.config.instance_wait())
-            .await?;
-        let input = input.as_ref().unwrap_or(&request.input);
-        shared.agents.takes(agent, input).await?;
-    }
     let timeout = request.timeout.unwrap_or(TIMEOUT);
+    let part = |place: usize, agent: &AgentName, input: &Option<String>| {
+        let key = part_key(&request.key, place)?;
+        let input = input.clone().unwrap_or_else(|| request.input.clone());
+        Ok::<_, Failure>(task(agent.clone(), input, key, timeout, request.trace.clone()))
+    };
+    for (place, (agent, input)) in request.targets.iter().enumerate() {
+        let shared = orchestrator.shared();
+        let given = input.as_ref().unwrap_or(&request.input);
+        let admits = shared.agents.admits(agent, given, shared.config.instance_wait());
+        if let Err(refused) = admits.await {
+            // The same call again finds the parts that it made.
+            orchestrator
+                .find(who, &part(place, agent, input)?, refused)
+                .await?;
+        }
+    }
     let deadline = tokio::time::Instant::now() + timeout;
     let mut rows: Vec<Option<TaskRow>> = vec![None; targets];
     let mut running = FuturesUnordered::new();
     for (place, (agent, input)) in request.targets.iter().enumerate() {
-        let key = part_key(&request.key, place)?;
-        let input = input.clone().unwrap_or_else(|| request.input.clone());
-        let accept = task(agent.clone(), input, key, timeout, request.trace.clone());
+        let accept = part(place, agent, input)?;
         match orchestrator.begin(who, &accept).await {
             Ok(begun) => {
                 rows[place] = Some(begun.row().clone());

@@ -3,6 +3,7 @@
 mod accept;
 mod access;
 mod calls;
+mod canonical;
 mod changes;
 
 use std::sync::{Arc, Weak};

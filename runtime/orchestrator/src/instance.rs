@@ -184,6 +184,7 @@ impl HostActor {
         loop {
             match tokio::time::timeout(CHECK_WITHIN, endpoint.describe()).await {
                 Ok(Ok(cards)) => {
+                    directory.offers(&endpoint.address(), &cards);
                     for card in cards {
                         meet(&endpoint, &directory, &agents, card).await;
                     }
@@ -191,9 +192,10 @@ impl HostActor {
                 }
                 Ok(Err(failure)) => {
                     tracing::debug!(host = %endpoint.address(), %failure, "an agent host does not describe itself");
+                    directory.offers(&endpoint.address(), &[]);
                     tokio::time::sleep(CHECK_EVERY / 8).await;
                 }
-                Err(_) => {}
+                Err(_) => directory.offers(&endpoint.address(), &[]),
             }
         }
     }
@@ -212,11 +214,17 @@ async fn meet(
     if known.as_ref().is_some_and(|known| *known.card.lock() == card) || directory.has_refused(&id, &card) {
         return;
     }
-    let contract = match Contract::of(&card) {
+    // Large patterns take their time.
+    let compiled = tokio::task::spawn_blocking(move || (Contract::of(&card), card));
+    let (contract, card) = match compiled.await {
+        Ok(compiled) => compiled,
+        Err(error) => return tracing::error!(agent = %name, %error, "an agent's card can't be compiled"),
+    };
+    let contract = match contract {
         Ok(contract) => contract,
         Err(why) => {
             tracing::error!(agent = %name, host = %endpoint.address(), %why, "an agent's card is refused");
-            return directory.refuse(id, card, why);
+            return directory.refuse(id, endpoint.address(), &card, why);
         }
     };
     directory.accept(&id);

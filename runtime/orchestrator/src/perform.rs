@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
-    JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Reply, SessionId, StepCall,
-    StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
+    JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
+    StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -138,15 +138,23 @@ impl Step {
         let name = self.head.name.as_deref().unwrap_or_default();
         let agent = AgentName::parse(name)?;
         let wait = self.shared.config.instance_wait();
-        self.shared.agents.known_soon(&agent, wait).await?;
-        self.shared.agents.takes(&agent, &self.call.input).await?;
+        // A child that is there already goes on, whatever has become of its agent's card.
+        let refused = self
+            .shared
+            .agents
+            .admits(&agent, &self.call.input, wait)
+            .await
+            .err();
         let limits = self.remaining()?;
         let child = SessionId::child(&self.task_id(), &self.head.path);
         let key = JournalKey {
             tenant: self.key.tenant.clone(),
             journal: child.clone(),
         };
-        let input = stash_patiently(&*self.shared.store, &key, self.call.input.clone()).await?;
+        let input = match &refused {
+            None => stash_patiently(&*self.shared.store, &key, self.call.input.clone()).await?,
+            Some(_) => Payload::inline(self.call.input.clone()),
+        };
         let accepted = Accepted {
             ordinal: 0,
             agent,
@@ -182,6 +190,7 @@ impl Step {
             task,
             open: Some(opened),
             fresh: false,
+            refused,
         };
         let journals = &self.shared.journals;
         let _watch = self.shared.meters.watch(&key, &self.key, &self.meter);

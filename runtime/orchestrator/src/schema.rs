@@ -1,25 +1,11 @@
 //! The JSON Schemas of an agent's card, compiled once a card: its input is checked before work is accepted, its data
-//! before an answer counts.
-//!
-//! A schema comes from an agent's host and is bounded: in bytes, in depth, and in what its patterns may cost (they
-//! are matched in linear time, so that look-around and back-references are refused). Nothing it refers to is fetched.
+//! before an answer counts. They are bounded by `greenroom-schema`.
 
 use std::sync::Arc;
 
 use greenroom_kernel::AgentCard;
-use jsonschema::{PatternOptions, Validator};
+use greenroom_schema::Schema;
 use serde_json::Value;
-
-/// The longest schema, as JSON text.
-const SCHEMA_BYTES: usize = 64 * 1024;
-/// The deepest nesting of one.
-const SCHEMA_DEPTH: usize = 64;
-/// How much memory one compiled pattern may take.
-const PATTERN_BYTES: usize = 1 << 20;
-/// A longer text is checked beside the async threads.
-const AT_ONCE: usize = 64 * 1024;
-/// How many bytes of what is wrong are told.
-const TELLS: usize = 512;
 
 /// What an agent takes and what it gives, where its card says so.
 pub(crate) struct Contract {
@@ -34,17 +20,15 @@ pub(crate) enum Side {
     Output,
 }
 
-struct Schema(Validator);
-
 impl Contract {
     /// The contract of a card; none where it has no schemas.
     ///
     /// # Errors
-    /// Says which schema is no valid JSON Schema, refers to something outside itself, or is too large.
+    /// Says which schema is refused, and why.
     pub(crate) fn of(card: &AgentCard) -> Result<Option<Arc<Self>>, String> {
         let compile = |schema: &Option<Value>, which: &str| {
             let compiled = schema.as_ref().map(Schema::compile).transpose();
-            compiled.map_err(|why| format!("its {which} schema is refused: {why}"))
+            compiled.map_err(|why| format!("its {which} schema {why}"))
         };
         let input = compile(&card.input_schema, "input")?;
         let output = compile(&card.output_schema, "output")?;
@@ -57,14 +41,16 @@ impl Contract {
     /// # Errors
     /// Names the JSON pointer of the first thing that is wrong, and what it should be.
     pub(crate) async fn check(self: &Arc<Self>, side: Side, text: &str) -> Result<(), String> {
-        if self.schema(side).is_none() {
+        let Some(schema) = self.schema(side) else {
             return Ok(());
-        }
-        if text.len() <= AT_ONCE {
-            return self.check_now(side, text);
+        };
+        if schema.is_quick(text.len()) {
+            return schema.check(text);
         }
         let (contract, text) = (Arc::clone(self), text.to_owned());
-        let checked = tokio::task::spawn_blocking(move || contract.check_now(side, &text));
+        let checked = tokio::task::spawn_blocking(move || {
+            contract.schema(side).map_or(Ok(()), |schema| schema.check(&text))
+        });
         checked
             .await
             .unwrap_or_else(|error| Err(format!("it could not be checked: {error}")))
@@ -75,69 +61,6 @@ impl Contract {
             Side::Input => self.input.as_ref(),
             Side::Output => self.output.as_ref(),
         }
-    }
-
-    fn check_now(&self, side: Side, text: &str) -> Result<(), String> {
-        self.schema(side).map_or(Ok(()), |schema| schema.check(text))
-    }
-}
-
-impl Schema {
-    fn compile(schema: &Value) -> Result<Self, String> {
-        let bytes = schema.to_string().len();
-        if bytes > SCHEMA_BYTES {
-            return Err(format!("it has {bytes} bytes, more than {SCHEMA_BYTES}"));
-        }
-        if depth(schema) > SCHEMA_DEPTH {
-            return Err(format!("it is nested deeper than {SCHEMA_DEPTH}"));
-        }
-        jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
-            .build(schema)
-            .map(Self)
-            .map_err(|error| format!("at {}: {}", pointer(error.instance_path().as_str()), told(&error)))
-    }
-
-    fn check(&self, text: &str) -> Result<(), String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-        self.0.validate(&value).map_err(|error| {
-            // The value itself is not repeated: it may be large, and is nobody else's business.
-            let place = pointer(error.instance_path().as_str());
-            format!("at {place}: {}", told(&error.masked()))
-        })
-    }
-}
-
-/// The empty pointer means the whole: it is named in words.
-fn pointer(path: &str) -> String {
-    if path.is_empty() {
-        "its root".to_owned()
-    } else {
-        short(path)
-    }
-}
-
-fn told(what: &dyn std::fmt::Display) -> String {
-    short(&what.to_string())
-}
-
-fn short(text: &str) -> String {
-    if text.len() <= TELLS {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(TELLS)])
-}
-
-/// How deep a value is nested, as far as that matters here.
-fn depth(value: &Value) -> usize {
-    fn below<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
-        1 + values.map(depth).max().unwrap_or(0)
-    }
-    match value {
-        Value::Array(items) => below(items.iter()),
-        Value::Object(fields) => below(fields.values()),
-        _ => 0,
     }
 }
 
@@ -194,9 +117,9 @@ mod tests {
         assert!(why.contains("its root") && why.contains("items"), "{why}");
         let why = checked(schema.clone(), "{").await.unwrap_err();
         assert!(why.contains("no JSON"), "{why}");
-        let long = format!(r#"{{"items":["{}"]}}"#, "x".repeat(2 * AT_ONCE));
+        let long = format!(r#"{{"items":["{}"]}}"#, "x".repeat(128 * 1024));
         let why = checked(schema, &long).await.unwrap_err();
-        assert!(why.contains("/items/0") && why.len() < 2 * TELLS, "{why}");
+        assert!(why.contains("/items/0") && why.len() < 1024, "{why}");
         assert!(checked(json!(true), "no JSON").await.is_err());
     }
 
@@ -227,15 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_too_large_or_too_deep_is_refused() {
-        let long = refusal(json!({ "description": "x".repeat(SCHEMA_BYTES) }));
-        assert!(long.contains("bytes"), "{long}");
-        let mut deep = json!(true);
-        for _ in 0..SCHEMA_DEPTH {
-            deep = json!({ "items": deep });
-        }
-        let why = refusal(json!({ "items": deep }));
-        assert!(why.contains("nested"), "{why}");
+    fn a_small_schema_that_stands_for_an_immense_one_is_refused() {
+        let both = |next: String| json!({ "allOf": [{ "$ref": next }, { "$ref": next }] });
+        let mut parts: serde_json::Map<_, _> = (0..32)
+            .map(|i| (format!("a{i}"), both(format!("#/$defs/a{}", i + 1))))
+            .collect();
+        parts.insert("a32".to_owned(), json!({ "type": "string" }));
+        let why = refusal(json!({ "$defs": parts, "$ref": "#/$defs/a0" }));
+        assert!(why.contains("input schema refers to its parts so often"), "{why}");
     }
 
     #[tokio::test]

@@ -14,9 +14,10 @@ enum Place {
 }
 
 /// The table: a folder, exactly or (ending in `/*`) each folder in it, the first match counting.
-const TABLE: [(&str, Place); 19] = [
+const TABLE: [(&str, Place); 20] = [
     ("proto", Place::Layer(0)),
     ("runtime/kernel", Place::Layer(0)),
+    ("runtime/schema", Place::Layer(1)),
     ("runtime/store", Place::Layer(1)),
     ("runtime/discovery", Place::Layer(1)),
     ("runtime/wire", Place::Layer(1)),

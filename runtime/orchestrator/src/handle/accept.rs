@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Position, Principal, SessionId, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, SessionId, TaskRow,
 };
 use tokio::sync::oneshot;
 
@@ -12,6 +12,7 @@ use crate::journal_actor::Operation;
 use crate::payloads::{patiently, stash};
 
 use super::Orchestrator;
+use super::canonical::canonical;
 
 /// A call, made ready for its journal's owner.
 struct Prepared {
@@ -19,6 +20,7 @@ struct Prepared {
     task: NewTask,
     open: Option<Opened>,
     fresh: bool,
+    refused: Option<Failure>,
 }
 
 /// An accepted call, and how its end is heard of.
@@ -47,7 +49,12 @@ fn not_refused(failure: Failure) -> Failure {
 
 impl Orchestrator {
     /// What the call accepts, and in which journal.
-    async fn new_task(&self, who: &Principal, request: &AcceptRequest) -> Result<Prepared, Failure> {
+    async fn new_task(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+        refused: Option<Failure>,
+    ) -> Result<Prepared, Failure> {
         let config = &self.shared.config;
         let (agent, input, turn, message, model, metadata) = match &request.call {
             AcceptCall::Chat {
@@ -69,11 +76,14 @@ impl Orchestrator {
             }
             AcceptCall::Task { agent, input } => (agent.clone(), input.clone(), false, None, None, None),
         };
-        self.shared
-            .agents
-            .known_soon(&agent, config.instance_wait())
-            .await?;
-        self.shared.agents.takes(&agent, &input).await?;
+        // The key comes first: what it made is found, whatever has become of the agent's card since.
+        let refused = match refused {
+            None => {
+                let admits = self.shared.agents.admits(&agent, &input, config.instance_wait());
+                admits.await.err()
+            }
+            refused => refused,
+        };
         let hash_model = model.as_deref().unwrap_or("");
         // The order of its members is the caller's, and says nothing.
         let hash_metadata = metadata.clone().map(|mut metadata| {
@@ -81,9 +91,15 @@ impl Orchestrator {
             metadata.to_string()
         });
         let hash_metadata = hash_metadata.unwrap_or_default();
-        let input_hash = InputHash::of(&[agent.as_str(), &input, hash_model, &hash_metadata]);
         let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();
+        // Only who gives a key himself may give it with the same input in another order.
+        let same = match turn || minted {
+            true => None,
+            false => canonical(&input).await,
+        };
+        let hash_input = same.as_deref().unwrap_or(&input);
+        let input_hash = InputHash::of(&[agent.as_str(), hash_input, hash_model, &hash_metadata]);
         let (journal, open, fresh) = match (&request.session, turn) {
             (Some(session), _) => {
                 self.own_session(who, session).await?;
@@ -110,9 +126,13 @@ impl Orchestrator {
             }
         };
         let key = self.key(who, &journal);
-        let input = stash(&*self.shared.store, &key, input).await?;
+        let keep = async |text: String| match &refused {
+            None => stash(&*self.shared.store, &key, text).await,
+            Some(_) => Ok(Payload::inline(text)),
+        };
+        let input = keep(input).await?;
         let message = match message {
-            Some(content) => Some(stash(&*self.shared.store, &key, content).await?),
+            Some(content) => Some(keep(content).await?),
             None => None,
         };
         let deadline = request.timeout.map(|timeout| self.shared.now().after(timeout));
@@ -137,17 +157,39 @@ impl Orchestrator {
             task: NewTask { accepted, message },
             open,
             fresh,
+            refused,
         })
     }
 
     /// Accepts a call, durably, and waits for nothing else.
     pub(crate) async fn begin(&self, who: &Principal, request: &AcceptRequest) -> Result<Begun, Failure> {
+        self.find_or_begin(who, request, None).await
+    }
+
+    /// Finds what a call's key made before, and else answers that the call is `refused`.
+    pub(crate) async fn find(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+        refused: Failure,
+    ) -> Result<(), Failure> {
+        let found = self.find_or_begin(who, request, Some(refused)).await;
+        found.map(drop)
+    }
+
+    async fn find_or_begin(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+        refused: Option<Failure>,
+    ) -> Result<Begun, Failure> {
         let Prepared {
             key,
             task,
             open,
             fresh,
-        } = self.new_task(who, request).await?;
+            refused,
+        } = self.new_task(who, request, refused).await?;
         let is_turn = task.accepted.turn;
         let (done, ended) = oneshot::channel();
         let done = (!request.wait.is_zero()).then_some(done);
@@ -155,6 +197,7 @@ impl Orchestrator {
             task: Box::new(task),
             open,
             fresh,
+            refused,
         };
         let deadline = tokio::time::Instant::now() + request.wait;
         let reply = self

@@ -26,11 +26,13 @@ pub(crate) struct Command {
 pub(crate) enum Operation {
     /// Opens a session that must not exist yet, unless it was this very call that opened it.
     Open { opened: Opened },
-    /// Accepts a task; `open` is how the journal begins if it doesn't exist, and `fresh` says that it can't.
+    /// Accepts a task; `open` is how the journal begins if it doesn't exist, and `fresh` says that it can't. Of one
+    /// that is `refused` only what its key made before is found.
     Accept {
         task: Box<NewTask>,
         open: Option<Opened>,
         fresh: bool,
+        refused: Option<Failure>,
     },
     /// Ends a task.
     Cancel { task: u32 },
@@ -61,13 +63,32 @@ impl Operation {
     fn opens(&self) -> Option<&Opened> {
         match self {
             Self::Open { opened } => Some(opened),
-            Self::Accept { open, .. } => open.as_ref(),
+            Self::Accept {
+                open, refused: None, ..
+            } => open.as_ref(),
             _ => None,
         }
     }
 
     fn is_fresh(&self) -> bool {
-        matches!(self, Self::Accept { fresh: true, .. })
+        matches!(
+            self,
+            Self::Accept {
+                fresh: true,
+                refused: None,
+                ..
+            }
+        )
+    }
+
+    /// What it is answered where there is no such journal.
+    fn nowhere(self) -> Failure {
+        match self {
+            Self::Accept {
+                refused: Some(why), ..
+            } => why,
+            _ => Failure::not_found("session"),
+        }
     }
 }
 
@@ -141,7 +162,7 @@ impl JournalActor {
             .find_map(|command| command.operation.opens().cloned())
         else {
             for command in waiting {
-                let _ = command.answer.send(Err(Failure::not_found("session")));
+                let _ = command.answer.send(Err(command.operation.nowhere()));
             }
             return self.leave(ctx, "there is no such journal");
         };
@@ -207,6 +228,11 @@ impl JournalActor {
                     self.reply(request, Err(id_is_taken()));
                 }
             }
+            Operation::Accept {
+                task,
+                refused: Some(why),
+                ..
+            } if owner.journal().key_use(&task.accepted.key).is_none() => self.reply(request, Err(why)),
             Operation::Accept { task, .. } => {
                 self.shared.metrics.task_accepted(task.accepted.agent.as_str());
                 owner.accept(now, request, *task);

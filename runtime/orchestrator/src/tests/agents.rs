@@ -128,7 +128,7 @@ async fn an_agent_that_is_not_met_yet_is_waited_for_in_the_first_moments_and_nev
     let begun = tokio::time::Instant::now();
     let refused = stage
         .show
-        .accept(&ann(), task("nobody", "k", LONG))
+        .accept(&ann(), task("nobody", "l", LONG))
         .await
         .unwrap_err();
     assert_eq!(

@@ -126,6 +126,76 @@ async fn an_aggregation_with_one_wrong_input_begins_nothing(door: Door) {
     nothing_was_accepted(&stage).await;
 }
 
+async fn the_order_of_an_inputs_members_says_nothing(door: Door) {
+    let host = host("h").agent("helper", |talk: Talk| async move { talk.done(&talk.start.input) });
+    let stage = Stage::with(door, [Arc::new(host)]).await;
+    let said = |text: &str| {
+        let call = AcceptCall::Task {
+            agent: name("helper"),
+            input: text.to_owned(),
+        };
+        let request = AcceptRequest {
+            call,
+            ..task("helper", "k", LONG)
+        };
+        let stage = &stage;
+        async move { stage.show.accept(&ann(), request).await }
+    };
+    let first = r#"{"b":{"d":1,"c":[{"f":1,"e":2}]},"a":2}"#;
+    let told = said(first).await.unwrap().task;
+    assert_eq!(stage.text(&told).await, first, "the input is as it was given");
+    let again = said(r#"{ "a": 2, "b": {"c": [{"e":2,"f":1}], "d": 1} }"#).await;
+    assert_eq!(again.unwrap().task.id, told.id);
+    let other = said(r#"{"a":2,"b":{"c":[{"e":2,"f":2}],"d":1}}"#).await;
+    assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
+}
+
+async fn a_repeated_call_finds_its_task_after_the_card_was_tightened(door: Door) {
+    let cast = host("h").agent("helper", |talk: Talk| async move { talk.done("well") });
+    let cast = Arc::new(cast.agent("other", |talk: Talk| async move { talk.done("well") }));
+    let mut stage = Stage::with(door, [Arc::clone(&cast)]).await;
+    let first = stage.task("helper", "k", LONG).await.task;
+    let turn = stage.chat(None, "hi", "c", LONG).await;
+    let session = turn.session.unwrap().id;
+    let second = stage.chat(Some(&session), "hi", "d", LONG).await.task;
+    let both = AggregateRequest {
+        targets: vec![(name("helper"), None), (name("other"), None)],
+        input: "{}".into(),
+        timeout: Some(Duration::from_secs(20)),
+        quorum: None,
+        synthesize: false,
+        key: IdempotencyKey::parse("a").unwrap(),
+        trace: None,
+    };
+    let parts = stage.show.aggregate(&ann(), both.clone()).await.unwrap().parts;
+    cast.takes_only("helper", wants_city());
+    stage.crash_and_restart().await;
+    assert_eq!(stage.task("helper", "k", LONG).await.task.id, first.id);
+    assert_eq!(stage.chat(None, "hi", "c", LONG).await.task.id, turn.task.id);
+    assert_eq!(
+        stage.chat(Some(&session), "hi", "d", LONG).await.task.id,
+        second.id
+    );
+    let again = stage.show.aggregate(&ann(), both.clone()).await.unwrap().parts;
+    let ids = |parts: &[TaskRow]| parts.iter().map(|part| part.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&again), ids(&parts));
+    for new in [task("helper", "l", LONG), chat(Some(&session), "hi", "m", LONG)] {
+        let refused = stage.show.accept(&ann(), new).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
+    }
+    let key = IdempotencyKey::parse("b").unwrap();
+    let refused = stage
+        .show
+        .aggregate(&ann(), AggregateRequest { key, ..both })
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::BadUserInput);
+    let other = stage
+        .show
+        .accept(&ann(), asked("helper", json!({ "a": 1 })))
+        .await;
+    assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
+}
+
 async fn data_that_breaks_the_agents_own_schema_fails_its_task(door: Door) {
     let answers = host("h")
         .agent("helper", |talk: Talk| async move {
@@ -182,11 +252,50 @@ async fn a_card_with_a_wrong_schema_is_refused_and_says_why_and_others_of_its_ho
     assert_eq!(stage.show.agent(&name("broken")).await.unwrap(), None);
 }
 
+async fn a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list(door: Door) {
+    let wrong = host("w").agent("worker", echo).agent("broken", echo);
+    let wrong = Arc::new(wrong.schemas("broken", Some(json!({ "type": "a city" })), None));
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", echo))]).await;
+    stage.orchestrator.join(Arc::clone(&wrong) as _).await.unwrap();
+    stage.orchestrator.knows(&name("worker"), LONG).await.unwrap();
+    let agents = &stage.orchestrator.shared().agents;
+    let told = |agent: &str| agents.known(&name(agent)).unwrap_err().message;
+    let card = |agent: &str| greenroom_kernel::AgentCard {
+        name: name(agent),
+        ..agents.status(&name("worker")).unwrap().card
+    };
+    let refuse = |agent: &str| {
+        let (id, address) = (format!("{agent}@x"), "x".to_owned());
+        agents.refuse(id, address, &card(agent), "too odd".into());
+    };
+    refuse("odd");
+    refuse("odder");
+    assert!(told("odd").contains("too odd") && told("odder").contains("too odd"));
+    agents.offers("x", &[card("odder")]);
+    assert!(!told("odd").contains("too odd") && told("odder").contains("too odd"));
+    agents.offers("x", &[]);
+    assert!(!told("odder").contains("too odd"));
+    assert!(told("broken").contains("a city"));
+    wrong.up.store(false, std::sync::atomic::Ordering::SeqCst);
+    let forgotten = async {
+        while told("broken").contains("a city") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(LONG, forgotten).await.unwrap();
+    (0..1_000).for_each(|i| refuse(&format!("odd{i}")));
+    let remembered = (0..1_000).filter(|i| told(&format!("odd{i}")).contains("too odd"));
+    assert_eq!(remembered.count(), 256);
+}
+
 through_both_doors! {
+    a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list,
     an_input_that_breaks_the_cards_schema_is_refused_before_it_is_accepted,
     a_chat_whose_content_fits_the_schema_is_accepted,
     a_hand_off_that_breaks_the_schema_is_the_steps_failure_and_makes_no_child,
     an_aggregation_with_one_wrong_input_begins_nothing,
+    the_order_of_an_inputs_members_says_nothing,
+    a_repeated_call_finds_its_task_after_the_card_was_tightened,
     data_that_breaks_the_agents_own_schema_fails_its_task,
     a_card_with_a_wrong_schema_is_refused_and_says_why_and_others_of_its_host_serve,
 }

@@ -68,6 +68,27 @@ async fn a_restarted_parent_finds_its_child_again(door: Door) {
     );
 }
 
+async fn a_running_child_is_found_again_after_its_agents_card_was_tightened(door: Door) {
+    let host = Arc::new(parent("worker").agent("worker", |talk: Talk| async move {
+        let rest = if talk.start.attempt == 1 { 3_600 } else { 2 };
+        for _ in 0..rest {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            talk.say(FromAgent::Heartbeat);
+        }
+        talk.done("found");
+    }));
+    let mut stage = Stage::with(door, [Arc::clone(&host)]).await;
+    let told = stage.task("helper", "k", NOT).await;
+    let child = child_of(&stage, &told.task.id).await;
+    host.takes_only("worker", serde_json::json!({ "required": ["city"] }));
+    stage.crash_and_restart().await;
+    let ended = stage.ended(&told.task.id).await;
+    assert_eq!(ended.status, TaskStatus::Completed, "{:?}", ended.error);
+    assert_eq!(child_of(&stage, &told.task.id).await.id, child.id);
+    let refused = stage.task("helper", "l", LONG).await.task.error.unwrap();
+    assert_eq!(refused.code, ErrorCode::BadUserInput, "a new child is checked");
+}
+
 async fn a_cancelled_parent_cancels_its_children(door: Door) {
     let host = parent("worker").agent("worker", |mut talk: Talk| async move { talk.linger().await });
     let stage = Stage::with(door, [Arc::new(host)]).await;
@@ -149,6 +170,7 @@ async fn an_unknown_agent_is_the_steps_failure(door: Door) {
 
 through_both_doors! {
     a_childs_answer_is_its_parents_step,
+    a_running_child_is_found_again_after_its_agents_card_was_tightened,
     a_restarted_parent_finds_its_child_again,
     a_cancelled_parent_cancels_its_children,
     a_child_whose_parent_ended_while_its_own_process_was_dying_is_found_and_cancelled,

@@ -123,6 +123,23 @@ async fn a_session_of_ten_thousand_messages_wakes_quickly() {
     );
 }
 
+async fn an_export_ends_at_its_bound(door: Door) {
+    let long = |talk: Talk| async move { talk.done(&"x".repeat(200_000)) };
+    let stage = Stage::with(door, [Arc::new(host("h").agent("helper", long))]).await;
+    let row = stage.task("helper", "k", LONG).await.task;
+    let tenant = ann().tenant;
+    let within = |bound| crate::export::export_within(bound, &*stage.memory, &tenant, &row);
+    let whole = crate::export(&*stage.memory, &tenant, &row).await.unwrap();
+    let bytes = serde_json::to_string(&whole).unwrap().len() as u64;
+    assert!(bytes > 200_000);
+    for bound in [100, 150_000, 200_100] {
+        let refused = within(bound).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::LimitExceeded, "{refused}");
+    }
+    assert_eq!(within(bytes).await.unwrap(), whole);
+}
+
 through_both_doors! {
+    an_export_ends_at_its_bound,
     a_session_used_a_little_at_a_time_gets_its_snapshots_too,
 }

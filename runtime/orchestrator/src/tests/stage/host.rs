@@ -80,11 +80,14 @@ impl Talk {
 
 type Script = Arc<dyn Fn(Talk) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Of an input, and of an output.
+type Schemas = (Option<Value>, Option<Value>);
+
 /// An agent host in this process.
 pub(crate) struct Host {
     address: String,
     pub(super) scripts: BTreeMap<AgentName, Script>,
-    schemas: BTreeMap<AgentName, (Option<Value>, Option<Value>)>,
+    schemas: Mutex<BTreeMap<AgentName, Schemas>>,
     pub(crate) up: AtomicBool,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
@@ -96,7 +99,7 @@ impl Host {
         Self {
             address: address.to_owned(),
             scripts: BTreeMap::new(),
-            schemas: BTreeMap::new(),
+            schemas: Mutex::default(),
             up: AtomicBool::new(true),
             runs: AtomicU32::new(0),
             fired: Arc::default(),
@@ -114,9 +117,14 @@ impl Host {
     }
 
     /// The schemas that an agent's card has: of its input, and of its output.
-    pub(crate) fn schemas(mut self, agent: &str, input: Option<Value>, output: Option<Value>) -> Self {
-        self.schemas.insert(name(agent), (input, output));
+    pub(crate) fn schemas(self, agent: &str, input: Option<Value>, output: Option<Value>) -> Self {
+        self.schemas.lock().insert(name(agent), (input, output));
         self
+    }
+
+    /// Another input schema from now on: it is heard of when the host is asked again.
+    pub(crate) fn takes_only(&self, agent: &str, input: Value) {
+        self.schemas.lock().insert(name(agent), (Some(input), None));
     }
 
     pub(crate) fn runs(&self) -> u32 {
@@ -149,7 +157,7 @@ impl AgentEndpoint for Host {
     async fn describe(&self) -> Result<Vec<AgentCard>, Failure> {
         self.reached()?;
         let card = |name: &AgentName| {
-            let (input_schema, output_schema) = self.schemas.get(name).cloned().unwrap_or_default();
+            let (input_schema, output_schema) = self.schemas.lock().get(name).cloned().unwrap_or_default();
             AgentCard {
                 name: name.clone(),
                 version: "1".into(),

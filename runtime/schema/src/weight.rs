@@ -5,6 +5,8 @@ use std::ptr;
 
 use serde_json::Value;
 
+use crate::bounds;
+
 /// A value whose parts are being weighed.
 struct Open<'a> {
     value: &'a Value,
@@ -13,17 +15,19 @@ struct Open<'a> {
 }
 
 /// How many values a schema has when its references are followed, those back into what is being followed `levels`
-/// times. No recursion: a chain of references can be as long as the schema.
-pub(crate) fn weigh(schema: &Value, levels: usize) -> u64 {
+/// times. Past `enough` it is not weighed on. No recursion: a chain of references can be as long as the schema.
+pub(crate) fn weigh(schema: &Value, levels: usize, enough: u64) -> u64 {
     let mut weights = Weights::new();
+    let mut whole = 1;
     for _ in 0..=levels {
         let again = weigh_once(schema, &weights);
-        if again == weights {
+        whole = again.get(&ptr::from_ref(schema)).copied().unwrap_or(1);
+        if whole > enough || again == weights {
             break;
         }
         weights = again;
     }
-    weights.get(&ptr::from_ref(schema)).copied().unwrap_or(1)
+    whole
 }
 
 type Weights = HashMap<*const Value, u64>;
@@ -64,7 +68,7 @@ fn parts<'a>(schema: &'a Value, value: &'a Value) -> Vec<&'a Value> {
     match value {
         Value::Object(members) => {
             let target = members.get("$ref").and_then(Value::as_str);
-            let target = target.and_then(|target| schema.pointer(target.strip_prefix('#')?));
+            let target = target.and_then(|reference| bounds::target(schema, reference));
             members
                 .values()
                 .filter(|member| holds(member))
@@ -96,19 +100,22 @@ mod tests {
 
     #[test]
     fn a_plain_schema_weighs_its_values_and_a_reference_its_target() {
-        assert_eq!(weigh(&json!({ "type": "object" }), 0), 1);
+        assert_eq!(weigh(&json!({ "type": "object" }), 0, u64::MAX), 1);
         let schema =
             json!({ "properties": { "a": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "items": {} } } });
         // Itself, two maps, the property, and twice what it refers to.
-        assert_eq!(weigh(&schema, 9), 8);
+        assert_eq!(weigh(&schema, 9, u64::MAX), 8);
     }
 
     #[test]
     fn a_part_that_contains_itself_weighs_more_with_every_level() {
         let list = json!({ "properties": { "next": { "$ref": "#" } } });
-        assert_eq!([0, 1, 100].map(|levels| weigh(&list, levels)), [4, 7, 304]);
+        assert_eq!(
+            [0, 1, 100].map(|levels| weigh(&list, levels, u64::MAX)),
+            [4, 7, 304]
+        );
         let again = json!({ "properties": { "x": { "$ref": "#" } } });
-        assert!(weigh(&json!({ "anyOf": [again, again] }), 60) > 1 << 60);
+        assert!(weigh(&json!({ "anyOf": [again, again] }), 60, u64::MAX) > 1 << 60);
     }
 
     #[test]
@@ -117,7 +124,7 @@ mod tests {
             60,
             |next| json!({ "allOf": [{ "$ref": next }, { "$ref": next }] }),
         );
-        assert!(weigh(&doubled, 0) > 1 << 60);
-        assert!(weigh(&chain(100_000, |next| json!({ "$ref": next })), 0) > 100_000);
+        assert!(weigh(&doubled, 0, u64::MAX) > 1 << 60);
+        assert!(weigh(&chain(100_000, |next| json!({ "$ref": next })), 0, u64::MAX) > 100_000);
     }
 }
