@@ -53,7 +53,11 @@ fn export(server: &Server, id: &str) -> (String, Value) {
         String::from_utf8_lossy(&printed.stderr)
     );
     let written = command.arg("--output").arg(&file).output().unwrap();
-    assert!(written.status.success() && written.stdout.is_empty());
+    let told = String::from_utf8_lossy(&written.stdout);
+    assert!(
+        written.status.success() && told.ends_with(" entries, with their content\n"),
+        "{told}"
+    );
     let text = std::fs::read_to_string(&file).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&printed.stdout).unwrap(), value);
