@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AgentCard, AgentEndpoint, AgentName, AgentStatus, BreakerState, CallOutcome, Clock, ErrorCode, Failure,
-    Health, InputHash, Randomness,
+    Health, Randomness,
 };
 use greenroom_supervision::GatePermit;
 use parking_lot::RwLock;
@@ -14,34 +14,18 @@ use tokio::sync::watch;
 
 use crate::instance::Instance;
 use crate::latency::percentile;
+use crate::refused::RefusedCards;
 use crate::schema::{Contract, Side};
 
 /// Every agent known here, with its instances.
 pub struct AgentDirectory {
     agents: RwLock<BTreeMap<AgentName, Vec<Arc<Instance>>>>,
-    /// Cards that can't be used, by instance.
-    refused: RwLock<BTreeMap<String, Refused>>,
+    refused: RwLock<RefusedCards>,
     changed: watch::Sender<u64>,
     waiting: parking_lot::Mutex<BTreeMap<AgentName, u32>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     since: Duration,
-}
-
-/// How many refused cards are remembered.
-const MOST_REFUSED: usize = 256;
-
-/// A card that can't be used.
-struct Refused {
-    name: AgentName,
-    address: String,
-    /// Of the card, which may be large.
-    hash: InputHash,
-    why: String,
-}
-
-fn hash_of(card: &AgentCard) -> InputHash {
-    InputHash::of(&[&serde_json::to_string(card).unwrap_or_default()])
 }
 
 /// The right to run one attempt on an instance: holds its place in flight and its breaker's permit.
@@ -133,32 +117,15 @@ impl AgentDirectory {
     /// A card of the host at `address` can't be used: no work goes to the instance `id` by it. Of more than the map
     /// takes, the reason is only in the log.
     pub(crate) fn refuse(&self, id: String, address: String, card: &AgentCard, why: String) {
-        let mut refused = self.refused.write();
-        if refused.len() < MOST_REFUSED || refused.contains_key(&id) {
-            let (name, hash) = (card.name.clone(), hash_of(card));
-            refused.insert(
-                id,
-                Refused {
-                    name,
-                    address,
-                    hash,
-                    why,
-                },
-            );
-        }
-        drop(refused);
+        self.refused.write().add(id, address, card, why);
         self.change();
     }
 
     /// The host at `address` has these cards now, or none, being away: its others are no longer refused.
     pub(crate) fn offers(&self, address: &str, cards: &[AgentCard]) {
-        if self.refused.read().is_empty() {
-            return;
+        if !self.refused.read().is_empty() {
+            self.refused.write().keep(address, cards);
         }
-        let gone = |refused: &Refused| {
-            refused.address == address && !cards.iter().any(|card| card.name == refused.name)
-        };
-        self.refused.write().retain(|_, refused| !gone(refused));
     }
 
     /// An instance's card can be used.
@@ -168,17 +135,12 @@ impl AgentDirectory {
 
     /// Whether this very card was refused before.
     pub(crate) fn has_refused(&self, id: &str, card: &AgentCard) -> bool {
-        self.refused
-            .read()
-            .get(id)
-            .is_some_and(|refused| refused.hash == hash_of(card))
+        self.refused.read().has(id, card)
     }
 
     /// Why the cards of an agent are refused, if one is.
     fn refusal(&self, name: &AgentName) -> Option<String> {
-        let refused = self.refused.read();
-        let mut whys = refused.values().filter(|refused| refused.name == *name);
-        whys.next().map(|refused| refused.why.clone())
+        self.refused.read().why(name)
     }
 
     /// Refuses an input that an agent's card doesn't admit.

@@ -214,13 +214,7 @@ async fn meet(
     if known.as_ref().is_some_and(|known| *known.card.lock() == card) || directory.has_refused(&id, &card) {
         return;
     }
-    // Large patterns take their time.
-    let compiled = tokio::task::spawn_blocking(move || (Contract::of(&card), card));
-    let (contract, card) = match compiled.await {
-        Ok(compiled) => compiled,
-        Err(error) => return tracing::error!(agent = %name, %error, "an agent's card can't be compiled"),
-    };
-    let contract = match contract {
+    let contract = match Contract::compiled(&card).await {
         Ok(contract) => contract,
         Err(why) => {
             tracing::error!(agent = %name, host = %endpoint.address(), %why, "an agent's card is refused");

@@ -21,6 +21,7 @@ mod meter;
 mod payloads;
 mod perform;
 mod recovery;
+mod refused;
 mod schema;
 mod shared;
 mod steps;

@@ -21,6 +21,21 @@ pub(crate) enum Side {
 }
 
 impl Contract {
+    /// The contract of a card, compiled beside the async threads: large patterns take their time.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) async fn compiled(card: &AgentCard) -> Result<Option<Arc<Self>>, String> {
+        if card.input_schema.is_none() && card.output_schema.is_none() {
+            return Ok(None);
+        }
+        let card = card.clone();
+        let compiled = tokio::task::spawn_blocking(move || Self::of(&card));
+        compiled
+            .await
+            .unwrap_or_else(|error| Err(format!("it could not be compiled: {error}")))
+    }
+
     /// The contract of a card; none where it has no schemas.
     ///
     /// # Errors
