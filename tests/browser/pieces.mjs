@@ -7,6 +7,7 @@ async function pieces() {
   const base = document.querySelector("script[type=module]").src.replace(/app\.js$/, "");
   const { Conversation } = await import(`${base}chat/conversation.js`);
   const { renderMarkdown } = await import(`${base}markdown.js`);
+  const { renewing } = await import(`${base}net/renewing.js`);
   const format = await import(`${base}format.js`);
   const wrong = [];
   const is = (what, found, wanted) => {
@@ -112,6 +113,20 @@ async function pieces() {
   is("what can't be drawn is shown as it was written", html("a\n> **b**"), "<p>a\n&gt; **b**</p>");
   document.createElement = make;
   is("and drawn once it can be", html("a\n> **b**"), "<p>a</p><blockquote><p><strong>b</strong></p></blockquote>");
+
+  // What changes during a read is read once more, and once only.
+  const reads = [];
+  const renew = renewing(() => new Promise((resolve) => reads.push(resolve)));
+  const whole = renew();
+  renew();
+  renew();
+  is("one read at a time", reads.length, 1);
+  reads[0]();
+  await new Promise((resolve) => setTimeout(resolve));
+  is("one more for all who asked during it", reads.length, 2);
+  reads[1]();
+  await whole;
+  is("and no more", reads.length, 2);
 
   // Numbers.
   is("durations", [0, 999, 1_234, 59_000, 61_000, 3_700_000].map(format.duration), ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "1 h 1 min"]);
