@@ -88,6 +88,26 @@ async function asksAgain() {
   await page.context().close();
 }
 
+/** Steps that could not be read are read when they are opened again. */
+async function readsAgain() {
+  let isRefused = true;
+  const message = { id: "m", taskId: "t", role: "USER", content: "hello", agent: null, createdAt: AT, metadata: null, usage: null };
+  const { page } = await played("#/chat/s", (query) => {
+    if (query.includes("steps(first")) return isRefused ? { getTask: { steps: null } } : steps(step(0, "DONE"));
+    if (query.includes("messages(last")) return { getSession: { id: "s", title: "hello", cursor: "1", messages: { nodes: [message], pageInfo: { hasPreviousPage: false, startCursor: null } } } };
+    if (query.includes("listTasks(sessionId")) return { listTasks: { nodes: [task("COMPLETED")], pageInfo: NONE } };
+    return null;
+  });
+  const summary = page.locator(".turn:last-child .took summary");
+  await summary.click();
+  await page.waitForSelector(".toast.bad");
+  isRefused = false;
+  await summary.click();
+  await summary.click();
+  await page.waitForSelector(".turn:last-child .step");
+  await page.context().close();
+}
+
 /** Timers that come once a minute say nothing about the connection; a silence that was asked into does. */
 async function sleeps() {
   const stage = await played("", () => null);
@@ -102,5 +122,6 @@ async function sleeps() {
 await run(async () => {
   await ends();
   await asksAgain();
+  await readsAgain();
   await sleeps();
 });
