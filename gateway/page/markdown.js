@@ -4,19 +4,35 @@
 import { h } from "./dom.js";
 import { inline } from "./inline.js";
 
-const FENCE = /^ {0,3}(```+|~~~+)\s*([\w+#.-]*)[^`]*$/;
-const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/;
+// Each of these fails or matches in linear time: no two parts of one may share the same text between them.
+const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
+const LANGUAGE = /^\s*([\w+#.-]*)/;
+const HEADING = /^ {0,3}(#{1,6})\s+(.*)$/s;
 const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
 const QUOTE = /^ {0,3}>\s?/;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
-const TABLE_RULE = /^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$/;
+const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/s;
+const TABLE_RULE_CELL = /^:?-{2,}:?$/;
+/** Quotes and lists within each other: what lies deeper is plain text. */
+const DEEPEST = 16;
 
 const rendered = new WeakMap();
 
-/** Shows `text` in `container`. Blocks that are as before stay the same nodes, so a growing text costs little. */
+/** Shows `text` in `container`. One that can't be drawn is shown as it was written, and takes no other along. */
 export function renderMarkdown(container, text) {
+  try {
+    draw(container, text);
+  } catch {
+    rendered.delete(container);
+    container.replaceChildren(h("p", {}, text));
+  }
+}
+
+/** Blocks that are as before stay the same nodes, so a growing text costs little. */
+function draw(container, text) {
+  // What stands there unknown is from a drawing that failed.
+  if (!rendered.has(container)) container.replaceChildren();
   const before = rendered.get(container) ?? [];
-  const after = blocks(text.split("\n"));
+  const after = blocks(text.split("\n"), 0);
   let same = 0;
   while (same < before.length && same < after.length && before[same] === after[same].source) same += 1;
   while (container.childNodes.length > same) container.lastChild.remove();
@@ -24,10 +40,14 @@ export function renderMarkdown(container, text) {
   rendered.set(container, after.map((block) => block.source));
 }
 
-function blocks(lines) {
+function blocks(lines, depth) {
+  if (depth >= DEEPEST) {
+    const source = lines.join("\n");
+    return source.trim() === "" ? [] : [{ source, make: () => h("p", {}, source) }];
+  }
   const found = [];
   for (let at = 0; at < lines.length; ) {
-    const [end, make] = block(lines, at);
+    const [end, make] = block(lines, at, depth);
     if (make) found.push({ source: `${end === lines.length} ${lines.slice(at, end).join("\n")}`, make });
     at = end;
   }
@@ -35,24 +55,31 @@ function blocks(lines) {
 }
 
 /** The block at a line: where it ends, and how it is made. */
-function block(lines, at) {
+function block(lines, at, depth) {
   const line = lines[at];
   if (line.trim() === "") return [at + 1, null];
   const fence = FENCE.exec(line);
-  if (fence) return code(lines, at, fence[1], fence[2]);
+  if (fence) return code(lines, at, fence[1], LANGUAGE.exec(fence[2])[1]);
   const heading = HEADING.exec(line);
-  if (heading) return [at + 1, () => h(`h${Math.min(6, heading[1].length + 2)}`, {}, inline(heading[2]))];
+  if (heading) return [at + 1, () => h(`h${Math.min(6, heading[1].length + 2)}`, {}, inline(headingText(heading[2])))];
   if (RULE.test(line)) return [at + 1, () => h("hr")];
   if (QUOTE.test(line)) {
     const end = until(lines, at, (other) => !QUOTE.test(other));
     const inner = lines.slice(at, end).map((other) => other.replace(QUOTE, ""));
-    return [end, () => h("blockquote", {}, blocks(inner).map((each) => each.make()))];
+    return [end, () => h("blockquote", {}, blocks(inner, depth + 1).map((each) => each.make()))];
   }
-  if (ITEM.test(line)) return list(lines, at);
-  if (line.includes("|") && TABLE_RULE.test(lines[at + 1] ?? "")) return table(lines, at);
+  if (ITEM.test(line)) return list(lines, at, depth);
+  if (line.includes("|") && isTableRule(lines[at + 1] ?? "")) return table(lines, at);
   const end = until(lines, at + 1, (other) => other.trim() === "" || FENCE.test(other) || HEADING.test(other) || QUOTE.test(other) || ITEM.test(other) || RULE.test(other));
   const paragraph = lines.slice(at, end).join("\n");
   return [end, () => h("p", {}, inline(paragraph))];
+}
+
+/** Without the marks that may close it. */
+function headingText(text) {
+  let end = text.trimEnd().length;
+  while (text[end - 1] === "#") end -= 1;
+  return text.slice(0, end).trimEnd();
 }
 
 function until(lines, at, isEnd) {
@@ -68,7 +95,7 @@ function code(lines, at, fence, language) {
   return [Math.min(lines.length, end + 1), make];
 }
 
-function list(lines, at) {
+function list(lines, at, depth) {
   const [, indent, marker] = ITEM.exec(lines[at]);
   const isNumbered = /\d/.test(marker);
   const items = [];
@@ -91,19 +118,21 @@ function list(lines, at) {
     end += 1;
   }
   const start = isNumbered ? Number.parseInt(marker, 10) : 1;
-  return [end, () => h(isNumbered ? "ol" : "ul", { start: start > 1 ? start : null }, items.map((item) => h("li", {}, itemContent(item))))];
+  return [end, () => h(isNumbered ? "ol" : "ul", { start: start > 1 ? start : null }, items.map((item) => h("li", {}, itemContent(item, depth))))];
 }
 
 /** An item of one paragraph is its text alone. */
-function itemContent(lines) {
-  const inner = blocks(lines).map((each) => each.make());
+function itemContent(lines, depth) {
+  const inner = blocks(lines, depth + 1).map((each) => each.make());
   return inner.flatMap((node, at) => (at === 0 && node.tagName === "P" ? [...node.childNodes] : [node]));
 }
 
+const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+const isTableRule = (line) => cells(line).every((cell) => TABLE_RULE_CELL.test(cell));
+
 function table(lines, at) {
   const end = until(lines, at + 2, (line) => !line.includes("|"));
-  const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => inline(cell.trim()));
-  const row = (tag, line) => h("tr", {}, cells(line).map((cell) => h(tag, {}, cell)));
+  const row = (tag, line) => h("tr", {}, cells(line).map((cell) => h(tag, {}, inline(cell))));
   const make = () => h("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Table" }, h("table", {},
     h("thead", {}, row("th", lines[at])),
     h("tbody", {}, lines.slice(at + 2, end).map((line) => row("td", line)))));

@@ -210,9 +210,11 @@ export function room({ agents, models, changed }) {
   async function loadSteps(turn) {
     if (turn.stepsFinal) return;
     const mine = talk;
-    turn.stepsFinal = isOver(turn.status);
+    const isFinal = isOver(turn.status);
     try {
       mine.loadSteps(turn.id, await allSteps(TASK_STEPS, turn.id));
+      // Not before: what failed is read again when it is opened again.
+      turn.stepsFinal = isFinal;
       draw();
     } catch (error) {
       toast(error.message, { kind: "bad", code: error.code });

@@ -7,6 +7,7 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 const PING_EVERY_MS = 10_000;
 const SILENCE_MS = 25_000;
+const LATE_MS = 15_000;
 const AGAIN_MS = 1_000;
 
 /** `{ state: "connecting" | "open" | "waiting", tries, retryAt }`. */
@@ -120,10 +121,14 @@ function lost() {
   link.set({ state: "waiting", tries, retryAt: Date.now() + pause });
 }
 
-// A connection can die without a word: whoever doesn't answer a ping is gone.
+// A connection can die without a word: whoever doesn't answer a ping is gone. In a hidden tab, or after a sleep, timers
+// come late: then nobody was asked, and the silence says nothing.
+let beatAt = Date.now();
 setInterval(() => {
+  const isLate = Date.now() - beatAt > LATE_MS;
+  beatAt = Date.now();
   if (!isReady) return;
-  if (Date.now() - heardAt > SILENCE_MS) {
+  if (!isLate && Date.now() - heardAt > SILENCE_MS) {
     const silent = socket;
     lost();
     silent.close();

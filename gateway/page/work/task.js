@@ -8,6 +8,7 @@ import { renderMarkdown } from "../markdown.js";
 import { ask } from "../net/ask.js";
 import { CANCEL, ON_TASK, RETRY, SESSION_THERE, TASK_HEAD, TASK_STEPS } from "../net/documents.js";
 import { insist } from "../net/insist.js";
+import { renewing } from "../net/renewing.js";
 import { subscribe } from "../net/socket.js";
 import { address, go } from "../router.js";
 import { toast } from "../shell/notice.js";
@@ -23,7 +24,7 @@ export function taskView() {
   let leave = () => {};
   let tick = 0;
   let opening = 0;
-  let isRefreshing = false;
+  let renew = async () => {};
   /** Whether it is a turn of a conversation; else its journal is its own. */
   let isTalk = false;
 
@@ -59,6 +60,7 @@ export function taskView() {
     steps = new Map();
     attempt = 1;
     isTalk = false;
+    renew = renewing(() => refresh(id, mine).catch(() => null));
     body.hidden = true;
     missing.hidden = true;
     setText(title, "Task");
@@ -84,6 +86,8 @@ export function taskView() {
     if (mine !== opening || !found) return null;
     const read = await insist(() => allSteps(TASK_STEPS, id));
     if (mine !== opening) return null;
+    // An end is final: an answer from before it, that comes after it, is read anew.
+    if (task && isOver(task.status) && !isOver(found.status)) return null;
     task = found;
     for (const step of read) steps.set(step.seq, step);
     attempt = Math.max(attempt, ...read.map((step) => step.attempt), found.response?.attempts ?? 1);
@@ -92,7 +96,7 @@ export function taskView() {
   }
 
   function follow(id, mine) {
-    leave = subscribe(ON_TASK, () => ({ id, after: cursor }), async ({ onTask: event }) => {
+    leave = subscribe(ON_TASK, () => ({ id, after: cursor }), ({ onTask: event }) => {
       if (mine !== opening) return;
       cursor = event.cursor;
       if (event.kind === "DELTA" || event.kind === "MESSAGE") return;
@@ -100,10 +104,7 @@ export function taskView() {
       if (event.step) steps.set(event.step.seq, event.step);
       if (event.task) Object.assign(task, event.task);
       draw();
-      if (isRefreshing) return;
-      isRefreshing = true;
-      await refresh(id, mine).catch(() => null);
-      isRefreshing = false;
+      renew();
     });
   }
 
@@ -123,7 +124,7 @@ export function taskView() {
     setText(asked, inputText(task.input));
     const list = [...steps.values()].sort((a, b) => a.seq - b.seq);
     const open = list.filter((step) => step.status === "WAITING" || step.status === "OUTCOME_UNKNOWN");
-    each(decisions, over ? [] : open, (step) => `${step.seq} ${step.status}`, (step) => ({ node: decision(task.id, step, () => refresh(task.id, opening)) }));
+    each(decisions, over ? [] : open, (step) => `${step.seq} ${step.status}`, (step) => ({ node: decision(task.id, step, () => renew()) }));
     chart.draw(task, list, attempt);
     childrenPart.hidden = task.children.nodes.length === 0;
     each(children, task.children.nodes, (child) => child.id, childRow);
@@ -145,7 +146,7 @@ export function taskView() {
       // Cancelling twice changes nothing; a second try would be another task.
       const changed = await (document === CANCEL ? insist(() => ask(document, { id: task.id })) : ask(document, { id: task.id }));
       if (changed.retryTask) go("task", changed.retryTask.id);
-      else await refresh(task.id, opening);
+      else await renew();
     } catch (error) {
       toast(error.message, { kind: "bad", code: error.code });
     }

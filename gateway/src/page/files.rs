@@ -19,7 +19,7 @@ macro_rules! file {
 pub(super) const INDEX: &str = include_str!("../../page/index.html");
 
 /// Everything that the document loads.
-pub(super) const FILES: [Source; 43] = [
+pub(super) const FILES: [Source; 44] = [
     file!("app.js"),
     file!("backstage/agents.js"),
     file!("backstage/events.js"),
@@ -43,6 +43,7 @@ pub(super) const FILES: [Source; 43] = [
     file!("net/ask.js"),
     file!("net/documents.js"),
     file!("net/insist.js"),
+    file!("net/renewing.js"),
     file!("net/socket.js"),
     file!("router.js"),
     file!("sessions/list.js"),

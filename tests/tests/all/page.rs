@@ -138,6 +138,12 @@ async fn a_server_killed_in_mid_answer_comes_back_to_a_page_that_heals_by_itself
 
 #[tokio::test]
 #[ignore = "needs Chromium and playwright-core, which `cargo xtask test` installs"]
+async fn answers_and_timers_that_come_late_leave_no_view_behind() {
+    play("late.mjs", Duration::ZERO).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and playwright-core, which `cargo xtask test` installs"]
 async fn the_pieces_of_the_page_hold_by_themselves() {
     play("pieces.mjs", Duration::ZERO).await;
 }
