@@ -8,7 +8,7 @@ const EXAMPLES: [&str; 3] = ["first_agent", "first_tool", "buyer"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents/sdk/examples");
+    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../agents/sdk/examples");
     for name in EXAMPLES {
         let file = folder.join(name).with_extension("rs");
         #[allow(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
