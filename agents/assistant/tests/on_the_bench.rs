@@ -29,7 +29,7 @@ fn told(ran: &Ran) -> Vec<Vec<String>> {
         .map(|request| {
             assert_eq!(request.model.as_deref(), Some("small"));
             let said = request.messages.into_iter().skip(1);
-            said.map(|message| message.content).collect()
+            said.map(|message| message.content.text().into_owned()).collect()
         })
         .collect()
 }

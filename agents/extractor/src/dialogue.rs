@@ -85,18 +85,18 @@ mod tests {
         let mut dialogue = Dialogue::new(&wish);
         let first = dialogue.messages();
         for part in ["Ann is 7", r#"{"type":"object"}"#, "ages in years"] {
-            assert!(first[1].content.contains(part), "{first:?}");
+            assert!(first[1].content.text().contains(part), "{first:?}");
         }
         assert!(!dialogue.forget());
         dialogue.repair("old", &["/a: x".to_owned()]);
         dialogue.repair(&"Ω".repeat(9_000), &["/b: y".to_owned(), "/c: z".to_owned()]);
         let repair = dialogue.messages();
         assert_eq!((repair.len(), repair[2].role), (4, ModelRole::Assistant));
-        assert!(repair[2].content.len() <= SHOWN_AGAIN);
-        assert!(repair[3].content.contains("/b: y\n/c: z") && !repair[3].content.contains("/a"));
+        assert!(repair[2].content.text().len() <= SHOWN_AGAIN);
+        assert!(repair[3].content.text().contains("/b: y\n/c: z") && !repair[3].content.text().contains("/a"));
         assert!(dialogue.forget() && !dialogue.forget());
         let without = dialogue.messages();
         assert_eq!(without.len(), 2);
-        assert!(without[1].content.contains("/b: y"));
+        assert!(without[1].content.text().contains("/b: y"));
     }
 }

@@ -49,7 +49,7 @@ async fn a_model_held_to_the_form_gives_the_document_at_once() {
     let asked = requests(&ran);
     assert_eq!(asked.len(), 1);
     assert!(held_to_the_form(&asked[0]) && !ran.steps()[0].visible);
-    let said = &asked[0].messages[1].content;
+    let said = &asked[0].messages[1].content.text();
     assert!(
         said.contains("Ann is seven.") && said.contains("\"minimum\":0"),
         "{said}"
@@ -86,7 +86,7 @@ async fn what_is_wrong_is_shown_with_its_pointer_until_it_is_right_and_no_crash_
     assert_eq!(asked.len(), 3);
     for request in &asked[1..] {
         assert_eq!(request.messages[2].role, ModelRole::Assistant);
-        let last = &request.messages[3].content;
+        let last = &request.messages[3].content.text();
         assert!(last.contains("/age: "), "{last:?}");
     }
     let survival = bench.crashes().await;
@@ -114,7 +114,7 @@ async fn after_the_last_repair_the_task_fails_naming_the_pointers_and_returns_no
 #[tokio::test]
 async fn a_repair_too_long_for_the_model_leaves_its_first_answer_out() {
     let bench = task(&[]).reply_by(|request| match request.messages.len() {
-        2 if request.messages[1].content.contains("/age: ") => Reply::text(RIGHT),
+        2 if request.messages[1].content.text().contains("/age: ") => Reply::text(RIGHT),
         2 => Reply::text(r#"{"name":"Ann","age":"seven"}"#),
         _ => Reply::failed(Failure::bad_input("too long")),
     });

@@ -12,7 +12,7 @@ fn research(input: impl serde::Serialize) -> Bench {
 }
 
 fn is_plan(request: &ModelRequest) -> bool {
-    request.messages[0].content.starts_with("You plan")
+    request.messages[0].content.text().starts_with("You plan")
 }
 
 fn plan(parts: &[(&str, &str)]) -> Reply {
@@ -48,7 +48,7 @@ fn world() -> Bench {
             if is_plan(request) {
                 return plan(&[("assistant", "how tall?"), ("summarizer", "how old?")]);
             }
-            let said = &request.messages[1].content;
+            let said = &request.messages[1].content.text();
             assert!(
                 said.contains("<source n=\"1\" agent=\"assistant\">\nAsked: how tall?\nA says"),
                 "{said}"
@@ -165,7 +165,7 @@ async fn answers_too_long_for_the_model_are_shortened_until_they_fit() {
         .agent("a", says("long ".repeat(10_000)))
         .reply_by(|request| match request {
             _ if is_plan(request) => plan(&[("a", "q?")]),
-            _ if request.messages[1].content.len() > 5_000 => Reply::failed(Failure::bad_input("too long")),
+            _ if request.messages[1].content.text().len() > 5_000 => Reply::failed(Failure::bad_input("too long")),
             _ => Reply::text("Long [1]."),
         });
     let ran = bench.run().await;

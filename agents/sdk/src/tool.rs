@@ -75,6 +75,7 @@ impl FnTool {
                 name: name.into(),
                 description: description.into(),
                 parameters,
+                cache: None,
             },
             effect,
             call: Arc::new(call),

@@ -134,6 +134,7 @@ impl<'a> Call<'a> {
                 let brought = observed.take();
                 Ok(ModelAnswer {
                     content: brought.content,
+                    reasoning: brought.reasoning,
                     tool_calls: brought.calls,
                     finish: ended.finish,
                     usage: usage.plus(self.lost),

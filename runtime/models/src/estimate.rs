@@ -65,7 +65,7 @@ pub(crate) fn usage(request: &ModelRequest, content: &str, calls: &[ToolCall]) -
 pub(crate) fn input(request: &ModelRequest) -> u64 {
     let messages = request.messages.iter().map(|m| {
         let calls: u64 = m.tool_calls.iter().map(call).sum();
-        PER_MESSAGE + tokens(&m.content) + calls
+        PER_MESSAGE + tokens(&m.content.text()) + calls
     });
     let tools = request
         .tools

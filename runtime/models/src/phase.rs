@@ -43,7 +43,11 @@ impl Phase {
             ModelEvent::Content(text) => Self::Flowing {
                 content: committed || !text.is_empty(),
             },
-            ModelEvent::ToolCall(_) | ModelEvent::Progress => Self::Flowing { content: committed },
+            ModelEvent::Quota(_) => self,
+            ModelEvent::ToolCall(_)
+            | ModelEvent::Thinking(_)
+            | ModelEvent::Reasoned(_)
+            | ModelEvent::Progress => Self::Flowing { content: committed },
         }
     }
 

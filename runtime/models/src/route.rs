@@ -22,7 +22,7 @@ pub struct RouteTarget {
 
 /// A provider, as routing sees it.
 #[derive(Debug, Clone)]
-pub(crate) struct Served<'a> {
+pub(crate) struct Candidate<'a> {
     pub(crate) name: &'a str,
     pub(crate) models: &'a [ModelInfo],
     /// It didn't answer when it was last probed.
@@ -63,7 +63,7 @@ impl From<RouteError> for Failure {
 pub(crate) fn resolve(
     logical: Option<&str>,
     routes: &BTreeMap<String, Vec<RouteTarget>>,
-    providers: &[Served<'_>],
+    providers: &[Candidate<'_>],
 ) -> Result<Vec<Placed>, RouteError> {
     if providers.is_empty() {
         return Err(RouteError::NoProvider);
@@ -99,7 +99,7 @@ pub(crate) fn by_priority(targets: &mut [Placed]) {
     targets.sort_by_key(|t| t.ailing);
 }
 
-fn place(provider: usize, model: Option<&str>, providers: &[Served<'_>]) -> Option<Placed> {
+fn place(provider: usize, model: Option<&str>, providers: &[Candidate<'_>]) -> Option<Placed> {
     let served = providers.get(provider)?;
     let listed = match model {
         Some(name) => served.models.iter().find(|m| m.name == name),
@@ -108,26 +108,30 @@ fn place(provider: usize, model: Option<&str>, providers: &[Served<'_>]) -> Opti
     Some(Placed {
         provider,
         model: model.or(listed.map(|m| m.name.as_str()))?.to_owned(),
-        window: listed.and_then(|m| m.context_window),
+        window: listed.and_then(|m| m.can.context_window),
         ailing: served.ailing,
     })
 }
 
-fn by_model(name: &str, providers: &[Served<'_>]) -> Vec<Placed> {
+fn by_model(name: &str, providers: &[Candidate<'_>]) -> Vec<Placed> {
     if let Some((provider, model)) = name.split_once('/')
         && !model.is_empty()
         && let Some(index) = providers.iter().position(|p| p.name == provider)
     {
         return place(index, Some(model), providers).into_iter().collect();
     }
-    let lists = |p: &Served<'_>| p.models.iter().any(|m| m.name == name);
+    let lists = |p: &Candidate<'_>| p.models.iter().any(|m| m.name == name);
     (0..providers.len())
         .filter(|i| providers.get(*i).is_some_and(lists))
         .filter_map(|i| place(i, Some(name), providers))
         .collect()
 }
 
-fn unknown(asked: &str, routes: &BTreeMap<String, Vec<RouteTarget>>, providers: &[Served<'_>]) -> RouteError {
+fn unknown(
+    asked: &str,
+    routes: &BTreeMap<String, Vec<RouteTarget>>,
+    providers: &[Candidate<'_>],
+) -> RouteError {
     let listed = providers.iter().flat_map(|p| p.models.iter().map(|m| &m.name));
     let mut known: Vec<String> = Vec::new();
     for name in routes.keys().chain(listed) {
@@ -149,10 +153,7 @@ mod tests {
     use super::*;
 
     fn info(name: &str, context_window: Option<u32>) -> ModelInfo {
-        ModelInfo {
-            name: name.into(),
-            context_window,
-        }
+        ModelInfo::named(name).with_window(context_window)
     }
 
     type Named<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
@@ -170,19 +171,19 @@ mod tests {
             }
         }
 
-        fn served(&self, a_ailing: bool) -> Vec<Served<'_>> {
+        fn served(&self, a_ailing: bool) -> Vec<Candidate<'_>> {
             vec![
-                Served {
+                Candidate {
                     name: "a",
                     models: &self.a,
                     ailing: a_ailing,
                 },
-                Served {
+                Candidate {
                     name: "b",
                     models: &self.b,
                     ailing: false,
                 },
-                Served {
+                Candidate {
                     name: "bare",
                     models: &[],
                     ailing: false,
@@ -246,7 +247,7 @@ mod tests {
         for remedy in ["OPENAI_API_KEY", "Ollama", "GREENROOM_MODEL_PATH"] {
             assert!(failure.message.contains(remedy), "{failure}");
         }
-        let bare = [Served {
+        let bare = [Candidate {
             name: "ollama",
             models: &[],
             ailing: true,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, ContentPiece, Failure, ModelAnswer, ModelRequest, Models, ProviderStatus, Randomness,
-    RetryBudget, RetryPolicy, Usage,
+    CallContext, CallFailure, Clock, ContentPiece, Failure, ModelAnswer, ModelListing, ModelRequest, Models,
+    ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
 };
 use greenroom_supervision::SupervisorSpec;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{Price, PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
-use crate::route::{RouteTarget, Served, by_priority, resolve};
+use crate::route::{Candidate, RouteTarget, by_priority, resolve};
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
 const ACQUAINTANCE: Duration = Duration::from_secs(4);
@@ -166,10 +166,10 @@ impl ModelRouter {
     fn targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
         let providers = &self.shared.providers;
         let models: Vec<_> = providers.iter().map(|p| p.models()).collect();
-        let served: Vec<Served<'_>> = providers
+        let served: Vec<Candidate<'_>> = providers
             .iter()
             .zip(&models)
-            .map(|(p, models)| Served {
+            .map(|(p, models)| Candidate {
                 name: p.name(),
                 models,
                 ailing: p.is_ailing(),
@@ -206,6 +206,15 @@ impl Models for ModelRouter {
         let targets = self.targets(request.model.as_deref()).unwrap_or_default();
         let price = targets.first().and_then(|target| self.shared.price(target));
         priced(price, estimate::usage(request, "", &[]))
+    }
+
+    async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
+        let _ = (call, context);
+        Err(Failure::unavailable("not yet").into())
+    }
+
+    fn listing(&self) -> Vec<ModelListing> {
+        Vec::new()
     }
 
     fn providers(&self) -> Vec<ProviderStatus> {

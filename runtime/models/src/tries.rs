@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    CallContext, FaultClass, FinishReason, ModelEvent, ModelRequest, ProviderFault, ToolCall, Usage,
+    CallContext, FaultClass, FinishReason, ModelEvent, ModelRequest, ProviderFault, Reasoning, ToolCall,
+    Usage,
 };
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ const ANSWER_AT_MOST: usize = 8 << 20;
 pub(crate) struct Brought {
     pub(crate) content: String,
     pub(crate) calls: Vec<ToolCall>,
+    pub(crate) reasoning: Vec<Reasoning>,
     /// From the dispatch to the model's first sign, shown or not.
     pub(crate) first_sign: Option<Duration>,
     /// From the dispatch to the first text or tool call.
@@ -88,7 +90,7 @@ impl Attempt<'_> {
             };
             let before = phase;
             phase = phase.after(&event);
-            if before == Phase::Opened {
+            if before == Phase::Opened && phase != before {
                 brought.first_sign = Some(began.elapsed());
             }
             if phase != before {
@@ -103,7 +105,9 @@ impl Attempt<'_> {
                     on_sign(Sign::Call(&call));
                     brought.calls.push(call);
                 }
-                ModelEvent::Progress => on_sign(Sign::Working),
+                ModelEvent::Reasoned(thought) => brought.reasoning.push(thought),
+                ModelEvent::Quota(_) => {}
+                ModelEvent::Thinking(_) | ModelEvent::Progress => on_sign(Sign::Working),
                 ModelEvent::End { finish, usage } => return Ok(Ended { finish, usage }),
             }
             if brought.first_content.is_none() && !brought.is_empty() {
@@ -154,6 +158,7 @@ impl Attempt<'_> {
             class: FaultClass::Transient,
             message,
             retry_after: None,
+            answered: None,
         })
     }
 }

@@ -95,6 +95,8 @@ impl Step {
             // The task's own end is its owner's to call, in its own words; this is for an owner that doesn't.
             deadline: Some(self.expires_at.after(OWNERS_MOMENT)),
             cancel: self.cancel.clone(),
+            affinity: Some(self.task_id().journal.as_str().into()),
+            ..CallContext::default()
         };
         let lost = match self.lost {
             0 => Usage::default(),

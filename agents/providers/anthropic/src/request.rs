@@ -198,6 +198,7 @@ mod tests {
                     name: "add".into(),
                     description: "adds".into(),
                     parameters: json!({"type": "object"}),
+                    cache: None,
                 }],
                 tool_choice,
                 ..ModelRequest::default()

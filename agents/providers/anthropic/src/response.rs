@@ -144,9 +144,6 @@ struct ListedModel {
 /// Reads a server's list of models, in the server's order: the newest first.
 pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Error> {
     let list: ModelList = serde_json::from_slice(body)?;
-    let info = |model: ListedModel| ModelInfo {
-        name: model.id,
-        context_window: model.max_input_tokens,
-    };
+    let info = |model: ListedModel| ModelInfo::named(model.id).with_window(model.max_input_tokens);
     Ok(list.data.into_iter().map(info).collect())
 }

@@ -1,5 +1,7 @@
 //! A conversation in the wire's form: instructions apart, then turns of the user and the assistant by turns.
 
+use std::borrow::Cow;
+
 use greenroom_kernel::{ModelMessage, ModelRole, ToolCall};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,7 +25,7 @@ pub(crate) struct Turn<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block<'a> {
     Text {
-        text: &'a str,
+        text: Cow<'a, str>,
     },
     ToolUse {
         id: &'a str,
@@ -33,7 +35,7 @@ enum Block<'a> {
     ToolResult {
         tool_use_id: &'a str,
         #[serde(skip_serializing_if = "str::is_empty")]
-        content: &'a str,
+        content: Cow<'a, str>,
     },
 }
 
@@ -42,7 +44,8 @@ enum Block<'a> {
 pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<String>, Vec<Turn<'_>>), Unsayable> {
     let (mut system, mut turns) = (Vec::new(), Vec::new());
     for message in messages {
-        let text = (!message.content.trim().is_empty()).then_some(message.content.as_str());
+        let said = message.content.text();
+        let text = (!said.trim().is_empty()).then(|| said.clone());
         match message.role {
             ModelRole::System => system.extend(text),
             ModelRole::User => {
@@ -66,7 +69,7 @@ pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<String>, Vec<Tu
                         .tool_call_id
                         .as_deref()
                         .ok_or(Unsayable::ResultOfNothing)?,
-                    content: &message.content,
+                    content: said,
                 };
                 let blocks = content(&mut turns, Role::User);
                 // All results of a turn come before what the user says in it.

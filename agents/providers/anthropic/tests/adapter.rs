@@ -123,6 +123,7 @@ fn context() -> CallContext {
     CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     }
 }
 
@@ -421,10 +422,7 @@ async fn a_probe_learns_what_is_served() {
     let backend = backend_at(url(&fake));
     assert!(backend.models().is_empty());
     backend.probe().await.unwrap();
-    let info = |name: &str, context_window| ModelInfo {
-        name: name.into(),
-        context_window,
-    };
+    let info = |name: &str, context_window| ModelInfo::named(name).with_window(context_window);
     assert_eq!(backend.models(), [info("b", Some(200_000)), info("a", None)]);
     let asked = &fake.seen()[0];
     assert!(asked.head.starts_with("GET /v1/models?limit=1000 HTTP/1.1\r\n"));

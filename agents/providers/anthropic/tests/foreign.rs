@@ -159,6 +159,7 @@ async fn told(
     let context = CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     };
     let stream = backend.call("claude-test", request, &context).await?;
     let events = tokio::time::timeout(Duration::from_secs(60), stream.collect::<Vec<_>>());

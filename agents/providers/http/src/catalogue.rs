@@ -26,14 +26,14 @@ impl Catalogue {
         self.known.load().as_ref().clone()
     }
 
-    /// Takes the server's list: it names the models where none are configured, else only their windows.
+    /// Takes the server's list: it names the models where none are configured, else only what they can do.
     pub fn learn(&self, listed: Vec<ModelInfo>) {
         let models = if self.configured.is_empty() {
             listed
         } else {
-            let window = |name: &str| listed.iter().find(|m| m.name == name)?.context_window;
+            let told = |name: &str| Some(listed.iter().find(|m| m.name == name)?.can);
             let complete = |m: &ModelInfo| ModelInfo {
-                context_window: m.context_window.or_else(|| window(&m.name)),
+                can: m.can.or(told(&m.name).unwrap_or_default()),
                 name: m.name.clone(),
             };
             self.configured.iter().map(complete).collect()

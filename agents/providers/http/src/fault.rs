@@ -87,6 +87,7 @@ impl Faults {
             class,
             message: message.into(),
             retry_after: None,
+            answered: None,
         }
     }
 

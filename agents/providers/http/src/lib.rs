@@ -7,8 +7,11 @@
 mod base_url;
 mod catalogue;
 mod client;
+mod dialect;
+mod edge_error;
 mod fault;
 mod key;
+mod peek;
 mod retry_after;
 mod sse;
 mod stream;
@@ -19,8 +22,11 @@ mod upstream;
 
 pub use base_url::{BaseUrl, ConfigError};
 pub use catalogue::Catalogue;
+pub use dialect::{AnswerHead, AnswerWriter, Dialect};
+pub use edge_error::{EdgeError, ErrorKind};
 pub use fault::{Detail, Faults, Verdict, Wire, by_status};
 pub use key::ApiKey;
+pub use peek::{Peeked, peek};
 pub use reqwest::Url;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use stream::Assembler;

@@ -188,6 +188,7 @@ impl LocalProvider {
             class,
             message,
             retry_after,
+            answered: None,
         }
     }
 }
@@ -203,10 +204,7 @@ impl ModelBackend for LocalProvider {
             LocalState::Ready { context_window, .. } => Some(*context_window),
             _ => None,
         };
-        vec![ModelInfo {
-            name: self.model.clone(),
-            context_window,
-        }]
+        vec![ModelInfo::named(self.model.clone()).with_window(context_window)]
     }
 
     async fn call(

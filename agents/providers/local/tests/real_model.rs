@@ -64,6 +64,7 @@ async fn whole(
     let context = CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     };
     let mut stream = provider.call(&model, request, &context).await.unwrap();
     let (mut text, mut calls) = (String::new(), Vec::new());
@@ -150,6 +151,7 @@ async fn the_model_answers_sensibly_repeatably_and_within_its_bounds() {
     let context = CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     };
     let model = provider.models().remove(0).name;
     let endless = asks(&"word ".repeat(10_000));

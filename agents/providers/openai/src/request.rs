@@ -1,5 +1,7 @@
 //! What is sent: the kernel's request in the provider's words, always streamed.
 
+use std::borrow::Cow;
+
 use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole, OutputFormat, ToolCall, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::Value;
@@ -78,7 +80,7 @@ struct StreamOptions {
 struct Message<'a> {
     role: ModelRole,
     /// Null where an assistant's message is only tool calls.
-    content: Option<&'a str>,
+    content: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,10 +188,11 @@ fn is_strict(schema: &Value) -> bool {
 }
 
 fn message(message: &ModelMessage) -> Message<'_> {
-    let only_calls = message.content.is_empty() && !message.tool_calls.is_empty();
+    let content = message.content.text();
+    let only_calls = content.is_empty() && !message.tool_calls.is_empty();
     Message {
         role: message.role,
-        content: (!only_calls).then_some(message.content.as_str()),
+        content: (!only_calls).then_some(content),
         tool_calls: message.tool_calls.iter().map(call).collect(),
         tool_call_id: message.tool_call_id.as_deref(),
     }
@@ -263,6 +266,7 @@ mod tests {
                 name: "add".into(),
                 description: "adds".into(),
                 parameters: json!({"type": "object"}),
+                cache: None,
             }],
             ..ModelRequest::default()
         };

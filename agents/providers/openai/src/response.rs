@@ -162,13 +162,10 @@ pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Erro
     Ok(list
         .data
         .into_iter()
-        .map(|m| ModelInfo {
-            context_window: m
-                .max_model_len
-                .or(m.context_window)
-                .or(m.context_length)
-                .or(m.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train))),
-            name: m.id,
+        .map(|m| {
+            let window = m.max_model_len.or(m.context_window).or(m.context_length);
+            let window = window.or(m.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
+            ModelInfo::named(m.id).with_window(window)
         })
         .collect())
 }

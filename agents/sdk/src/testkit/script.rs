@@ -43,6 +43,7 @@ impl Reply {
         let pieces: Vec<String> = pieces.into_iter().map(Into::into).collect();
         let answer = ModelAnswer {
             content: pieces.concat(),
+            reasoning: Vec::new(),
             tool_calls: Vec::new(),
             finish: FinishReason::Stop,
             usage: Usage::default(),

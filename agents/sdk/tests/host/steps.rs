@@ -39,7 +39,7 @@ async fn a_model_step_goes_to_the_supervisor_and_its_answer_comes_back() {
     assert_eq!(call.name.as_deref(), Some("small"));
     let input: ModelRequest = serde_json::from_str(&call.input).unwrap();
     assert_eq!(
-        (input.model.as_deref(), input.messages[0].content.as_str()),
+        (input.model.as_deref(), input.messages[0].content.text().as_ref()),
         (Some("small"), "hi")
     );
     run.finish(&call.path, ANSWER);

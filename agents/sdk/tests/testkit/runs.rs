@@ -79,7 +79,7 @@ async fn a_run_shows_its_end_its_steps_its_text_and_its_effects() {
     assert_eq!(ran.steps()[3].outcome, Some(Ok(json!(17))));
     let asked = ran.steps()[0].request().unwrap();
     assert_eq!(
-        (asked.messages[0].content.as_str(), ran.steps()[1].request()),
+        (asked.messages[0].content.text().as_ref(), ran.steps()[1].request()),
         ("hello", None)
     );
     let shown: Vec<bool> = ran.steps().iter().map(|step| step.visible).collect();
@@ -118,7 +118,7 @@ async fn models_answer_in_order_or_by_the_request_and_may_fail_or_ask_for_tools(
         let (a, b) = futures::try_join!(ctx.model(ask("a")), ctx.model(ask("b")))?;
         Ok(Output::text(format!("{} {}", a.content, b.content)))
     })
-    .reply_by(|request| Reply::text(format!("<{}>", request.messages[0].content)))
+    .reply_by(|request| Reply::text(format!("<{}>", request.messages[0].content.text())))
     .run()
     .await;
     assert_eq!(ran.content(), Some("<a> <b>"));

@@ -77,6 +77,7 @@ async fn probe(gate: &ProviderGate, within: Duration) -> Probed {
         class: FaultClass::Transient,
         message,
         retry_after: None,
+        answered: None,
     };
     let probe = AssertUnwindSafe(gate.backend().probe()).catch_unwind();
     match tokio::time::timeout(within, probe).await {
@@ -108,6 +109,7 @@ impl ProviderHandle {
                 class: FaultClass::Transient,
                 message: error.to_string(),
                 retry_after: None,
+                answered: None,
             })
         })
     }

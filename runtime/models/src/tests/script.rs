@@ -95,10 +95,7 @@ impl Scripted {
     pub(super) fn new(name: &str, scripts: Vec<Script>) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
-            models: Mutex::new(vec![ModelInfo {
-                name: format!("{name}-m"),
-                context_window: None,
-            }]),
+            models: Mutex::new(vec![ModelInfo::named(format!("{name}-m"))]),
             scripts: Mutex::new(scripts.into()),
             otherwise: Mutex::new(says("more")),
             retry_after: Mutex::default(),
@@ -118,10 +115,7 @@ impl Scripted {
     }
 
     pub(super) fn serve(&self, models: &[&str]) {
-        let info = |name: &&str| ModelInfo {
-            name: (*name).into(),
-            context_window: None,
-        };
+        let info = |name: &&str| ModelInfo::named((*name));
         *self.models.lock() = models.iter().map(info).collect();
     }
 

@@ -165,6 +165,7 @@ pub(super) fn context() -> CallContext {
     CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     }
 }
 

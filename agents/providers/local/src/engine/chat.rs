@@ -86,9 +86,9 @@ fn segments(messages: &[ModelMessage], briefing: &str) -> Result<Vec<Segment>, E
 /// A message's words: calls of tools and their results in the form that the model is asked to write calls in.
 fn said(message: &ModelMessage) -> String {
     if message.role == ModelRole::Tool {
-        return format!("<tool_response>\n{}\n</tool_response>", message.content);
+        return format!("<tool_response>\n{}\n</tool_response>", message.content.text());
     }
-    let mut said = message.content.clone();
+    let mut said = message.content.text().into_owned();
     for call in &message.tool_calls {
         if !said.is_empty() {
             said.push('\n');

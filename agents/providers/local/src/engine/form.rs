@@ -198,6 +198,7 @@ impl<'a> Form<'a> {
                     name,
                     description,
                     parameters,
+                    ..
                 } = tool;
                 lines.push(format!("- {name}: {description} Arguments: {parameters}"));
             }

@@ -90,6 +90,7 @@ fn context() -> CallContext {
     CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     }
 }
 
@@ -165,13 +166,7 @@ async fn a_call_made_while_the_model_loads_waits_for_it() {
     .await
     .unwrap()
     .unwrap();
-    assert_eq!(
-        provider.models(),
-        [ModelInfo {
-            name: "puppet".to_owned(),
-            context_window: None
-        }]
-    );
+    assert_eq!(provider.models(), [ModelInfo::named("puppet")]);
     let fault = fault_of(provider.probe().await);
     assert_eq!(
         (fault.class, fault.retry_after),

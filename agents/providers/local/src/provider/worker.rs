@@ -156,6 +156,7 @@ impl Worker {
             class,
             message,
             retry_after: None,
+            answered: None,
         }
     }
 }

@@ -59,6 +59,7 @@ fn context() -> CallContext {
     CallContext {
         deadline: None,
         cancel: CancellationToken::new(),
+        ..CallContext::default()
     }
 }
 
@@ -410,10 +411,7 @@ async fn a_probe_learns_what_is_served() {
     let backend = backend_at(fake.base_url());
     assert!(backend.models().is_empty());
     backend.probe().await.unwrap();
-    let info = |name: &str, context_window| ModelInfo {
-        name: name.into(),
-        context_window,
-    };
+    let info = |name: &str, context_window| ModelInfo::named(name).with_window(context_window);
     assert_eq!(backend.models(), [info("b", Some(4096)), info("a", None)]);
     assert!(fake.seen()[0].head.starts_with("GET /v1/models HTTP/1.1\r\n"));
 

@@ -90,10 +90,7 @@ impl Remote {
 }
 
 fn served(models: &[String], url: &str, company: &str, preset: &str) -> Vec<ModelInfo> {
-    let info = |name: &str| ModelInfo {
-        name: name.to_owned(),
-        context_window: None,
-    };
+    let info = |name: &str| ModelInfo::named(name);
     if models.is_empty() && url.starts_with(company) {
         return vec![info(preset)];
     }

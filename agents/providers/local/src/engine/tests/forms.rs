@@ -23,6 +23,7 @@ fn tool(name: &str, parameters: Value) -> ToolSpec {
         name: name.to_owned(),
         description: "Does it.".to_owned(),
         parameters,
+        cache: None,
     }
 }
 

@@ -1,0 +1,200 @@
+//! Calls in a wire family's own words: relayed as they are to providers of the same family, translated for others.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use http::HeaderMap;
+
+use super::answer::{FinishReason, ModelAnswer, Quota};
+use super::fault::{CallFailure, ProviderFault};
+use super::request::{EmbeddingRequest, ModelRequest};
+use super::{Embeddings, ToolCall};
+use crate::Usage;
+
+/// Words that requests and answers are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WireFamily {
+    /// OpenAI Chat Completions.
+    OpenAiChat,
+    /// OpenAI Responses.
+    OpenAiResponses,
+    /// OpenAI Embeddings.
+    OpenAiEmbeddings,
+    /// Anthropic Messages.
+    AnthropicMessages,
+}
+
+/// A request as its caller wrote it: JSON, in two pieces around the model's name.
+#[derive(Debug, Clone)]
+pub struct RawRequest {
+    /// Its words.
+    pub family: WireFamily,
+    /// Everything before the model's name.
+    pub before: Bytes,
+    /// The name as it was written, a JSON string with its quotes; empty where the request names none.
+    pub model: Bytes,
+    /// Everything behind it.
+    pub after: Bytes,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Headers of the family that the provider should see, such as `anthropic-beta`. None carries credentials.
+    pub headers: HeaderMap,
+}
+
+/// What a request wishes, in the kernel's words.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// An answer.
+    Answer(Arc<ModelRequest>),
+    /// Vectors.
+    Embeddings(Arc<EmbeddingRequest>),
+}
+
+/// A request that can't be put into the kernel's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unreadable {
+    /// What is wrong and how to mend it.
+    pub message: String,
+    /// The field at fault, such as `messages[2].content`.
+    pub param: Option<String>,
+}
+
+impl Unreadable {
+    /// A request that is wrong as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            param: None,
+        }
+    }
+
+    /// A request with one wrong field.
+    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            param: Some(param.into()),
+        }
+    }
+}
+
+/// Reads a request when somebody must know what it wishes: a target of another family, a model that can't do all.
+pub trait Readable: Send + Sync + 'static {
+    /// The wish; the same every time.
+    ///
+    /// # Errors
+    /// The caller's mistake.
+    fn wish(&self) -> Result<Wish, Unreadable>;
+}
+
+/// A call in a wire family's words.
+#[derive(Clone)]
+pub struct WireCall {
+    /// Logical model name; none asks for the default.
+    pub model: Option<String>,
+    /// As it came.
+    pub raw: RawRequest,
+    /// What it wishes.
+    pub readable: Arc<dyn Readable>,
+}
+
+/// What a piece of a relayed answer means.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RelaySign {
+    /// Nothing yet: roles, lifecycle, comments. Held back until content comes.
+    Lifecycle,
+    /// Text, thoughts or tool calls that the caller sees; about so many bytes of them.
+    Content {
+        /// Bytes of what the model said, for estimates.
+        said: u32,
+    },
+    /// The model has ended; figures may still come.
+    Finished(FinishReason),
+    /// Whole: nothing comes after it.
+    End {
+        /// Why it ended.
+        finish: FinishReason,
+        /// What it used; none when the upstream gave no figures.
+        usage: Option<Usage>,
+    },
+}
+
+/// A piece of a relayed answer: whole events of a stream, or a whole body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelayFrame {
+    /// To be passed on untouched.
+    pub bytes: Bytes,
+    /// What it means.
+    pub sign: RelaySign,
+}
+
+/// The pieces of a relayed answer. One that ends without [`RelaySign::End`] was truncated: that is a fault.
+pub type RelayFrames = BoxStream<'static, Result<RelayFrame, ProviderFault>>;
+
+/// A relayed answer, opened.
+pub struct RelayAnswer {
+    /// Headers for the caller: the content type, and the family's own, such as `openai-processing-ms`.
+    pub headers: HeaderMap,
+    /// What the headers say is left of the allowance.
+    pub quota: Option<Quota>,
+    /// Its pieces. Dropping them closes the upstream call.
+    pub frames: RelayFrames,
+}
+
+/// What happens in a call that was translated, in order. Before the first of these a failover is invisible.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEvent {
+    /// More text.
+    Text(String),
+    /// More of what the model thinks.
+    Thinking(String),
+    /// A whole tool call.
+    ToolCall(ToolCall),
+    /// The answer is complete.
+    End(Box<ModelAnswer>),
+}
+
+/// Who serves a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedBy {
+    /// The provider.
+    pub provider: Arc<str>,
+    /// Its model.
+    pub model: Arc<str>,
+    /// How many tries were made, this one included.
+    pub tries: u32,
+}
+
+/// An answer on its way to the caller.
+pub struct Served {
+    /// From whom.
+    pub by: ServedBy,
+    /// The answer.
+    pub answer: ServedAnswer,
+}
+
+/// The forms an answer comes in. Dropping a stream cancels its call.
+pub enum ServedAnswer {
+    /// Of the caller's family, whole.
+    Whole {
+        /// Headers for the caller.
+        headers: HeaderMap,
+        /// The body.
+        body: Bytes,
+    },
+    /// Of the caller's family, as it comes.
+    Relayed {
+        /// Headers for the caller.
+        headers: HeaderMap,
+        /// Whole events. After an error nothing comes.
+        pieces: BoxStream<'static, Result<Bytes, CallFailure>>,
+    },
+    /// Of another family: to be put into the caller's words.
+    Spoken(BoxStream<'static, Result<CallEvent, CallFailure>>),
+    /// Vectors of another family.
+    Embedded {
+        /// One an input.
+        vectors: Embeddings,
+    },
+}
