@@ -11,11 +11,13 @@ mod dialect;
 mod edge_error;
 mod fault;
 mod key;
+mod key_ring;
 mod peek;
+mod quota;
 mod retry_after;
 mod sse;
 mod stream;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod trace;
 mod upstream;
