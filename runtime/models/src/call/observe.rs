@@ -112,6 +112,7 @@ impl<'a> Observed<'a> {
                 took: self.began.elapsed(),
                 first_sign: self.brought.first_sign,
                 first_content: self.brought.first_content,
+                ..Report::default()
             };
             self.target.gate.settle(admitted, &report);
         }
