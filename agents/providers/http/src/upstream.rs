@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{CallContext, Clock, ModelStream, ProviderFault};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use greenroom_kernel::{
+    CallContext, Clock, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelayFrames,
+};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, Url};
 
@@ -11,12 +15,18 @@ use crate::base_url::{BaseUrl, ConfigError};
 use crate::client::client;
 use crate::fault::{Faults, Wire};
 use crate::key::ApiKey;
+use crate::named::named;
+use crate::relay::frames;
 use crate::retry_after::retry_after;
 use crate::stream::{Assembler, events};
 use crate::trace::traced;
+use crate::watcher::Watcher;
 
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
+
+/// Most bytes read of a whole answer.
+const ANSWER_AT_MOST: usize = 32 << 20;
 
 /// Most bytes read of a list of models.
 const MODEL_LIST_AT_MOST: usize = 8 << 20;
@@ -123,17 +133,94 @@ impl Upstream {
         ))
     }
 
-    async fn open(&self, url: Url, body: Vec<u8>, model: &str) -> Result<Response, ProviderFault> {
-        let call = self
+    /// Posts a request as its caller wrote it, with `model` for its model, and passes the answer on as it comes, read by
+    /// `watcher`. One that isn't streamed is read whole first. Cancelled like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from beginning; of one that isn't streamed, what kept it from being whole.
+    pub async fn relay(
+        &self,
+        url: Url,
+        request: &RawRequest,
+        model: &str,
+        context: &CallContext,
+        watcher: impl Watcher,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let opened = self.post(url, named(request, model), &request.headers, request.stream);
+        let work = async {
+            let mut response = self.opened(opened.await?, request.stream, model).await?;
+            let headers = std::mem::take(response.headers_mut());
+            let headers = headers_for_callers(headers);
+            let frames = if request.stream {
+                frames(response, self.faults.clone(), watcher, context.cancel.clone())
+            } else {
+                self.whole(response, watcher).await?
+            };
+            Ok(RelayAnswer {
+                headers,
+                quota: None,
+                frames,
+            })
+        };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
+        }
+    }
+
+    async fn whole(
+        &self,
+        response: Response,
+        mut watcher: impl Watcher,
+    ) -> Result<RelayFrames, ProviderFault> {
+        let body = bytes_of(response, ANSWER_AT_MOST)
+            .await
+            .map_err(|e| self.faults.transport(e))?;
+        let Some(bytes) = body else {
+            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
+            return Err(self.faults.malformed(&why));
+        };
+        let sign = watcher.whole(&bytes)?;
+        Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+    }
+
+    async fn post(
+        &self,
+        url: Url,
+        body: impl Into<reqwest::Body>,
+        headers: &HeaderMap,
+        stream: bool,
+    ) -> Result<Response, ProviderFault> {
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        let mut call = self
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream")
+            .header(ACCEPT, accept)
             .body(body);
-        let response = traced(call).send().await.map_err(|e| self.faults.transport(e))?;
+        if !headers.is_empty() {
+            call = call.headers(headers.clone());
+        }
+        traced(call).send().await.map_err(|e| self.faults.transport(e))
+    }
+
+    async fn open(&self, url: Url, body: Vec<u8>, model: &str) -> Result<Response, ProviderFault> {
+        let response = self.post(url, body, &HeaderMap::new(), true).await?;
+        self.opened(response, true, model).await
+    }
+
+    async fn opened(&self, response: Response, stream: bool, model: &str) -> Result<Response, ProviderFault> {
         let status = response.status();
         if !status.is_success() {
             return Err(self.refused(response, Some(model)).await);
+        }
+        if !stream {
+            return Ok(response);
         }
         let kind = response
             .headers()
@@ -179,6 +266,36 @@ impl Upstream {
             .map_err(|e| self.faults.transport(e))?;
         Ok(Some(body))
     }
+}
+
+/// Headers of an answer that say something to the caller, not about our account.
+fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in ["content-type", "openai-processing-ms", "openai-version"] {
+        if let Some(value) = headers.remove(name) {
+            kept.insert(HeaderName::from_static(name), value);
+        }
+    }
+    kept
+}
+
+/// The whole body; none when it is larger than that.
+async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Option<Bytes>> {
+    let Some(first) = response.chunk().await? else {
+        return Ok(Some(Bytes::new()));
+    };
+    let Some(second) = response.chunk().await? else {
+        return Ok((first.len() <= at_most).then_some(first));
+    };
+    let mut body = BytesMut::from(first);
+    body.extend_from_slice(&second);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > at_most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }
 
 /// Reads a body, at most so many bytes of it.
