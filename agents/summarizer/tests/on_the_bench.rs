@@ -97,7 +97,7 @@ async fn a_long_text_is_read_whole_in_pieces_and_only_the_last_summary_is_shown(
     for step in ran.steps().iter().filter(|step| !was_refused(step)) {
         let request = step.request().unwrap();
         if said(&request).contains("this part of a longer text") {
-            read.push_str(material(&request));
+            read.push_str(&material(&request));
         }
     }
     let facts = |text: &str| -> BTreeSet<String> {

@@ -12,10 +12,10 @@ use crate::fault::Faults;
 use crate::sse::{SseParser, TooLong};
 
 /// How long a finished answer waits for its figures and `[DONE]`.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a body that is done waits for its last bytes, so that its connection can be used again.
-const DRAIN: Duration = Duration::from_millis(20);
+pub(crate) const DRAIN: Duration = Duration::from_millis(20);
 
 /// Puts the events of one answer together, in a wire family's words.
 pub trait Assembler: Send + 'static {
@@ -39,7 +39,7 @@ pub trait Assembler: Send + 'static {
 }
 
 /// Why a stream can't go on.
-enum Broken {
+pub(crate) enum Broken {
     Fault(ProviderFault),
     TooLong(TooLong),
 }

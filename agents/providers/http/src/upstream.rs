@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use greenroom_kernel::{CallContext, Clock, Credentials, ModelStream, ProviderFault};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use greenroom_kernel::{
+    CallContext, Clock, Credentials, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
+    RelayFrames,
+};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, RequestBuilder, Response, Url};
 
@@ -13,13 +17,19 @@ use crate::client::client;
 use crate::fault::{Faults, Wire};
 use crate::key::ApiKey;
 use crate::key_ring::KeyRing;
+use crate::named::named;
 use crate::quota::{is_used_up, quota};
+use crate::relay::frames;
 use crate::retry_after::retry_after;
 use crate::stream::{Assembler, events};
 use crate::trace::traced;
+use crate::watcher::Watcher;
 
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
+
+/// Most bytes read of a whole answer.
+const ANSWER_AT_MOST: usize = 32 << 20;
 
 /// Most bytes read of a list of models.
 const MODEL_LIST_AT_MOST: usize = 8 << 20;
@@ -113,10 +123,11 @@ impl Upstream {
         context: &CallContext,
         assembler: impl Assembler,
     ) -> Result<ModelStream, ProviderFault> {
+        let headers = HeaderMap::new();
         let response = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(self.faults.cancelled()),
-            response = self.open(url, body, model) => response?,
+            response = self.post(url, body.into(), &headers, true, model) => response?,
         };
         let quota = quota(response.headers(), self.clock.now());
         Ok(events(
@@ -128,26 +139,101 @@ impl Upstream {
         ))
     }
 
-    async fn open(&self, url: Url, body: Vec<u8>, model: &str) -> Result<Response, ProviderFault> {
-        let body = Bytes::from(body);
+    /// Posts a request as its caller wrote it, with `model` for its model, and passes the answer on as it comes, read by
+    /// `watcher`. One that isn't streamed is read whole first. Cancelled like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from beginning; of one that isn't streamed, what kept it from being whole.
+    pub async fn relay(
+        &self,
+        url: Url,
+        request: &RawRequest,
+        model: &str,
+        context: &CallContext,
+        watcher: impl Watcher,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let body = Bytes::from(named(request, model));
+        let work = async {
+            let mut response = self
+                .post(url, body, &request.headers, request.stream, model)
+                .await?;
+            let headers = std::mem::take(response.headers_mut());
+            let quota = quota(&headers, self.clock.now());
+            let headers = headers_for_callers(headers);
+            let frames = if request.stream {
+                frames(response, self.faults.clone(), watcher, context.cancel.clone())
+            } else {
+                self.whole(response, watcher).await?
+            };
+            Ok(RelayAnswer {
+                headers,
+                quota,
+                frames,
+            })
+        };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
+        }
+    }
+
+    async fn whole(
+        &self,
+        response: Response,
+        mut watcher: impl Watcher,
+    ) -> Result<RelayFrames, ProviderFault> {
+        let body = bytes_of(response, ANSWER_AT_MOST)
+            .await
+            .map_err(|e| self.faults.transport(e))?;
+        let Some(bytes) = body else {
+            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
+            return Err(self.faults.malformed(&why));
+        };
+        let sign = watcher.whole(&bytes)?;
+        Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+    }
+
+    /// Posts `body` and sees to it that the answer is of the kind that was asked for.
+    async fn post(
+        &self,
+        url: Url,
+        body: Bytes,
+        headers: &HeaderMap,
+        stream: bool,
+        model: &str,
+    ) -> Result<Response, ProviderFault> {
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
         let call = || {
             let call = self.client.post(url.clone());
-            let call = call.header(CONTENT_TYPE, "application/json");
-            traced(call.header(ACCEPT, "text/event-stream").body(body.clone()))
+            let call = call
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, accept);
+            let call = match headers.is_empty() {
+                true => call,
+                false => call.headers(headers.clone()),
+            };
+            traced(call.body(body.clone()))
         };
         let response = self.send(Some(model), &[], call).await?;
+        if !stream {
+            return Ok(response);
+        }
         let status = response.status();
-        let kind = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned);
-        match kind {
-            Some(kind) if !kind.contains("event-stream") => {
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        match kind
+            .filter(|kind| !kind.contains("event-stream"))
+            .map(str::to_owned)
+        {
+            Some(kind) => {
                 let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
                 Err(self.faults.no_stream(status.as_u16(), &body, &kind, model))
             }
-            _ => Ok(response),
+            None => Ok(response),
         }
     }
 
@@ -222,6 +308,36 @@ impl Upstream {
             .map_err(|e| self.faults.transport(e))?;
         Ok(Some(body))
     }
+}
+
+/// Headers of an answer that say something to the caller, not about our account.
+fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in ["content-type", "openai-processing-ms", "openai-version"] {
+        if let Some(value) = headers.remove(name) {
+            kept.insert(HeaderName::from_static(name), value);
+        }
+    }
+    kept
+}
+
+/// The whole body; none when it is larger than that.
+async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Option<Bytes>> {
+    let Some(first) = response.chunk().await? else {
+        return Ok(Some(Bytes::new()));
+    };
+    let Some(second) = response.chunk().await? else {
+        return Ok((first.len() <= at_most).then_some(first));
+    };
+    let mut body = BytesMut::from(first);
+    body.extend_from_slice(&second);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > at_most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }
 
 /// Reads a body, at most so many bytes of it.
