@@ -174,7 +174,7 @@ impl ModelRouter {
             .map(|(p, models)| Candidate {
                 name: p.name(),
                 models,
-                ailing: p.is_ailing(),
+                ailing: p.form().ailing,
             })
             .collect();
         let mut placed = resolve(logical, &self.shared.routes, &served)?;
@@ -228,7 +228,7 @@ impl Models for ModelRouter {
         self.shared
             .providers
             .iter()
-            .map(|p| p.status(&self.node))
+            .map(|p| p.status(&self.node, self.shared.clock.now()))
             .collect()
     }
 }

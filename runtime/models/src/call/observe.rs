@@ -167,13 +167,14 @@ impl Observed {
         let Some(admitted) = self.admitted.take() else {
             return;
         };
-        let _ = output_tokens;
         let brought = self.brought();
         let report = Report {
             fault,
             took: self.began.elapsed(),
             first_sign: brought.and_then(|b| b.first_sign),
             first_content: brought.and_then(|b| b.first_content),
+            output_tokens,
+            quota: brought.and_then(|b| b.quota),
         };
         self.target.gate.settle(admitted, &report);
     }
