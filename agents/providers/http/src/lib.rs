@@ -19,6 +19,7 @@ mod stream;
 pub mod testkit;
 mod trace;
 mod upstream;
+mod watcher;
 
 pub use base_url::{BaseUrl, ConfigError};
 pub use catalogue::Catalogue;
@@ -31,3 +32,4 @@ pub use reqwest::Url;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use stream::Assembler;
 pub use upstream::{Settings, Upstream};
+pub use watcher::Watcher;
