@@ -11,8 +11,8 @@ use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Set
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
 use crate::config::{Endpoints, MaxTokensField, OpenAiConfig};
-use crate::request::ChatRequest;
-use crate::response::model_list;
+use crate::models::model_list;
+use crate::request::{Accent, ChatRequest};
 
 /// A provider of the OpenAI Chat Completions wire. Clones of its HTTP connections are pooled; one is enough for a
 /// process.
@@ -73,8 +73,12 @@ impl ModelBackend for OpenAiBackend {
         context: &CallContext,
     ) -> Result<ModelStream, ProviderFault> {
         let faults = self.upstream.faults();
-        let said =
-            ChatRequest::new(model, request, self.max_tokens_field).map_err(|e| faults.unsendable(&e))?;
+        let accent = Accent {
+            max_tokens: self.max_tokens_field,
+            is_openai: self.endpoints.is_openai(),
+            provider: faults.provider(),
+        };
+        let said = ChatRequest::new(model, request, accent).map_err(|e| faults.unsendable(&e))?;
         let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
         let assembler = Assembler::new(faults.clone(), model);
         let url = self.endpoints.chat.clone();

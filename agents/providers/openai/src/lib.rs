@@ -8,8 +8,10 @@ mod assemble;
 mod backend;
 mod classify;
 mod config;
+mod models;
 mod request;
 mod response;
+mod thoughts;
 
 pub use backend::OpenAiBackend;
 pub use config::{MaxTokensField, OpenAiConfig};
