@@ -149,6 +149,47 @@ impl Upstream {
         }
     }
 
+    /// Posts `body`, JSON, and reads the answer whole, at most so many bytes of it. Dropping the future, or firing
+    /// `context.cancel`, closes the upstream call.
+    ///
+    /// # Errors
+    /// What kept the answer from coming, or an answer that is longer.
+    pub async fn post(
+        &self,
+        url: Url,
+        body: Vec<u8>,
+        model: &str,
+        context: &CallContext,
+        at_most: usize,
+    ) -> Result<Vec<u8>, ProviderFault> {
+        let answer = async {
+            let call = self
+                .client
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, "application/json")
+                .body(body);
+            let response = traced(call).send().await.map_err(|e| self.faults.transport(e))?;
+            if !response.status().is_success() {
+                return Err(self.refused(response, Some(model)).await);
+            }
+            let body = body_of(response, at_most)
+                .await
+                .map_err(|e| self.faults.transport(e))?;
+            if body.len() >= at_most {
+                return Err(self
+                    .faults
+                    .malformed(&format_args!("{at_most} bytes or more in one answer")));
+            }
+            Ok(body)
+        };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = answer => answer,
+        }
+    }
+
     async fn refused(&self, response: Response, model: Option<&str>) -> ProviderFault {
         let status = response.status().as_u16();
         let wait = retry_after(response.headers(), self.clock.now());

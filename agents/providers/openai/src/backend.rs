@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    CallContext, Clock, EmbeddingRequest, Embeddings, ModelBackend, ModelInfo, ModelRequest, ModelStream,
+    ProviderFault,
 };
 use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream};
 
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
 use crate::config::{Endpoints, MaxTokensField, OpenAiConfig};
+use crate::embed::{self, EmbedRequest};
 use crate::models::model_list;
 use crate::request::{Accent, ChatRequest};
 
@@ -91,5 +93,22 @@ impl ModelBackend for OpenAiBackend {
             self.catalogue.learn(listed);
         }
         Ok(())
+    }
+
+    async fn embed(
+        &self,
+        model: &str,
+        request: &EmbeddingRequest,
+        context: &CallContext,
+    ) -> Result<Embeddings, ProviderFault> {
+        let faults = self.upstream.faults();
+        let said = EmbedRequest::new(model, request).map_err(|e| faults.unsendable(&e))?;
+        let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
+        let url = self.endpoints.embeddings.clone();
+        let answer = self
+            .upstream
+            .post(url, body, model, context, embed::ANSWER_AT_MOST)
+            .await?;
+        embed::read(&answer, request.inputs.len(), model, faults)
     }
 }

@@ -53,6 +53,7 @@ impl OpenAiConfig {
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
     pub(crate) chat: Url,
+    pub(crate) embeddings: Url,
     pub(crate) models: Url,
 }
 
@@ -61,6 +62,7 @@ impl Endpoints {
         let base = BaseUrl::parse(&config.name, &config.base_url, "https://api.openai.com/v1")?;
         Ok(Self {
             chat: base.join("chat/completions"),
+            embeddings: base.join("embeddings"),
             models: base.join("models"),
             base,
         })

@@ -8,10 +8,12 @@ mod assemble;
 mod backend;
 mod classify;
 mod config;
+mod embed;
 mod models;
 mod request;
 mod response;
 mod thoughts;
+mod vector;
 
 pub use backend::OpenAiBackend;
 pub use config::{MaxTokensField, OpenAiConfig};
