@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod thoughts;
 mod vector;
+mod watch;
 
 pub use backend::OpenAiBackend;
 pub use config::{MaxTokensField, OpenAiConfig};

@@ -3,6 +3,7 @@
 
 use greenroom_kernel::{FinishReason, Usage};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::thoughts::Field;
@@ -45,6 +46,11 @@ pub(crate) struct Delta {
     reasoning_content: Option<Value>,
     #[serde(default)]
     reasoning: Option<Value>,
+    /// What tool calls were before they were several. Only a caller who asked for one gets it.
+    #[serde(default)]
+    pub(crate) function_call: Option<FunctionDelta>,
+    #[serde(default)]
+    pub(crate) audio: Option<IgnoredAny>,
 }
 
 /// What the model thinks aloud.
@@ -124,9 +130,9 @@ pub(crate) struct FunctionDelta {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct WireUsage {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Option<u64>,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
     #[serde(default)]
@@ -148,20 +154,22 @@ struct CompletionDetails {
 impl From<WireUsage> for Usage {
     /// The wire counts cached tokens among the prompt's and reasoning among the completion's: taken apart here.
     fn from(wire: WireUsage) -> Self {
+        let prompt = wire.prompt_tokens.unwrap_or(0);
+        let completion = wire.completion_tokens.unwrap_or(0);
         let cached = wire
             .prompt_tokens_details
             .and_then(|d| d.cached_tokens)
             .unwrap_or(0)
-            .min(wire.prompt_tokens);
+            .min(prompt);
         let reasoning = wire
             .completion_tokens_details
             .and_then(|d| d.reasoning_tokens)
             .unwrap_or(0)
-            .min(wire.completion_tokens);
+            .min(completion);
         Usage {
-            input_tokens: wire.prompt_tokens - cached,
+            input_tokens: prompt - cached,
             cached_input_tokens: cached,
-            output_tokens: wire.completion_tokens - reasoning,
+            output_tokens: completion - reasoning,
             reasoning_tokens: reasoning,
             ..Usage::default()
         }
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn usage_that_contradicts_itself_never_underflows() {
         let usage = usage(
-            r#"{"prompt_tokens": 5, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 9},
+            r#"{"prompt_tokens": 5, "completion_tokens": null, "prompt_tokens_details": {"cached_tokens": 9},
                 "completion_tokens_details": {"reasoning_tokens": null}}"#,
         );
         assert_eq!((usage.input_tokens, usage.cached_input_tokens), (0, 5));
