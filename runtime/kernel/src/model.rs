@@ -92,6 +92,11 @@ pub trait ModelBackend: Send + Sync + 'static {
     /// Whether it could serve now, cheaply; `Err` says why not and how to mend it.
     async fn probe(&self) -> Result<(), ProviderFault>;
 
+    /// Its credentials; none where it needs none.
+    fn credentials(&self) -> Option<Credentials> {
+        None
+    }
+
     /// Whether it takes requests of this family as they are.
     fn relays(&self, family: WireFamily) -> bool {
         let _ = family;
@@ -177,6 +182,15 @@ pub enum ContentPiece<'a> {
     Restart,
     /// What the call has used until now, all its tries together; estimated while a try runs.
     Used(Usage),
+}
+
+/// A provider's credentials: how many there are, and how many are not refused at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Those that are used.
+    pub usable: u32,
+    /// All of them.
+    pub total: u32,
 }
 
 /// A provider as others see it.

@@ -10,12 +10,17 @@ mod client;
 mod dialect;
 mod edge_error;
 mod fault;
+mod frames;
 mod key;
+mod key_ring;
+mod named;
 mod peek;
+mod quota;
+mod relay;
 mod retry_after;
 mod sse;
 mod stream;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod trace;
 mod upstream;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, EmbeddingRequest, Embeddings, ModelBackend, ModelInfo, ModelRequest, ModelStream,
-    ProviderFault,
+    CallContext, Clock, Credentials, EmbeddingRequest, Embeddings, FaultClass, ModelBackend, ModelInfo,
+    ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, WireFamily,
 };
 use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream};
 
@@ -15,6 +15,7 @@ use crate::config::{Endpoints, MaxTokensField, OpenAiConfig};
 use crate::embed::{self, EmbedRequest};
 use crate::models::model_list;
 use crate::request::{Accent, ChatRequest};
+use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
 /// A provider of the OpenAI Chat Completions wire. Clones of its HTTP connections are pooled; one is enough for a
 /// process.
@@ -37,6 +38,7 @@ impl OpenAiBackend {
             name: &config.name,
             base: &endpoints.base,
             key: config.api_key.as_ref(),
+            more_keys: &config.more_keys,
             key_header: (HeaderName::from_static("authorization"), "Bearer "),
             headers: HeaderMap::new(),
             connect_timeout: config.connect_timeout,
@@ -66,6 +68,10 @@ impl ModelBackend for OpenAiBackend {
 
     fn models(&self) -> Vec<ModelInfo> {
         self.catalogue.models()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.upstream.credentials()
     }
 
     async fn call(
@@ -105,10 +111,43 @@ impl ModelBackend for OpenAiBackend {
         let said = EmbedRequest::new(model, request).map_err(|e| faults.unsendable(&e))?;
         let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
         let url = self.endpoints.embeddings.clone();
-        let answer = self
-            .upstream
-            .post(url, body, model, context, embed::ANSWER_AT_MOST)
-            .await?;
+        let answer = self.upstream.ask(url, body, model, context).await?;
         embed::read(&answer, request.inputs.len(), model, faults)
+    }
+
+    fn relays(&self, family: WireFamily) -> bool {
+        matches!(family, WireFamily::OpenAiChat | WireFamily::OpenAiEmbeddings)
+    }
+
+    async fn relay(
+        &self,
+        model: &str,
+        request: &RawRequest,
+        context: &CallContext,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let (upstream, endpoints) = (&self.upstream, &self.endpoints);
+        let faults = upstream.faults();
+        match request.family {
+            WireFamily::OpenAiChat => {
+                let watcher = ChatWatcher::new(faults.clone(), model, request);
+                upstream
+                    .relay(endpoints.chat.clone(), request, model, context, watcher)
+                    .await
+            }
+            WireFamily::OpenAiEmbeddings => {
+                let watcher = EmbeddingsWatcher::new(faults.clone(), model);
+                upstream
+                    .relay(endpoints.embeddings.clone(), request, model, context, watcher)
+                    .await
+            }
+            family @ (WireFamily::OpenAiResponses | WireFamily::AnthropicMessages) => {
+                let message = format!("this provider does not take {family:?} requests");
+                Err(ProviderFault::new(
+                    faults.provider(),
+                    FaultClass::BadRequest,
+                    message,
+                ))
+            }
+        }
     }
 }

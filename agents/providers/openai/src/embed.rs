@@ -11,9 +11,6 @@ use serde_json::Value;
 use crate::response::WireUsage;
 use crate::vector::Vector;
 
-/// Most bytes of an answer: 2048 vectors of 3072 numbers, as OpenAI gives at most, are two thirds of it.
-pub(crate) const ANSWER_AT_MOST: usize = 128 << 20;
-
 /// What this wire has no words for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsayable {

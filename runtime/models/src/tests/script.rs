@@ -109,13 +109,13 @@ impl Scripted {
 
     pub(super) fn with_window(self: Arc<Self>, window: u32) -> Arc<Self> {
         for model in self.models.lock().iter_mut() {
-            model.context_window = Some(window);
+            model.can.context_window = Some(window);
         }
         self
     }
 
     pub(super) fn serve(&self, models: &[&str]) {
-        let info = |name: &&str| ModelInfo::named((*name));
+        let info = |name: &&str| ModelInfo::named(*name);
         *self.models.lock() = models.iter().map(info).collect();
     }
 
@@ -130,6 +130,7 @@ impl Scripted {
             class,
             message: format!("scripted {class:?}"),
             retry_after: *self.retry_after.lock(),
+            answered: None,
         }
     }
 }

@@ -167,7 +167,7 @@ fn endless_thoughts_are_a_fault() {
         r#"{{"choices":[{{"delta":{{"reasoning":"{}"}}}}]}}"#,
         "x".repeat(1 << 19)
     );
-    assert_eq!(run(&vec![part.as_str(); 9]), Err(FaultClass::Transient));
+    assert_eq!(run(&[part.as_str(); 9]), Err(FaultClass::Transient));
 }
 
 #[test]
