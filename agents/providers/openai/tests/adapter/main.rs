@@ -7,13 +7,16 @@
     reason = "a test may fail where it stands"
 )]
 
+mod embeddings;
+mod relay;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallContext, Clock, EmbeddingInput, EmbeddingRequest, FaultClass, FinishReason, ModelBackend, ModelEvent,
-    ModelInfo, ModelMessage, ModelRequest, ModelRole, ProviderFault, Timestamp, ToolCall, Usage,
+    CallContext, Clock, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelMessage,
+    ModelRequest, ModelRole, ProviderFault, Timestamp, ToolCall, Usage,
 };
 use greenroom_provider_http::testkit::{Fake, Step, answer, data, end, head};
 use greenroom_provider_openai::{ApiKey, OpenAiBackend, OpenAiConfig};
@@ -473,56 +476,4 @@ async fn the_callers_trace_context_reaches_the_provider() {
         fake.seen()[0].header("traceparent"),
         Some("00-0000000000000000000000000000abcd-0000000000000012-01")
     );
-}
-
-fn embedding() -> EmbeddingRequest {
-    EmbeddingRequest {
-        inputs: vec![EmbeddingInput::Text("a".into()), EmbeddingInput::Text("b".into())],
-        ..EmbeddingRequest::default()
-    }
-}
-
-#[tokio::test]
-async fn embeddings_are_asked_for_and_read() {
-    let body =
-        r#"{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[2]}],"usage":{"prompt_tokens":2}}"#;
-    let fake = Fake::start(vec![
-        answer(200, "", body),
-        answer(429, "retry-after: 7\r\n", "{}"),
-    ])
-    .await;
-    let backend = backend_at(fake.base_url());
-    let got = backend.embed("m", &embedding(), &context()).await.unwrap();
-    assert_eq!(got.vectors, [[1.0], [2.0]]);
-    assert_eq!(got.usage.unwrap().input_tokens, 2);
-    let seen = &fake.seen()[0];
-    assert!(
-        seen.head.starts_with("POST /v1/embeddings HTTP/1.1\r\n"),
-        "{}",
-        seen.head
-    );
-    assert_eq!(seen.header("authorization"), Some("Bearer sk-test-secret"));
-    assert_eq!(
-        seen.body,
-        serde_json::json!({"model": "m", "input": ["a", "b"], "encoding_format": "float"})
-    );
-    let fault = backend.embed("m", &embedding(), &context()).await.unwrap_err();
-    assert_eq!(
-        (fault.class, fault.retry_after),
-        (FaultClass::Throttled, Some(Duration::from_secs(7)))
-    );
-}
-
-#[tokio::test]
-async fn a_cancelled_embedding_ends_as_cancelled_and_closes_the_upstream_call() {
-    let mut fake = Fake::start(vec![vec![Step::AwaitClose]]).await;
-    let backend = backend_at(fake.base_url());
-    let (request, waiting) = (embedding(), context());
-    let cancel = async {
-        fake.asked().await;
-        waiting.cancel.cancel();
-    };
-    let (outcome, ()) = tokio::join!(backend.embed("m", &request, &waiting), cancel);
-    assert_eq!(outcome.unwrap_err().class, FaultClass::Cancelled);
-    fake.closed_within_a_second().await;
 }
