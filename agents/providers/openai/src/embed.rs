@@ -79,8 +79,7 @@ pub(crate) fn read(
     let data = answer.data.unwrap_or_default();
     let count = data.len();
     for (place, embedded) in data.into_iter().enumerate() {
-        let slot = vectors.get_mut(embedded.index.unwrap_or(place));
-        if let Some(slot) = slot.filter(|slot| slot.is_empty()) {
+        if let Some(slot) = vectors.get_mut(embedded.index.unwrap_or(place)) {
             *slot = embedded.embedding.0;
         }
     }

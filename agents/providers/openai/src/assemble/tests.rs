@@ -167,7 +167,9 @@ fn endless_thoughts_are_a_fault() {
         r#"{{"choices":[{{"delta":{{"reasoning":"{}"}}}}]}}"#,
         "x".repeat(1 << 19)
     );
-    assert_eq!(run(&[part.as_str(); 9]), Err(FaultClass::Transient));
+    let mut chunks = vec![part.as_str(); 9];
+    chunks.push("[DONE]");
+    assert_eq!(run(&chunks), Err(FaultClass::Transient));
 }
 
 #[test]
@@ -188,6 +190,7 @@ fn endless_tool_calls_are_a_fault() {
         r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"function":{{"name":"f","arguments":"{}"}}}}]}}}}]}}"#,
         "x".repeat(1 << 19)
     );
-    let chunks = vec![part.as_str(); 9];
+    let mut chunks = vec![part.as_str(); 9];
+    chunks.push("[DONE]");
     assert_eq!(run(&chunks), Err(FaultClass::Transient));
 }

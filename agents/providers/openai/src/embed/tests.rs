@@ -36,6 +36,7 @@ fn an_answer_that_lacks_a_vector_is_no_answer() {
         r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#,
         r#"{"data":[{"index":0,"embedding":[1]},{"index":7,"embedding":[1]}]}"#,
         r#"{"data":[{"index":0,"embedding":[]},{"index":1,"embedding":[1]}]}"#,
+        r#"{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[1]},{"index":1,"embedding":[1]}]}"#,
         r#"{"data":[{"index":0},{"index":1}]}"#,
         r#"{"data":[{},{},{}]}"#,
         "{}",

@@ -84,6 +84,18 @@ fn a_wrong_message_is_named_with_its_place() {
 }
 
 #[test]
+fn a_function_s_result_without_its_call_is_refused() {
+    let body = |name: &str| {
+        json!({"messages": [
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": name, "content": "1"},
+        ]})
+    };
+    assert!(read(&body("f")).is_ok());
+    assert_eq!(param(&body("g")).as_deref(), Some("messages[1].name"));
+}
+
+#[test]
 fn a_wrong_setting_is_named() {
     let function = json!({"type": "function", "function": {"name": "f"}});
     for (field, value, place) in [
