@@ -1,6 +1,6 @@
 //! GraphQL over HTTP, by the letter of the GraphQL-over-HTTP specification: media types, methods and status codes.
 
-mod body;
+pub(crate) mod body;
 mod negotiate;
 mod params;
 mod reply;
@@ -30,6 +30,7 @@ use crate::{edge, sse, ws};
 pub(crate) use negotiate::Media;
 pub(crate) use reply::{failure, failure_with};
 
+use body::Unread;
 pub(crate) use params::JsonOperation;
 use params::Params;
 
@@ -93,6 +94,18 @@ impl Refused {
     }
 }
 
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        let (status, code) = match unread {
+            Unread::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::BadUserInput),
+            Unread::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BadUserInput),
+            Unread::Cut => (StatusCode::BAD_REQUEST, ErrorCode::BadUserInput),
+            Unread::Slow => (StatusCode::REQUEST_TIMEOUT, ErrorCode::DeadlineExceeded),
+        };
+        Self::new(status, Failure::new(code, unread.to_string()))
+    }
+}
+
 /// The answer to a request; `root` is set to the root field that it is about, once that is known.
 async fn answer(
     inner: &Arc<Inner>,
@@ -126,7 +139,8 @@ async fn answer(
     let params = if is_get {
         Params::from_uri(request.uri()).map_err(Refused::bad)?
     } else {
-        let body = body::read(inner, request).await?;
+        let (head, body) = request.into_parts();
+        let body = body::read(&inner.config, inner.config.max_body_bytes, &head.headers, body).await?;
         Params::from_body(&body, inner.config.query.batch).map_err(Refused::bad)?
     };
     let context = Context {

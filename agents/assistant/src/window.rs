@@ -38,7 +38,9 @@ pub(crate) fn conversation(
         .last()
         .is_some_and(|oldest| oldest.role == ModelRole::Assistant)
     {
-        tokens -= newest.pop().map_or(0, |left_out| tokens_of(&left_out.content.text()));
+        tokens -= newest
+            .pop()
+            .map_or(0, |left_out| tokens_of(&left_out.content.text()));
     }
     let history = newest.len();
     let mut messages = Vec::with_capacity(history + 2);

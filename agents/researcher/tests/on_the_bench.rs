@@ -165,7 +165,9 @@ async fn answers_too_long_for_the_model_are_shortened_until_they_fit() {
         .agent("a", says("long ".repeat(10_000)))
         .reply_by(|request| match request {
             _ if is_plan(request) => plan(&[("a", "q?")]),
-            _ if request.messages[1].content.text().len() > 5_000 => Reply::failed(Failure::bad_input("too long")),
+            _ if request.messages[1].content.text().len() > 5_000 => {
+                Reply::failed(Failure::bad_input("too long"))
+            }
             _ => Reply::text("Long [1]."),
         });
     let ran = bench.run().await;
