@@ -83,11 +83,11 @@ mod tests {
         }
     }
 
-    fn contents(conversation: &Conversation) -> Vec<&str> {
+    fn contents(conversation: &Conversation) -> Vec<String> {
         conversation
             .messages
             .iter()
-            .map(|message| message.content.as_str())
+            .map(|message| message.content.text().into_owned())
             .collect()
     }
 

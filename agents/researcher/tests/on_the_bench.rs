@@ -114,7 +114,7 @@ async fn a_plan_is_mended_once_and_its_form_is_asked_of_the_provider() {
                 return Reply::text("So [1].");
             }
             match request.messages.last() {
-                Some(last) if last.content.contains("/parts/0/agent") => plan(&[("b", "q?")]),
+                Some(last) if last.content.text().contains("/parts/0/agent") => plan(&[("b", "q?")]),
                 _ => plan(&[("c", "q?")]),
             }
         });
