@@ -161,18 +161,14 @@ async fn a_stream_that_breaks_ends_with_the_family_s_error() {
 #[tokio::test]
 async fn a_whole_answer_that_breaks_is_never_taken_for_whole() {
     let gateway = start().await;
-    let pieces = [
-        Ok("{\"begun\":".into()),
-        Err(Failure::unavailable("it broke").into()),
-    ];
-    gateway
-        .models
-        .will(Does::Relays(futures::stream::iter(pieces).boxed()));
-    let answer = gateway.open(gateway.v1(CHAT, r#"{"model":"m"}"#, &[])).await;
-    let body = tokio::time::timeout(SOON, answer.into_body().collect())
-        .await
-        .unwrap();
-    assert!(body.is_err());
+    let pieces = gateway.models.relays();
+    pieces.send(Ok("{\"begun\":".into())).await.unwrap();
+    let mut answer = gateway.open(gateway.v1(CHAT, r#"{"model":"m"}"#, &[])).await;
+    assert_eq!(next(answer.body_mut()).await.unwrap(), "{\"begun\":");
+    let broke = Failure::unavailable("it broke").into();
+    pieces.send(Err(broke)).await.unwrap();
+    let rest = tokio::time::timeout(SOON, answer.into_body().collect()).await;
+    assert!(rest.unwrap().is_err());
 }
 
 #[tokio::test]
