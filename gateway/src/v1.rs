@@ -22,13 +22,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use greenroom_kernel::{Clock, Models, Supervisor, Timestamp, WireFamily};
 use greenroom_provider_http::{Dialect, EdgeError, ErrorKind};
-use http::{HeaderValue, Method, header};
+use http::Method;
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::Inner;
 use crate::request_id::{self, RequestId};
 use crate::{edge, http as graphql};
 use place::Place;
+use refusal::Refused;
 
 /// What is served here, for the router.
 pub(crate) const BELOW: &str = "/v1/{*rest}";
@@ -103,34 +104,11 @@ pub(crate) async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> 
 /// Refuses a request that wasn't meant for this machine.
 pub(crate) fn foreign(inner: &Inner, request: &Request, why: &str, id: &RequestId) -> Response {
     match inner.door.words(request) {
-        Some(words) => refusal::response(&**words, &EdgeError::new(ErrorKind::Forbidden, why)),
+        Some(words) => Refused::from(EdgeError::new(ErrorKind::Forbidden, why)).response(&**words),
         None => {
             let failure = greenroom_kernel::Failure::new(greenroom_kernel::ErrorCode::Forbidden, why);
             graphql::failure(failure, id)
         }
-    }
-}
-
-/// Why a request has no answer, and what it may be asked with instead.
-struct Refused {
-    error: EdgeError,
-    allow: Option<&'static str>,
-}
-
-impl From<EdgeError> for Refused {
-    fn from(error: EdgeError) -> Self {
-        Self { error, allow: None }
-    }
-}
-
-impl Refused {
-    fn response(self, words: &dyn Dialect) -> Response {
-        let mut response = refusal::response(words, &self.error);
-        if let Some(allow) = self.allow {
-            let allow = HeaderValue::from_static(allow);
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
-        response
     }
 }
 
@@ -143,20 +121,19 @@ async fn answer(
     let method = match &place {
         Place::Call(_) => Method::POST,
         Place::Models | Place::Model(_) => Method::GET,
-        Place::Nowhere => return Err(nowhere().into()),
+        Place::Nowhere => return Err(nowhere()),
     };
     if *request.method() != method {
-        let allow = if method == Method::POST { "POST" } else { "GET" };
-        let why = format!("this path takes {allow} alone");
-        return Err(Refused {
-            error: EdgeError::new(ErrorKind::MethodNotAllowed, why),
-            allow: Some(allow),
-        });
+        return Err(Refused::method(if method == Method::POST {
+            "POST"
+        } else {
+            "GET"
+        }));
     }
     let peer = graphql::peer(&request);
     let who = graphql::authenticate(inner, request.headers(), peer).await;
-    let who = who.map_err(refusal::of_failure)?;
-    let answered = match place {
+    let who = who.map_err(Refused::failed)?;
+    match place {
         Place::Call(family) => match inner.door.dialect(family) {
             Some(dialect) => {
                 let dialect = Arc::clone(dialect);
@@ -167,12 +144,13 @@ async fn answer(
         Place::Models => listing::all(inner, request.headers()).await,
         Place::Model(id) => listing::one(inner, request.headers(), &id).await,
         Place::Nowhere => Err(nowhere()),
-    };
-    answered.map_err(Refused::from)
+    }
 }
 
-fn nowhere() -> EdgeError {
+fn nowhere() -> Refused {
     let why = "no such path: there are POST /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages and GET \
                /v1/models";
-    EdgeError::new(ErrorKind::NotFound, why).coded("unknown_path")
+    EdgeError::new(ErrorKind::NotFound, why)
+        .coded("unknown_path")
+        .into()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, AcceptedTask, AgentName, ErrorCode, EventScope, Failure, IdempotencyKey,
-    Principal, SessionId, Wish,
+    Principal, SessionId, Unreadable, Wish,
 };
 use greenroom_provider_http::{Dialect, EdgeError, ErrorKind};
 use http::{HeaderName, HeaderValue};
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::answer::{self, Caller};
 use super::call::Asked;
 use super::held::Hold;
-use super::refusal::of_failure;
+use super::refusal::Refused;
 use crate::gateway::Inner;
 use follow::{Follow, Leaving};
 use question::Question;
@@ -27,12 +27,8 @@ const AGENT: HeaderName = HeaderName::from_static("x-greenroom-agent");
 const TASK: HeaderName = HeaderName::from_static("x-greenroom-task");
 
 /// Who isn't there.
-pub(super) fn unknown() -> EdgeError {
-    let why = "no such agent: GET /v1/models lists them as agent:NAME";
-    EdgeError {
-        param: Some("model".to_owned()),
-        ..EdgeError::new(ErrorKind::NotFound, why).coded("model_not_found")
-    }
+pub(super) fn unknown() -> Refused {
+    Refused::no_model("no such agent: GET /v1/models lists them as agent:NAME")
 }
 
 /// The answer of the agent `name`. A caller that leaves cancels the task.
@@ -44,12 +40,12 @@ pub(super) async fn answer(
     asked: Asked,
     trace: String,
     hold: Hold,
-) -> Result<Response, EdgeError> {
+) -> Result<Response, Refused> {
     let question = match dialect.read(&asked.body)? {
         Wish::Answer(request) => Question::of(&request)?,
         Wish::Embeddings(_) => {
             let why = "an agent answers and embeds nothing: ask a model for vectors";
-            return Err(EdgeError::new(ErrorKind::InvalidRequest, why));
+            return Err(Unreadable::at("model", why).into());
         }
     };
     let session = asked.own.session;
@@ -81,7 +77,7 @@ pub(super) async fn answer(
     let supervisor = Arc::clone(&inner.door.supervisor);
     let scope = EventScope::Task(accepted.task.id.clone());
     let events = supervisor.events(&who, scope, Some(accepted.cursor)).await;
-    let events = events.map_err(of_failure)?;
+    let events = events.map_err(Refused::failed)?;
     let task = accepted.task.id.to_string();
     let raw = asked.peeked.raw;
     let follow = Follow::new(events, leaving, name.to_string(), raw.stream);
@@ -103,11 +99,11 @@ pub(super) async fn answer(
 }
 
 /// Opens the session where it isn't there.
-async fn open(inner: &Inner, who: &Principal, id: &SessionId) -> Result<(), EdgeError> {
+async fn open(inner: &Inner, who: &Principal, id: &SessionId) -> Result<(), Refused> {
     let supervisor = &inner.door.supervisor;
     let is_there = async || {
         let session = supervisor.session(who, id).await;
-        session.map(|session| session.is_some()).map_err(of_failure)
+        session.map(|session| session.is_some()).map_err(Refused::failed)
     };
     if is_there().await? {
         return Ok(());
@@ -117,12 +113,13 @@ async fn open(inner: &Inner, who: &Principal, id: &SessionId) -> Result<(), Edge
         // Another call of the caller's was quicker, or it is somebody else's.
         Err(failure) if failure.code == ErrorCode::Conflict => match is_there().await? {
             true => Ok(()),
-            false => Err(EdgeError {
-                param: Some("greenroom.session".to_owned()),
-                ..EdgeError::new(ErrorKind::NotFound, "no such session")
-            }),
+            false => {
+                let error = EdgeError::new(ErrorKind::NotFound, "no such session");
+                let param = Some("greenroom.session".to_owned());
+                Err(EdgeError { param, ..error }.into())
+            }
         },
-        Err(failure) => Err(of_failure(failure)),
+        Err(failure) => Err(Refused::failed(failure)),
     }
 }
 
@@ -132,7 +129,7 @@ async fn accept(
     inner: &Arc<Inner>,
     who: &Arc<Principal>,
     request: AcceptRequest,
-) -> Result<(AcceptedTask, Leaving), EdgeError> {
+) -> Result<(AcceptedTask, Leaving), Refused> {
     let (tell, told) = oneshot::channel();
     let (inner, who) = (Arc::clone(inner), Arc::clone(who));
     let tasks = inner.door.tasks.clone();
@@ -152,6 +149,6 @@ async fn accept(
         .flatten()
         .map_err(|failure| match failure.code {
             ErrorCode::NotFound => unknown(),
-            _ => of_failure(failure),
+            _ => Refused::failed(failure),
         })
 }

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::{Instant, sleep_until};
 
 use super::held::{Held, Hold};
-use super::refusal::json;
+use super::refusal::{Refused, json};
 use crate::gateway::Inner;
 
 /// A comment: readers ignore it, proxies don't.
@@ -61,7 +61,7 @@ impl Caller {
 pub(super) struct Broken;
 
 /// The answer of a model.
-pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Result<Response, EdgeError> {
+pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Result<Response, Refused> {
     let Served { by, answer } = served;
     let mut response = match answer {
         ServedAnswer::Whole { headers, body } => headed(headers, Body::from(body)),
@@ -136,7 +136,7 @@ pub(super) async fn spoken(
     served: &str,
     mut events: BoxStream<'static, Result<CallEvent, CallFailure>>,
     hold: Hold,
-) -> Result<Response, EdgeError> {
+) -> Result<Response, Refused> {
     let mut writer = caller.writer(served);
     if !caller.stream {
         loop {
@@ -144,7 +144,7 @@ pub(super) async fn spoken(
                 Some(Ok(CallEvent::End(answer))) => return Ok(json(writer.whole(&answer))),
                 Some(Ok(_)) => {}
                 Some(Err(failed)) => return Err(failed.into()),
-                None => return Err(cut_short()),
+                None => return Err(cut_short().into()),
             }
         }
     }

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::answer::{self, Caller};
 use super::held::Hold;
 use super::own::Own;
-use super::refusal::{of_unread, wrong};
+use super::refusal::Refused;
 use super::{agent, context, cut, place};
 use crate::gateway::Inner;
 use crate::http::body;
@@ -40,11 +40,11 @@ pub(super) async fn call(
     who: Arc<Principal>,
     request: Request,
     request_id: &RequestId,
-) -> Result<Response, EdgeError> {
+) -> Result<Response, Refused> {
     let (head, body) = request.into_parts();
     let limit = inner.config.v1_max_body_bytes;
     let body = body::read(&inner.config, limit, &head.headers, body).await;
-    let asked = Asked::of(&*dialect, &head.headers, body.map_err(of_unread)?)?;
+    let asked = Asked::of(&*dialect, &head.headers, body.map_err(Refused::unread)?)?;
     let incoming = Incoming::of(&head.headers);
     let label = place::Place::Call(dialect.family()).label();
     let span = incoming.v1_span(request_id, &who, label);
@@ -71,7 +71,7 @@ pub(super) async fn call(
     let mut response = answered.unwrap_or_else(|_elapsed| {
         let seconds = patience.as_secs();
         let why = format!("no answer within {seconds} s, which is what a request may take");
-        Err(EdgeError::new(ErrorKind::Timeout, why))
+        Err(EdgeError::new(ErrorKind::Timeout, why).into())
     })?;
     if let Some(ids) = context {
         response.headers_mut().insert(CONTEXT, ids);
@@ -90,7 +90,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn of(dialect: &dyn Dialect, headers: &HeaderMap, mut body: Bytes) -> Result<Self, EdgeError> {
+    fn of(dialect: &dyn Dialect, headers: &HeaderMap, mut body: Bytes) -> Result<Self, Refused> {
         let family = dialect.family();
         let mut peeked = peek(family, &body, passed_on(family, headers))?;
         let own = Own::of(headers, peeked.greenroom.as_deref())?;
@@ -100,7 +100,7 @@ impl Asked {
             if let Some(blocks) = &own.context {
                 if family == WireFamily::OpenAiEmbeddings {
                     let why = "it goes with conversations: texts to be embedded have none";
-                    return Err(wrong("greenroom.context", why));
+                    return Err(Unreadable::at("greenroom.context", why).into());
                 }
                 let (text, used) = context::material(blocks, own.context_tokens());
                 // Ids are always a header's value.
@@ -121,10 +121,9 @@ impl Asked {
 }
 
 /// The request with `text` before its conversation.
-fn injected(dialect: &dyn Dialect, body: &[u8], text: &str) -> Result<Bytes, EdgeError> {
+fn injected(dialect: &dyn Dialect, body: &[u8], text: &str) -> Result<Bytes, Unreadable> {
     let unreadable = |error: serde_json::Error| {
-        let why = format!("no context can be put into this request: {error}");
-        EdgeError::new(ErrorKind::InvalidRequest, why)
+        Unreadable::new(format!("no context can be put into this request: {error}"))
     };
     let mut request: Map<String, Value> = serde_json::from_slice(body).map_err(unreadable)?;
     dialect.inject(&mut request, text);
@@ -164,7 +163,7 @@ async fn model(
     asked: Asked,
     cancel: CancellationToken,
     hold: Hold,
-) -> Result<Response, EdgeError> {
+) -> Result<Response, Refused> {
     let Asked {
         body, peeked, own, ..
     } = asked;
@@ -192,21 +191,17 @@ async fn model(
     });
     let call = WireCall { model, raw, readable };
     let served = Arc::clone(&inner.door.models).serve(call, context).await;
-    let served = served.map_err(|failed| named(EdgeError::from(failed), is_named))?;
+    let served = served.map_err(|failed| named(failed.into(), is_named))?;
     answer::of_model(caller, served, hold).await
 }
 
 /// What isn't found is the model, unless none was named.
-fn named(error: EdgeError, is_named: bool) -> EdgeError {
+fn named(error: EdgeError, is_named: bool) -> Refused {
     if error.kind != ErrorKind::NotFound || error.answered.is_some() {
-        return error;
+        return error.into();
     }
-    if !is_named {
-        return wrong("model", "name a model: GET /v1/models lists them");
+    if is_named {
+        return Refused::no_model(error.message);
     }
-    EdgeError {
-        param: Some("model".to_owned()),
-        code: error.code.or_else(|| Some("model_not_found".to_owned())),
-        ..error
-    }
+    Unreadable::at("model", "name a model: GET /v1/models lists them").into()
 }

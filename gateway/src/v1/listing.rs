@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use greenroom_kernel::{Capabilities, ModelListing};
-use greenroom_provider_http::{EdgeError, ErrorKind};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::call::AGENT;
 use super::place::is_anthropic;
-use super::refusal::{self, of_failure};
+use super::refusal::{self, Refused};
 use crate::gateway::Inner;
 
 /// A name that calls may ask for.
@@ -22,7 +21,7 @@ struct Named {
 }
 
 /// Every name, in the words that `headers` ask for.
-pub(super) async fn all(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Response, EdgeError> {
+pub(super) async fn all(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Response, Refused> {
     let named = known(inner).await?;
     let body = if is_anthropic(headers) {
         let ends = [named.first(), named.last()].map(|end| end.map(|end| end.id.clone()));
@@ -43,15 +42,10 @@ pub(super) async fn all(inner: &Arc<Inner>, headers: &HeaderMap) -> Result<Respo
 }
 
 /// The name `id`.
-pub(super) async fn one(inner: &Arc<Inner>, headers: &HeaderMap, id: &str) -> Result<Response, EdgeError> {
+pub(super) async fn one(inner: &Arc<Inner>, headers: &HeaderMap, id: &str) -> Result<Response, Refused> {
     let known = known(inner).await?;
     let Some(named) = known.iter().find(|each| each.id == id) else {
-        let why = "no such model: GET /v1/models lists them";
-        let error = EdgeError::new(ErrorKind::NotFound, why).coded("model_not_found");
-        return Err(EdgeError {
-            param: Some("model".to_owned()),
-            ..error
-        });
+        return Err(Refused::no_model("no such model: GET /v1/models lists them"));
     };
     let body = match is_anthropic(headers) {
         true => for_anthropic(inner, named),
@@ -60,9 +54,9 @@ pub(super) async fn one(inner: &Arc<Inner>, headers: &HeaderMap, id: &str) -> Re
     Ok(refusal::json(body.to_string()))
 }
 
-async fn known(inner: &Inner) -> Result<Vec<Named>, EdgeError> {
+async fn known(inner: &Inner) -> Result<Vec<Named>, Refused> {
     let mut named: Vec<Named> = inner.door.models.listing().into_iter().map(of_model).collect();
-    let agents = inner.door.supervisor.agents().await.map_err(of_failure)?;
+    let agents = inner.door.supervisor.agents().await.map_err(Refused::failed)?;
     named.extend(agents.into_iter().map(|agent| Named {
         id: format!("{AGENT}{}", agent.card.name),
         display: agent.card.name.to_string(),

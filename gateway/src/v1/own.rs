@@ -1,16 +1,17 @@
 //! What a caller asks of Greenroom itself, in the body's member `greenroom` or in headers; the body's word counts more.
 
+mod nearest;
+
 use std::sync::Arc;
 
-use greenroom_kernel::{Narrowing, SessionId, Strategy};
-use greenroom_provider_http::EdgeError;
+use greenroom_kernel::{Narrowing, SessionId, Strategy, Unreadable};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::context::{Block, DEFAULT_TOKENS};
-use super::refusal::wrong;
+use nearest::nearest;
 
 const HEADERS: &str = "x-greenroom-";
 const IN_HEADERS: [&str; 5] = ["strategy", "exclude", "max-cost-usd", "max-latency-ms", "session"];
@@ -42,19 +43,19 @@ pub(super) struct Own {
 
 impl Own {
     /// Reads both places strictly: a word that isn't known is refused, with the nearest that is.
-    pub(super) fn of(headers: &HeaderMap, body: Option<&[u8]>) -> Result<Self, EdgeError> {
+    pub(super) fn of(headers: &HeaderMap, body: Option<&[u8]>) -> Result<Self, Unreadable> {
         let mut own = Self::default();
         for (name, value) in headers {
             let Some(key) = name.as_str().strip_prefix(HEADERS) else {
                 continue;
             };
             let text = value.to_str().map(str::trim);
-            let text = text.map_err(|_| wrong(name.as_str(), "it must be ASCII text"))?;
+            let text = text.map_err(|_| Unreadable::at(name.as_str(), "it must be ASCII text"))?;
             own.header(name.as_str(), key, text)?;
         }
         if let Some(body) = body {
             let members: Map<String, Value> = serde_json::from_slice(body).map_err(|_| {
-                wrong(
+                Unreadable::at(
                     "greenroom",
                     "it must be an object, such as {\"strategy\": \"least_cost\"}",
                 )
@@ -77,7 +78,7 @@ impl Own {
         self.context_max_tokens.unwrap_or(DEFAULT_TOKENS)
     }
 
-    fn header(&mut self, param: &str, key: &str, text: &str) -> Result<(), EdgeError> {
+    fn header(&mut self, param: &str, key: &str, text: &str) -> Result<(), Unreadable> {
         // A number or a word.
         let value = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
         let narrowing = &mut self.narrowing;
@@ -95,7 +96,7 @@ impl Own {
         Ok(())
     }
 
-    fn member(&mut self, key: &str, value: Value) -> Result<(), EdgeError> {
+    fn member(&mut self, key: &str, value: Value) -> Result<(), Unreadable> {
         let param = format!("greenroom.{key}");
         let narrowing = &mut self.narrowing;
         match key {
@@ -114,17 +115,20 @@ impl Own {
         Ok(())
     }
 
-    fn bounded(self) -> Result<Self, EdgeError> {
+    fn bounded(self) -> Result<Self, Unreadable> {
         let excluded = &self.narrowing.exclude;
         if excluded.len() > MOST_EXCLUDED || excluded.iter().any(|name| name.len() > LONGEST_NAME) {
             let why = format!("at most {MOST_EXCLUDED} names of at most {LONGEST_NAME} bytes");
-            return Err(wrong("greenroom.exclude", why));
+            return Err(Unreadable::at("greenroom.exclude", why));
         }
         if self.user.as_ref().is_some_and(|user| user.len() > LONGEST_NAME) {
-            return Err(wrong("greenroom.user", format!("at most {LONGEST_NAME} bytes")));
+            return Err(Unreadable::at(
+                "greenroom.user",
+                format!("at most {LONGEST_NAME} bytes"),
+            ));
         }
         if self.context_max_tokens.is_some_and(|tokens| tokens > MOST_TOKENS) {
-            return Err(wrong(
+            return Err(Unreadable::at(
                 "greenroom.context_max_tokens",
                 format!("at most {MOST_TOKENS}"),
             ));
@@ -135,11 +139,11 @@ impl Own {
 
 const MILLISECONDS: &str = "a whole number of milliseconds";
 
-fn read<T: DeserializeOwned>(param: &str, value: Value, expected: &str) -> Result<T, EdgeError> {
-    serde_json::from_value(value).map_err(|_| wrong(param, format!("it must be {expected}")))
+fn read<T: DeserializeOwned>(param: &str, value: Value, expected: &str) -> Result<T, Unreadable> {
+    serde_json::from_value(value).map_err(|_| Unreadable::at(param, format!("it must be {expected}")))
 }
 
-fn strategy(param: &str, value: Value) -> Result<Strategy, EdgeError> {
+fn strategy(param: &str, value: Value) -> Result<Strategy, Unreadable> {
     read(
         param,
         value,
@@ -147,20 +151,20 @@ fn strategy(param: &str, value: Value) -> Result<Strategy, EdgeError> {
     )
 }
 
-fn cost(param: &str, value: Value) -> Result<f64, EdgeError> {
+fn cost(param: &str, value: Value) -> Result<f64, Unreadable> {
     let expected = "a number of US dollars, not negative";
     let cost: f64 = read(param, value, expected)?;
     match cost.is_finite() && cost >= 0.0 {
         true => Ok(cost),
-        false => Err(wrong(param, format!("it must be {expected}"))),
+        false => Err(Unreadable::at(param, format!("it must be {expected}"))),
     }
 }
 
-fn session(param: &str, text: &str) -> Result<SessionId, EdgeError> {
-    SessionId::parse(text).map_err(|invalid| wrong(param, invalid.to_string()))
+fn session(param: &str, text: &str) -> Result<SessionId, Unreadable> {
+    SessionId::parse(text).map_err(|invalid| Unreadable::at(param, invalid.to_string()))
 }
 
-fn blocks(value: Value) -> Result<Vec<Block>, EdgeError> {
+fn blocks(value: Value) -> Result<Vec<Block>, Unreadable> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Raw {
@@ -170,7 +174,7 @@ fn blocks(value: Value) -> Result<Vec<Block>, EdgeError> {
     const PARAM: &str = "greenroom.context";
     let raw: Vec<Value> = read(PARAM, value, "a list of {\"id\", \"text\"}")?;
     if raw.len() > MOST_BLOCKS {
-        return Err(wrong(PARAM, format!("at most {MOST_BLOCKS} blocks")));
+        return Err(Unreadable::at(PARAM, format!("at most {MOST_BLOCKS} blocks")));
     }
     let mut blocks: Vec<Block> = Vec::with_capacity(raw.len());
     for (index, value) in raw.into_iter().enumerate() {
@@ -178,47 +182,28 @@ fn blocks(value: Value) -> Result<Vec<Block>, EdgeError> {
         let Raw { id, text } = read(&param, value, "an object with the texts id and text alone")?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if id.is_empty() || id.len() > 64 || !id.bytes().all(fits) {
-            return Err(wrong(format!("{param}.id"), "it must match [A-Za-z0-9_-]{1,64}"));
+            return Err(Unreadable::at(
+                format!("{param}.id"),
+                "it must match [A-Za-z0-9_-]{1,64}",
+            ));
         }
         if blocks.iter().any(|known| known.id == id) {
-            return Err(wrong(format!("{param}.id"), "each block needs an id of its own"));
+            return Err(Unreadable::at(
+                format!("{param}.id"),
+                "each block needs an id of its own",
+            ));
         }
         blocks.push(Block { id, text });
     }
     Ok(blocks)
 }
 
-fn unknown(before: &str, key: &str, known: &[&str]) -> EdgeError {
+fn unknown(before: &str, key: &str, known: &[&str]) -> Unreadable {
     let why = match nearest(key, known) {
         Some(near) => format!("unknown: did you mean `{before}{near}`?"),
         None => format!("unknown: there are {}", known.join(", ")),
     };
-    wrong(format!("{before}{key}"), why)
-}
-
-/// The known word that was most likely meant.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    // A long one is nobody's slip.
-    if word.len() > 64 {
-        return None;
-    }
-    let distance = |key: &&'k str| (edits(word.as_bytes(), key.as_bytes()), *key);
-    let (edits, near) = known.iter().map(distance).min()?;
-    (edits <= word.len().max(near.len()) / 2).then_some(near)
-}
-
-/// Bytes to insert, drop or exchange to make one word the other.
-fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let exchanged = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = exchanged.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    Unreadable::at(format!("{before}{key}"), why)
 }
 
 #[cfg(test)]

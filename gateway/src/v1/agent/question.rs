@@ -1,10 +1,7 @@
 //! What an agent is asked: the last words of a conversation, and those before them.
 
-use greenroom_kernel::{HistoryMessage, ModelMessage, ModelRequest, ModelRole, Role};
-use greenroom_provider_http::{EdgeError, ErrorKind};
+use greenroom_kernel::{HistoryMessage, ModelMessage, ModelRequest, ModelRole, Role, Unreadable};
 use serde_json::json;
-
-use crate::v1::refusal::wrong;
 
 /// A conversation, as an agent without a session is asked it.
 #[derive(Debug, PartialEq)]
@@ -17,26 +14,26 @@ pub(super) struct Question {
 
 impl Question {
     /// Reads a request; what no agent can do is refused, and how to sample is left to the agent.
-    pub(super) fn of(request: &ModelRequest) -> Result<Self, EdgeError> {
+    pub(super) fn of(request: &ModelRequest) -> Result<Self, Unreadable> {
         let has_calls = |message: &ModelMessage| !message.tool_calls.is_empty();
         if !request.tools.is_empty() || request.messages.iter().any(has_calls) {
-            return Err(wrong("tools", "an agent has tools of its own: leave them out"));
+            return Err(Unreadable::at(
+                "tools",
+                "an agent has tools of its own: leave them out",
+            ));
         }
         if !request.output.is_text() {
             let why = "an agent answers in a form of its own: leave the wish for another out";
-            return Err(EdgeError::new(ErrorKind::InvalidRequest, why));
+            return Err(Unreadable::new(why));
         }
         if request.messages.iter().any(|message| message.content.has_image()) {
-            return Err(EdgeError::new(
-                ErrorKind::InvalidRequest,
-                "an agent reads texts alone: leave images out",
-            ));
+            return Err(Unreadable::new("an agent reads texts alone: leave images out"));
         }
         let (last, earlier) = match request.messages.split_last() {
             Some((last, earlier)) if last.role == ModelRole::User => (last, earlier),
             _ => {
                 let why = "the last message must be the user's: it is what the agent is asked";
-                return Err(EdgeError::new(ErrorKind::InvalidRequest, why));
+                return Err(Unreadable::new(why));
             }
         };
         let said = |message: &ModelMessage| {
