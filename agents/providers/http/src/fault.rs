@@ -11,6 +11,7 @@ use std::time::Duration;
 use greenroom_kernel::{FaultClass, ProviderFault};
 use serde_json::Value;
 
+use crate::client::TransportError;
 use crate::key::ApiKey;
 pub use detail::Detail;
 use detail::Redactor;
@@ -201,17 +202,16 @@ impl Faults {
     }
 
     /// The request did not get through, or its answer broke off.
-    pub(crate) fn transport(&self, error: reqwest::Error) -> ProviderFault {
+    pub(crate) fn transport(&self, error: &TransportError) -> ProviderFault {
         let what = if error.is_connect() {
             format!("can't connect to {}; is it running and reachable?", self.endpoint)
-        } else if error.is_timeout() {
+        } else if matches!(error, TransportError::TimedOut(_)) {
             format!("{} did not answer in time", self.endpoint)
         } else {
             format!("the connection to {} broke", self.endpoint)
         };
-        let error = error.without_url();
         let mut causes = String::new();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
         while let Some(e) = cause {
             if !causes.is_empty() {
                 causes.push_str(": ");
