@@ -13,7 +13,6 @@ type Read<T> = Result<T, Unreadable>;
 pub(super) fn within(place: impl Display) -> impl FnOnce(Unreadable) -> Unreadable {
     move |error| Unreadable {
         param: Some(match error.param {
-            Some(inner) if inner.starts_with('[') => format!("{place}{inner}"),
             Some(inner) => format!("{place}.{inner}"),
             None => place.to_string(),
         }),

@@ -114,6 +114,17 @@ fn an_end_without_a_reason_and_a_stream_without_an_end_are_truncated() {
 }
 
 #[test]
+fn an_end_after_a_call_is_one_for_its_sake_whatever_the_server_calls_it() {
+    let call = json!({"type": "content_block_start", "index": 0,
+        "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}});
+    let ended = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}});
+    assert_eq!(
+        signs(&[call, ended]).unwrap()[1],
+        RelaySign::Finished(FinishReason::ToolCalls)
+    );
+}
+
+#[test]
 fn errors_and_what_can_t_be_read_are_faults_of_their_kind() {
     for (event, class) in [
         (

@@ -126,6 +126,7 @@ fn calls_and_thoughts_belong_to_the_assistant_and_results_are_messages_of_their_
              "content": [{"type": "text", "text": "no"}, {"type": "image", "source": {"type": "url", "url": "https://h/i"}}]},
             {"type": "text", "text": "well?"},
         ]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1"}]},
     ]})))
     .unwrap();
     let call = |id: &str, arguments: &str| ToolCall {
@@ -166,6 +167,7 @@ fn calls_and_thoughts_belong_to_the_assistant_and_results_are_messages_of_their_
                 ..result("t2", Content::Parts(vec![Part::text("no"), image]))
             },
             text(ModelRole::User, "well?"),
+            result("t1", "".into()),
         ]
     );
 }
