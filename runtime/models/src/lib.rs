@@ -12,12 +12,16 @@
 //!        └── next target, or again after a wait, while the course of the call allows it
 //! ```
 
+mod asked;
 mod call;
+mod capability;
 mod config;
 mod course;
 mod deadlines;
 mod estimate;
+mod listing;
 mod metrics;
+mod order;
 mod phase;
 mod price;
 mod provider;
@@ -26,12 +30,13 @@ mod router;
 mod span;
 mod tries;
 
+pub use capability::{CapabilityTable, Lack, Needs, lacks};
 pub use config::{ModelsConfig, ModelsError, ProbeConfig, ProviderSpec};
 pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
-pub use route::RouteTarget;
+pub use route::{Route, RouteTarget};
 pub use router::{ModelRouter, Ports};
 
 #[cfg(test)]

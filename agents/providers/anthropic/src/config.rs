@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenroom_kernel::ModelInfo;
-use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Url};
+use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Uri};
 
 /// Most models of a list that one page holds.
 const LISTED_AT_MOST: &str = "limit=1000";
@@ -18,6 +18,8 @@ pub struct AnthropicConfig {
     pub base_url: String,
     /// Sent as `x-api-key`; none for servers without keys.
     pub api_key: Option<ApiKey>,
+    /// Keys that are used in turn when those before them are refused.
+    pub more_keys: Vec<ApiKey>,
     /// What it serves, its default first. Empty: whatever the server lists when it is probed.
     pub models: Vec<ModelInfo>,
     /// How long connecting may take, TLS included.
@@ -35,6 +37,7 @@ impl AnthropicConfig {
             name: name.into(),
             base_url: base_url.into(),
             api_key: None,
+            more_keys: Vec::new(),
             models: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),
@@ -47,8 +50,8 @@ impl AnthropicConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
-    pub(crate) messages: Url,
-    pub(crate) models: Url,
+    pub(crate) messages: Uri,
+    pub(crate) models: Uri,
 }
 
 impl Endpoints {
@@ -56,13 +59,9 @@ impl Endpoints {
         let url = config.base_url.trim().trim_end_matches('/');
         let url = url.strip_suffix("/v1").unwrap_or(url);
         let base = BaseUrl::parse(&config.name, url, "https://api.anthropic.com")?;
-        let mut models = base.join("v1/models");
-        if models.query().is_none() {
-            models.set_query(Some(LISTED_AT_MOST));
-        }
         Ok(Self {
             messages: base.join("v1/messages"),
-            models,
+            models: base.join_asking("v1/models", LISTED_AT_MOST),
             base,
         })
     }
@@ -76,8 +75,8 @@ mod tests {
     fn the_version_is_appended_once_whether_the_base_holds_it_or_not() {
         for base in ["http://h:1", "http://h:1/", "http://h:1/v1", " http://h:1/v1/ "] {
             let urls = Endpoints::of(&AnthropicConfig::new("p", base)).unwrap();
-            assert_eq!(urls.messages.as_str(), "http://h:1/v1/messages", "{base}");
-            assert_eq!(urls.models.as_str(), "http://h:1/v1/models?limit=1000");
+            assert_eq!(urls.messages, "http://h:1/v1/messages", "{base}");
+            assert_eq!(urls.models, "http://h:1/v1/models?limit=1000");
         }
         let refused = Endpoints::of(&AnthropicConfig::new("p", "nonsense")).unwrap_err();
         assert!(refused.to_string().contains("https://api.anthropic.com"));

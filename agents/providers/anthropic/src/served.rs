@@ -57,7 +57,9 @@ impl Dialect for MessagesDialect {
         errors::body(error).to_string().into_bytes()
     }
 
-    /// A text alone becomes two blocks; blocks get one before them.
+    /// A text alone becomes two blocks; blocks get one before them. Models that bind thoughts to what stood before them
+    /// (Claude 5.1 and later) may refuse thoughts that are handed back under other data than they were thought under:
+    /// the caller then keeps the data the same for a conversation, or leaves those thoughts out.
     fn inject(&self, request: &mut Map<String, Value>, text: &str) {
         let block = |text: &str| json!({"type": "text", "text": text});
         let system = match request.remove("system") {

@@ -6,20 +6,24 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallContext, Clock, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelayFrames,
+    CallContext, Clock, Credentials, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
+    RelayFrames,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
 
 use crate::base_url::{BaseUrl, ConfigError};
-use crate::client::client;
+use crate::client::{Answer, Client, TransportError};
 use crate::fault::{Faults, Wire};
 use crate::key::ApiKey;
+use crate::key_ring::KeyRing;
 use crate::named::named;
+use crate::quota::{is_used_up, quota};
 use crate::relay::frames;
 use crate::retry_after::retry_after;
 use crate::stream::{Assembler, events};
-use crate::trace::traced;
+use crate::trace::trace;
 use crate::watcher::Watcher;
 
 /// Most bytes read of an error's body.
@@ -40,6 +44,8 @@ pub struct Settings<'a> {
     pub base: &'a BaseUrl,
     /// Its key; none for servers without.
     pub key: Option<&'a ApiKey>,
+    /// Keys that are used when those before them are refused.
+    pub more_keys: &'a [ApiKey],
     /// The header that carries the key, and what stands before the key in it.
     pub key_header: (HeaderName, &'static str),
     /// Sent with every request.
@@ -55,6 +61,7 @@ pub struct Settings<'a> {
 /// A provider's HTTP end. Its connections are pooled; one is enough for a process.
 pub struct Upstream {
     client: Client,
+    keys: KeyRing,
     faults: Faults,
     probe_timeout: Duration,
     clock: Arc<dyn Clock>,
@@ -75,28 +82,26 @@ impl Upstream {
     /// A key that no header can carry, or a machine without root certificates for an https URL.
     pub fn new(settings: Settings<'_>, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         let provider = || settings.name.to_owned();
-        let mut headers = settings.headers;
-        if let Some(key) = settings.key {
-            let (name, prefix) = settings.key_header;
-            let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose()))
-                .map_err(|_| ConfigError::ApiKey { provider: provider() })?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        let client = client(settings.base, headers, settings.connect_timeout).map_err(|source| {
-            ConfigError::Client {
-                provider: provider(),
-                source,
+        let mut keys: Vec<ApiKey> = Vec::new();
+        for key in settings.key.into_iter().chain(settings.more_keys) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
             }
-        })?;
+        }
+        let (header, prefix) = settings.key_header;
+        let ring = KeyRing::new(header, prefix, &keys);
+        let ring = ring.ok_or_else(|| ConfigError::ApiKey { provider: provider() })?;
+        let client =
+            Client::new(settings.base, settings.headers, settings.connect_timeout).map_err(|source| {
+                ConfigError::Client {
+                    provider: provider(),
+                    source,
+                }
+            })?;
         Ok(Self {
             client,
-            faults: Faults::new(
-                settings.name,
-                &settings.base.shown(),
-                settings.key.cloned(),
-                settings.wire,
-            ),
+            keys: ring,
+            faults: Faults::new(settings.name, &settings.base.shown(), keys, settings.wire),
             probe_timeout: settings.probe_timeout,
             clock,
         })
@@ -114,22 +119,25 @@ impl Upstream {
     /// What kept the stream from beginning.
     pub async fn stream(
         &self,
-        url: Url,
+        url: Uri,
         body: Vec<u8>,
         model: &str,
         context: &CallContext,
         assembler: impl Assembler,
     ) -> Result<ModelStream, ProviderFault> {
+        let headers = HeaderMap::new();
         let response = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(self.faults.cancelled()),
-            response = self.open(url, body, model) => response?,
+            response = self.post(url, body.into(), &headers, true, model) => response?,
         };
+        let quota = quota(response.headers(), self.clock.now());
         Ok(events(
             response,
             self.faults.clone(),
             assembler,
             context.cancel.clone(),
+            quota,
         ))
     }
 
@@ -140,16 +148,19 @@ impl Upstream {
     /// What kept the answer from beginning; of one that isn't streamed, what kept it from being whole.
     pub async fn relay(
         &self,
-        url: Url,
+        url: Uri,
         request: &RawRequest,
         model: &str,
         context: &CallContext,
         watcher: impl Watcher,
     ) -> Result<RelayAnswer, ProviderFault> {
-        let opened = self.post(url, named(request, model), &request.headers, request.stream);
+        let body = Bytes::from(named(request, model));
         let work = async {
-            let mut response = self.opened(opened.await?, request.stream, model).await?;
-            let headers = std::mem::take(response.headers_mut());
+            let mut response = self
+                .post(url, body, &request.headers, request.stream, model)
+                .await?;
+            let headers = response.take_headers();
+            let quota = quota(&headers, self.clock.now());
             let headers = headers_for_callers(headers);
             let frames = if request.stream {
                 frames(response, self.faults.clone(), watcher, context.cancel.clone())
@@ -158,7 +169,7 @@ impl Upstream {
             };
             Ok(RelayAnswer {
                 headers,
-                quota: None,
+                quota,
                 frames,
             })
         };
@@ -169,14 +180,10 @@ impl Upstream {
         }
     }
 
-    async fn whole(
-        &self,
-        response: Response,
-        mut watcher: impl Watcher,
-    ) -> Result<RelayFrames, ProviderFault> {
+    async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
         let body = bytes_of(response, ANSWER_AT_MOST)
             .await
-            .map_err(|e| self.faults.transport(e))?;
+            .map_err(|e| self.faults.transport(&e))?;
         let Some(bytes) = body else {
             let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
             return Err(self.faults.malformed(&why));
@@ -185,85 +192,142 @@ impl Upstream {
         Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
     }
 
+    /// Posts `body` and sees to it that the answer is of the kind that was asked for.
     async fn post(
         &self,
-        url: Url,
-        body: impl Into<reqwest::Body>,
+        url: Uri,
+        body: Bytes,
         headers: &HeaderMap,
         stream: bool,
-    ) -> Result<Response, ProviderFault> {
+        model: &str,
+    ) -> Result<Answer, ProviderFault> {
         let accept = if stream {
             "text/event-stream"
         } else {
             "application/json"
         };
-        let mut call = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, accept)
-            .body(body);
-        if !headers.is_empty() {
-            call = call.headers(headers.clone());
-        }
-        traced(call).send().await.map_err(|e| self.faults.transport(e))
-    }
-
-    async fn open(&self, url: Url, body: Vec<u8>, model: &str) -> Result<Response, ProviderFault> {
-        let response = self.post(url, body, &HeaderMap::new(), true).await?;
-        self.opened(response, true, model).await
-    }
-
-    async fn opened(&self, response: Response, stream: bool, model: &str) -> Result<Response, ProviderFault> {
-        let status = response.status();
-        if !status.is_success() {
-            return Err(self.refused(response, Some(model)).await);
-        }
+        let call = || {
+            let mut call = Request::new(Full::new(body.clone()));
+            *call.method_mut() = Method::POST;
+            *call.uri_mut() = url.clone();
+            let said = call.headers_mut();
+            said.clone_from(headers);
+            said.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            said.insert(ACCEPT, HeaderValue::from_static(accept));
+            trace(said);
+            call
+        };
+        let response = self.send(Some(model), &[], None, call).await?;
         if !stream {
             return Ok(response);
         }
-        let kind = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned);
-        match kind {
-            Some(kind) if !kind.contains("event-stream") => {
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        match kind
+            .filter(|kind| !kind.contains("event-stream"))
+            .map(str::to_owned)
+        {
+            Some(kind) => {
                 let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
-                Err(self.faults.no_stream(status.as_u16(), &body, &kind, model))
+                Err(self.faults.no_stream(status, &body, &kind, model))
             }
-            _ => Ok(response),
+            None => Ok(response),
         }
     }
 
-    async fn refused(&self, response: Response, model: Option<&str>) -> ProviderFault {
-        let status = response.status().as_u16();
-        let wait = retry_after(response.headers(), self.clock.now());
-        // The status is what matters: a body that breaks off only says less.
-        let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
-        self.faults.status(status, &body, model, wait)
+    /// Sends what `build` makes, with the key whose turn it is. Where that is refused, it is made again with the next that
+    /// can be used, each at most once. What comes back has a good status, or one of those `tolerated`.
+    ///
+    /// # Errors
+    /// What came of the last try.
+    pub(crate) async fn send(
+        &self,
+        model: Option<&str>,
+        tolerated: &[u16],
+        within: Option<Duration>,
+        build: impl Fn() -> Request<Full<Bytes>>,
+    ) -> Result<Answer, ProviderFault> {
+        let mut turn = self.keys.turn(self.clock.monotonic());
+        let mut tried = Vec::new();
+        loop {
+            let mut call = build();
+            self.keys.sign(turn, call.headers_mut());
+            let response = self
+                .answer(call, within)
+                .await
+                .map_err(|e| self.faults.transport(&e))?;
+            if response.is_success() {
+                self.keys.accepted(turn);
+                return Ok(response);
+            }
+            let status = response.status();
+            if tolerated.contains(&status) {
+                return Ok(response);
+            }
+            let wait = self.wait(response.headers(), status);
+            // The status is what matters: a body that breaks off only says less.
+            let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
+            let fault = self.faults.status(status, &body, model, wait);
+            if !self.faults.refuses_the_key(status, &body) {
+                return Err(fault);
+            }
+            let now = self.clock.monotonic();
+            match self.keys.refused(turn, wait, &mut tried, now) {
+                Some(next) => turn = Some(next),
+                None => return Err(fault),
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        call: Request<Full<Bytes>>,
+        within: Option<Duration>,
+    ) -> Result<Answer, TransportError> {
+        let sending = self.client.send(call);
+        match within {
+            None => sending.await,
+            Some(limit) => match tokio::time::timeout(limit, sending).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => Err(TransportError::TimedOut(limit)),
+            },
+        }
+    }
+
+    /// When the provider wants to see us again: its own word, else when what is used up is there again.
+    fn wait(&self, headers: &HeaderMap, status: u16) -> Option<Duration> {
+        let now = self.clock.now();
+        retry_after(headers, now).or_else(|| {
+            let quota = quota(headers, now).filter(|q| status == 429 && is_used_up(q));
+            quota?.resets_in
+        })
+    }
+
+    /// How many keys there are, and how many of them can be used now; none for servers without.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.keys.credentials(self.clock.monotonic())
     }
 
     /// Gets a list of models: its body, or none from a server without such a list, which still answers.
     ///
     /// # Errors
     /// What says that the provider can't serve now.
-    pub async fn list(&self, url: Url) -> Result<Option<Vec<u8>>, ProviderFault> {
-        let call = self
-            .client
-            .get(url)
-            .header(ACCEPT, "application/json")
-            .timeout(self.probe_timeout);
-        let response = call.send().await.map_err(|e| self.faults.transport(e))?;
-        if matches!(response.status().as_u16(), 404 | 405 | 501) {
+    pub async fn list(&self, url: Uri) -> Result<Option<Vec<u8>>, ProviderFault> {
+        let call = || {
+            let mut call = Request::new(Full::default());
+            *call.uri_mut() = url.clone();
+            call.headers_mut()
+                .insert(ACCEPT, HeaderValue::from_static("application/json"));
+            call
+        };
+        let within = Some(self.probe_timeout);
+        let response = self.send(None, &[404, 405, 501], within, call).await?;
+        if !response.is_success() {
             return Ok(None);
-        }
-        if !response.status().is_success() {
-            return Err(self.refused(response, None).await);
         }
         let body = body_of(response, MODEL_LIST_AT_MOST)
             .await
-            .map_err(|e| self.faults.transport(e))?;
+            .map_err(|e| self.faults.transport(&e))?;
         Ok(Some(body))
     }
 }
@@ -280,7 +344,7 @@ fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
 }
 
 /// The whole body; none when it is larger than that.
-async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Option<Bytes>> {
+async fn bytes_of(mut response: Answer, at_most: usize) -> Result<Option<Bytes>, TransportError> {
     let Some(first) = response.chunk().await? else {
         return Ok(Some(Bytes::new()));
     };
@@ -299,7 +363,7 @@ async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Opt
 }
 
 /// Reads a body, at most so many bytes of it.
-async fn body_of(mut response: Response, at_most: usize) -> reqwest::Result<Vec<u8>> {
+async fn body_of(mut response: Answer, at_most: usize) -> Result<Vec<u8>, TransportError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = at_most - body.len();
@@ -310,3 +374,6 @@ async fn body_of(mut response: Response, at_most: usize) -> reqwest::Result<Vec<
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenroom_kernel::ModelInfo;
-use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Url};
+use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Uri};
 
 /// Under which name the bound of the answer's length travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct OpenAiConfig {
     pub base_url: String,
     /// Sent as a bearer token; none for servers without keys.
     pub api_key: Option<ApiKey>,
+    /// Keys that are used in turn when those before them are refused.
+    pub more_keys: Vec<ApiKey>,
     /// What it serves, its default first. Empty: whatever the server lists when it is probed.
     pub models: Vec<ModelInfo>,
     /// How long connecting may take, TLS included.
@@ -40,6 +42,7 @@ impl OpenAiConfig {
             name: name.into(),
             base_url: base_url.into(),
             api_key: None,
+            more_keys: Vec::new(),
             models: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),
@@ -52,8 +55,8 @@ impl OpenAiConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
-    pub(crate) chat: Url,
-    pub(crate) models: Url,
+    pub(crate) chat: Uri,
+    pub(crate) models: Uri,
 }
 
 impl Endpoints {
@@ -79,8 +82,8 @@ mod tests {
     fn the_endpoints_are_below_the_base_and_openai_is_known_by_its_host() {
         let urls = |url: &str| Endpoints::of(&OpenAiConfig::new("p", url)).unwrap();
         let ours = urls("http://h:1/v1/");
-        assert_eq!(ours.chat.as_str(), "http://h:1/v1/chat/completions");
-        assert_eq!(ours.models.as_str(), "http://h:1/v1/models");
+        assert_eq!(ours.chat, "http://h:1/v1/chat/completions");
+        assert_eq!(ours.models, "http://h:1/v1/models");
         assert!(!ours.is_openai());
         assert!(urls("https://api.openai.com/v1").is_openai());
     }
