@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
+use greenroom_provider_http::Dialect;
 use greenroom_supervision::SupervisorSpec;
 use greenroom_telemetry::Metrics;
 
@@ -68,6 +69,11 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
         #[cfg(feature = "local-model")]
         local,
     })
+}
+
+/// The wire families that `/v1` speaks.
+pub(super) fn dialects() -> Vec<Arc<dyn Dialect>> {
+    Vec::new()
 }
 
 /// Counts tries on the operator's page.

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Principal, Randomness, Store, Supervisor, Writer};
+use greenroom_kernel::{
+    AgentName, Clock, Failure, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
+};
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::{Environment, Root};
@@ -95,6 +97,7 @@ impl Running {
             metrics: Arc::new(CountTries(metrics.clone())),
         };
         let models = models::build(&config, choice, ports)?;
+        let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
         let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
         let joined = joined(&config.agent_hosts)?;
@@ -154,6 +157,8 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+            models: called,
+            dialects: models::dialects(),
             authenticator: authenticator(args.insecure)?,
             clock,
             random,
