@@ -125,21 +125,21 @@ fn configured(
     raw: &RawProvider,
     set: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Remote, Option<u32>), String> {
-    let key = match &raw.api_key_env {
-        Some(variable) => {
-            let missing = || format!("provider {name}: its key's variable {variable} is not set");
-            Some(set(variable).ok_or_else(missing)?)
-        }
-        None => raw.api_key.clone(),
+    let of_variable = |variable: &String| {
+        set(variable).ok_or_else(|| format!("provider {name}: its key's variable {variable} is not set"))
     };
+    let variables = raw.api_key_env.iter().chain(&raw.api_key_envs);
+    let mut keys: Vec<String> = variables.map(of_variable).collect::<Result<_, _>>()?;
+    keys.extend(raw.api_key.iter().chain(&raw.api_keys).cloned());
     Ok((
         Remote::new(
             raw.kind,
             name,
             raw.base_url.as_deref(),
-            key.as_deref(),
+            keys.first().map(String::as_str),
             &raw.models,
-        ),
+        )
+        .with_more_keys(keys.get(1..).unwrap_or_default()),
         raw.concurrency,
     ))
 }
