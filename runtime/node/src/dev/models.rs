@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
 use greenroom_provider_http::Dialect;
+use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect};
 use greenroom_supervision::SupervisorSpec;
 use greenroom_telemetry::Metrics;
 
@@ -75,7 +76,7 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
 
 /// The wire families that `/v1` speaks.
 pub(super) fn dialects() -> Vec<Arc<dyn Dialect>> {
-    Vec::new()
+    vec![Arc::new(ChatDialect), Arc::new(EmbeddingsDialect)]
 }
 
 /// Counts tries on the operator's page.
