@@ -119,6 +119,7 @@ fn gateway(raw: &Raw, listen: SocketAddr) -> GatewayConfig {
         },
         max_connections: set.max_connections,
         max_body_bytes: set.max_body_bytes,
+        v1_max_body_bytes: set.v1_max_body_bytes,
         max_header_bytes: set.max_header_bytes,
         header_timeout: Duration::from_millis(set.header_timeout_ms),
         body_timeout: Duration::from_millis(set.body_timeout_ms),

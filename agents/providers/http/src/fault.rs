@@ -1,5 +1,6 @@
 //! What went wrong, in the kernel's classes: by status, by the provider's own codes, by where the bytes stopped.
 
+mod answered;
 mod detail;
 #[cfg(test)]
 mod tests;
@@ -107,9 +108,12 @@ impl Faults {
     ) -> ProviderFault {
         let detail = Detail::of_body(body);
         let verdict = self.verdict(&detail, status);
+        let fault = self.judged(verdict, Some(status), &detail, model);
+        let answered = answered::of_answer(&fault, status, &detail, body, &self.redactor);
         ProviderFault {
             retry_after,
-            ..self.judged(verdict, Some(status), &detail, model)
+            answered: Some(answered),
+            ..fault
         }
     }
 
@@ -129,7 +133,12 @@ impl Faults {
         let verdict = (self.wire.by_words)(&detail, detail.status)
             .or_else(|| detail.status.filter(|s| *s >= 400).map(by_status))
             .unwrap_or(Verdict::Plain(FaultClass::Transient));
-        self.judged(verdict, detail.status, &detail, Some(model))
+        let fault = self.judged(verdict, detail.status, &detail, Some(model));
+        let answered = answered::of_object(&fault, &detail, &self.redactor);
+        ProviderFault {
+            answered: Some(answered),
+            ..fault
+        }
     }
 
     /// A whole body came where a stream was asked for.

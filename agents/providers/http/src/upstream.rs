@@ -29,8 +29,8 @@ use crate::watcher::Watcher;
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
 
-/// Most bytes read of a whole answer.
-const ANSWER_AT_MOST: usize = 32 << 20;
+/// Most bytes read of a whole answer: 2048 vectors of 3072 numbers, the largest that a provider gives, are four fifths.
+const ANSWER_AT_MOST: usize = 96 << 20;
 
 /// Most bytes read of a list of models.
 const MODEL_LIST_AT_MOST: usize = 8 << 20;
@@ -180,16 +180,42 @@ impl Upstream {
         }
     }
 
-    async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
-        let body = bytes_of(response, ANSWER_AT_MOST)
-            .await
-            .map_err(|e| self.faults.transport(&e))?;
-        let Some(bytes) = body else {
-            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
-            return Err(self.faults.malformed(&why));
+    /// Posts `body`, JSON, and reads the answer whole. Cancelled like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from being whole.
+    pub async fn ask(
+        &self,
+        url: Uri,
+        body: Vec<u8>,
+        model: &str,
+        context: &CallContext,
+    ) -> Result<Bytes, ProviderFault> {
+        let headers = HeaderMap::new();
+        let work = async {
+            let response = self.post(url, body.into(), &headers, false, model).await?;
+            self.body(response).await
         };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
+        }
+    }
+
+    async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
+        let bytes = self.body(response).await?;
         let sign = watcher.whole(&bytes)?;
         Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+    }
+
+    /// A body that is an answer.
+    async fn body(&self, response: Answer) -> Result<Bytes, ProviderFault> {
+        let body = bytes_of(response, ANSWER_AT_MOST).await;
+        body.map_err(|e| self.faults.transport(&e))?.ok_or_else(|| {
+            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
+            self.faults.malformed(&why)
+        })
     }
 
     /// Posts `body` and sees to it that the answer is of the kind that was asked for.

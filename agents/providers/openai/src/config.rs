@@ -56,6 +56,7 @@ impl OpenAiConfig {
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
     pub(crate) chat: Uri,
+    pub(crate) embeddings: Uri,
     pub(crate) models: Uri,
 }
 
@@ -64,6 +65,7 @@ impl Endpoints {
         let base = BaseUrl::parse(&config.name, &config.base_url, "https://api.openai.com/v1")?;
         Ok(Self {
             chat: base.join("chat/completions"),
+            embeddings: base.join("embeddings"),
             models: base.join("models"),
             base,
         })
