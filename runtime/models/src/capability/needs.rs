@@ -79,6 +79,14 @@ pub enum Lack {
     },
 }
 
+impl Lack {
+    /// Whether there is room for the request, though not for the longest answer that it allows.
+    pub(crate) fn is_of_the_answer(&self, needs: &Needs) -> bool {
+        let at_least = needs.input_tokens / 5 * 4;
+        matches!(self, Self::Window { has, .. } if at_least <= u64::from(*has))
+    }
+}
+
 impl fmt::Display for Lack {
     /// What a model does not, and how to mend that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
