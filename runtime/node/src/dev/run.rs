@@ -13,7 +13,7 @@ use greenroom_kernel::{
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_provider_http::Dialect;
-use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect};
+use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect, ResponsesDialect};
 use greenroom_supervision::{Environment, Root};
 use greenroom_telemetry::Metrics;
 use greenroom_wire::{GrpcAgent, in_process};
@@ -241,7 +241,11 @@ fn control_socket(store: &Path) -> Option<ControlSocket> {
 
 /// The wire families that callers may speak.
 fn dialects() -> Vec<Arc<dyn Dialect>> {
-    vec![Arc::new(ChatDialect), Arc::new(EmbeddingsDialect)]
+    vec![
+        Arc::new(ChatDialect),
+        Arc::new(EmbeddingsDialect),
+        Arc::new(ResponsesDialect),
+    ]
 }
 
 fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
