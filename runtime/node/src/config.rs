@@ -26,7 +26,7 @@ pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
 pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
-pub(crate) use raw_models::{RawLocal, RawProvider, RawProviderKind};
+pub(crate) use raw_models::{RawLocal, RawOpenAiApi, RawProvider, RawProviderKind};
 
 use paths::default_store;
 use raw::Raw;
@@ -200,6 +200,12 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
         if let [first, second, ..] = used[..] {
             let why = format!("it has both {first} and {second}: keep one");
             return Err(ConfigError::value(&key, &why));
+        }
+        if provider.api.is_some() && provider.kind != RawProviderKind::OpenAi {
+            return Err(ConfigError::value(
+                &format!("{key}.api"),
+                "only a provider of kind \"openai\" has a choice of wires",
+            ));
         }
         if provider.concurrency == Some(0) {
             return Err(ConfigError::value(

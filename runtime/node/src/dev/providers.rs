@@ -139,6 +139,7 @@ fn configured(
             keys.first().map(String::as_str),
             &raw.models,
         )
+        .called_in(raw.api)
         .with_more_keys(keys.get(1..).unwrap_or_default()),
         raw.concurrency,
     ))
