@@ -148,13 +148,11 @@ impl Faults {
         }
         let place = &self.place;
         let (class, what) = match error {
-            SdkError::ConstructionFailure(_) => (
-                FaultClass::HardDown,
-                format!(
-                    "the call can't be made: check region and endpoint_url ({})",
-                    chain.text
-                ),
-            ),
+            // The connector has no word for it: it has not tried.
+            SdkError::DispatchFailure(failed) if failed.is_other() && failed.as_other().is_none() => {
+                return self.unmakable(&chain.text);
+            }
+            SdkError::ConstructionFailure(_) => return self.unmakable(&chain.text),
             SdkError::TimeoutError(_) => (
                 FaultClass::Transient,
                 format!("{place} did not answer in time ({})", chain.text),
@@ -169,6 +167,13 @@ impl Faults {
             ),
         };
         self.fault(class, what)
+    }
+
+    fn unmakable(&self, why: &str) -> ProviderFault {
+        let message = format!(
+            "the call can't be made: check this provider's region and endpoint_url, or AWS_ENDPOINT_URL ({why})"
+        );
+        self.fault(FaultClass::HardDown, message)
     }
 
     /// Nobody says who calls.
@@ -228,10 +233,14 @@ fn error_chain(error: &(dyn Error + 'static)) -> Chain {
     };
     let mut cause = error.source();
     while let Some(e) = cause {
-        if !chain.text.is_empty() {
-            chain.text.push_str(": ");
+        let said = e.to_string();
+        // Some show the whole request, with what it says and is signed with.
+        if !said.contains("Request {") {
+            if !chain.text.is_empty() {
+                chain.text.push_str(": ");
+            }
+            chain.text.push_str(&said);
         }
-        chain.text.push_str(&e.to_string());
         chain.credentials |= e.is::<CredentialsError>();
         cause = e.source();
     }

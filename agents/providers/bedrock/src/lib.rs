@@ -27,6 +27,8 @@ mod turns;
 mod whole;
 
 pub use aws_credential_types::Credentials;
-pub use aws_credential_types::provider::SharedCredentialsProvider;
+pub use aws_credential_types::provider::error::CredentialsError;
+pub use aws_credential_types::provider::future::ProvideCredentials as FutureCredentials;
+pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 pub use backend::BedrockBackend;
 pub use config::BedrockConfig;
