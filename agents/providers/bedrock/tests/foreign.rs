@@ -62,6 +62,7 @@ impl Ministack {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", address.port().to_string())
+            .env("IOT_MTLS_ENABLED", "0")
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
