@@ -46,5 +46,5 @@ fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Su
 
 /// Whether a text is a `DateTime`.
 pub(crate) fn is_moment(text: &str) -> bool {
-    scalars::parse_rfc3339(text).is_some()
+    greenroom_kernel::Timestamp::from_rfc3339(text).is_some()
 }

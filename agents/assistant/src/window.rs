@@ -38,7 +38,9 @@ pub(crate) fn conversation(
         .last()
         .is_some_and(|oldest| oldest.role == ModelRole::Assistant)
     {
-        tokens -= newest.pop().map_or(0, |left_out| tokens_of(&left_out.content.text()));
+        tokens -= newest
+            .pop()
+            .map_or(0, |left_out| tokens_of(&left_out.content.text()));
     }
     let history = newest.len();
     let mut messages = Vec::with_capacity(history + 2);
@@ -81,11 +83,11 @@ mod tests {
         }
     }
 
-    fn contents(conversation: &Conversation) -> Vec<&str> {
+    fn contents(conversation: &Conversation) -> Vec<String> {
         conversation
             .messages
             .iter()
-            .map(|message| message.content.as_str())
+            .map(|message| message.content.text().into_owned())
             .collect()
     }
 

@@ -93,7 +93,9 @@ mod tests {
         let repair = dialogue.messages();
         assert_eq!((repair.len(), repair[2].role), (4, ModelRole::Assistant));
         assert!(repair[2].content.text().len() <= SHOWN_AGAIN);
-        assert!(repair[3].content.text().contains("/b: y\n/c: z") && !repair[3].content.text().contains("/a"));
+        assert!(
+            repair[3].content.text().contains("/b: y\n/c: z") && !repair[3].content.text().contains("/a")
+        );
         assert!(dialogue.forget() && !dialogue.forget());
         let without = dialogue.messages();
         assert_eq!(without.len(), 2);

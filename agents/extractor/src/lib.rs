@@ -121,6 +121,7 @@ mod tests {
     fn said(content: &str, finish: FinishReason) -> ModelAnswer {
         ModelAnswer {
             content: content.to_owned(),
+            reasoning: Vec::new(),
             tool_calls: Vec::new(),
             finish,
             usage: Usage::default(),

@@ -114,7 +114,7 @@ async fn a_plan_is_mended_once_and_its_form_is_asked_of_the_provider() {
                 return Reply::text("So [1].");
             }
             match request.messages.last() {
-                Some(last) if last.content.contains("/parts/0/agent") => plan(&[("b", "q?")]),
+                Some(last) if last.content.text().contains("/parts/0/agent") => plan(&[("b", "q?")]),
                 _ => plan(&[("c", "q?")]),
             }
         });
@@ -165,7 +165,9 @@ async fn answers_too_long_for_the_model_are_shortened_until_they_fit() {
         .agent("a", says("long ".repeat(10_000)))
         .reply_by(|request| match request {
             _ if is_plan(request) => plan(&[("a", "q?")]),
-            _ if request.messages[1].content.text().len() > 5_000 => Reply::failed(Failure::bad_input("too long")),
+            _ if request.messages[1].content.text().len() > 5_000 => {
+                Reply::failed(Failure::bad_input("too long"))
+            }
             _ => Reply::text("Long [1]."),
         });
     let ran = bench.run().await;

@@ -114,7 +114,8 @@ mod tests {
         assert_eq!((bare.content.as_str(), bare.max_words), ("a text", 200));
         let full =
             Wish::read(json!({ "content": "t", "maxWords": 7, "focus": "costs", "language": "French" }));
-        let said = &full.unwrap().messages("the text", "t", 7)[1].content.text();
+        let asked = full.unwrap().messages("the text", "t", 7);
+        let said = asked[1].content.text();
         for part in ["<text>\nt\n</text>", "at most 7 words", "costs", "in French"] {
             assert!(said.contains(part), "{said}");
         }

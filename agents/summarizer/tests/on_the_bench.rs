@@ -6,6 +6,7 @@
     reason = "helpers of tests fail their test"
 )]
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,14 +31,15 @@ fn summarize(input: impl Serialize) -> Bench {
     .input(input)
 }
 
-fn said(request: &ModelRequest) -> &str {
-    &request.messages[1].content
+fn said(request: &ModelRequest) -> Cow<'_, str> {
+    request.messages[1].content.text()
 }
 
 /// What of the text a request holds.
-fn material(request: &ModelRequest) -> &str {
-    let (_, inside) = said(request).split_once("<text>\n").unwrap();
-    inside.split_once("\n</text>").unwrap().0
+fn material(request: &ModelRequest) -> String {
+    let said = said(request);
+    let (_, inside) = said.split_once("<text>\n").unwrap();
+    inside.split_once("\n</text>").unwrap().0.to_owned()
 }
 
 /// A model that refuses what has more bytes than its window.
@@ -95,7 +97,7 @@ async fn a_long_text_is_read_whole_in_pieces_and_only_the_last_summary_is_shown(
     for step in ran.steps().iter().filter(|step| !was_refused(step)) {
         let request = step.request().unwrap();
         if said(&request).contains("this part of a longer text") {
-            read.push_str(material(&request));
+            read.push_str(&material(&request));
         }
     }
     let facts = |text: &str| -> BTreeSet<String> {

@@ -122,8 +122,10 @@ pub(crate) struct ProviderStatus {
     health: Health,
     /// Its breaker.
     breaker: BreakerState,
-    /// How many calls may run at once.
+    /// How many calls may run at once now: it adapts, below its ceiling.
     concurrency_limit: i32,
+    /// How many calls may run at once at most, as configured.
+    concurrency_ceiling: i32,
     /// How many do.
     in_flight: i32,
     /// Share of failed calls in the window, 0 to 1.
@@ -134,6 +136,22 @@ pub(crate) struct ProviderStatus {
     /// Median time to the first content, milliseconds.
     #[graphql(name = "ttftMsP50")]
     ttft_ms_p50: Option<i32>,
+    /// Average time to the first content of late, milliseconds.
+    ttft_ms_average: Option<i32>,
+    /// Average speed of answers of late, in tokens of output a second.
+    tokens_per_second: Option<f64>,
+    /// Left alone until then: it asked for that, or its allowance is used up.
+    held_until: Option<DateTime>,
+    /// Credentials that are not refused at present; null where it needs none.
+    credentials_usable: Option<i32>,
+    /// All its credentials.
+    credentials_total: Option<i32>,
+    /// Requests left of its allowance, as it said last.
+    requests_left: Option<i32>,
+    /// Tokens left of it.
+    tokens_left: Option<i32>,
+    /// When all of it is there again.
+    quota_resets_at: Option<DateTime>,
     /// The last fault.
     last_error: Option<String>,
 }
@@ -146,10 +164,19 @@ impl From<greenroom_kernel::ProviderStatus> for ProviderStatus {
             health: status.health.into(),
             breaker: status.breaker.into(),
             concurrency_limit: int(status.concurrency_limit),
+            concurrency_ceiling: int(status.concurrency_ceiling),
             in_flight: int(status.in_flight),
             error_rate: status.error_rate,
             latency_ms_p50: status.latency_ms_p50.map(int),
             ttft_ms_p50: status.ttft_ms_p50.map(int),
+            ttft_ms_average: status.ttft_ms_average.map(int),
+            tokens_per_second: status.tokens_per_second,
+            held_until: status.held_until.map(DateTime),
+            credentials_usable: status.credentials.map(|of| int(of.usable)),
+            credentials_total: status.credentials.map(|of| int(of.total)),
+            requests_left: status.requests_left.map(int),
+            tokens_left: status.tokens_left.map(int),
+            quota_resets_at: status.quota_resets_at.map(DateTime),
             last_error: status.last_error,
         }
     }

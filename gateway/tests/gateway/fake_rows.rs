@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus, BreakerState, Effect, Health,
-    JournalKind, Message, MessageRow, Payload, Position, ProviderStatus, Role, SessionId, SessionRow,
-    StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId, TaskOutput,
-    TaskRow, TaskStatus, Timestamp, Usage,
+    ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus, BreakerState, Credentials,
+    Effect, Health, JournalKind, Message, MessageRow, Payload, Position, ProviderStatus, Role, SessionId,
+    SessionRow, StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId,
+    TaskOutput, TaskRow, TaskStatus, Timestamp, Usage,
 };
 
 pub(crate) const T0: Timestamp = Timestamp::from_millis(1_795_305_599_123);
@@ -157,6 +157,14 @@ pub(crate) fn provider() -> ProviderStatus {
         latency_ms_p50: None,
         ttft_ms_p50: Some(80),
         last_error: None,
+        concurrency_ceiling: 4,
+        ttft_ms_average: Some(90),
+        tokens_per_second: Some(12.5),
+        held_until: Some(T0),
+        credentials: Some(Credentials { usable: 1, total: 2 }),
+        requests_left: Some(7),
+        tokens_left: Some(5_000_000_000),
+        quota_resets_at: Some(T0),
     }
 }
 

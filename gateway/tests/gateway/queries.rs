@@ -28,7 +28,9 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
         instances { id node version health breaker inFlight restarts lastError }";
     let query = format!(
         "{{ getAgentStatus(name: \"echo\") {{ {agent} }} listAgents {{ name }}
-            listProviders {{ name node health breaker concurrencyLimit inFlight errorRate latencyMsP50 ttftMsP50 lastError }}
+            listProviders {{ name node health breaker concurrencyLimit inFlight errorRate latencyMsP50 ttftMsP50 lastError
+                concurrencyCeiling ttftMsAverage tokensPerSecond heldUntil credentialsUsable credentialsTotal requestsLeft tokensLeft
+                quotaResetsAt }}
             supervisionTree {{ path kind state restarts lastCause mailbox breaker children {{ path state breaker children {{ path }} }} }} }}"
     );
     let data = gateway.data(&query, json!({})).await;
@@ -47,7 +49,10 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
     assert_eq!(
         data["listProviders"],
         json!([{ "name": "local", "node": "node-1", "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
-            "inFlight": 0, "errorRate": 0.5, "latencyMsP50": null, "ttftMsP50": 80, "lastError": null }])
+            "inFlight": 0, "errorRate": 0.5, "latencyMsP50": null, "ttftMsP50": 80, "lastError": null,
+            "concurrencyCeiling": 4, "ttftMsAverage": 90, "tokensPerSecond": 12.5, "heldUntil": "2026-11-21T23:59:59.123Z",
+            "credentialsUsable": 1, "credentialsTotal": 2, "requestsLeft": 7, "tokensLeft": i32::MAX,
+            "quotaResetsAt": "2026-11-21T23:59:59.123Z" }])
     );
     assert_eq!(
         data["supervisionTree"],

@@ -1,15 +1,17 @@
 //! The kernel: what everything else speaks.
 //!
 //! Ids, principals, messages, errors, the ports (traits) that the outer layers implement, and every decision
-//! that can be made without I/O: breaker, health, retry, and the journal's fold, replay and effect rules.
+//! that can be made without I/O: breaker, health, limits, retry, and the journal's fold, replay and effect rules.
 //! Nothing in here does I/O or reads a clock: time is an argument.
 
 mod agent;
 mod breaker;
 mod error;
+mod ewma;
 mod health;
 mod id;
 mod journal;
+mod limit;
 mod model;
 mod payload;
 mod principal;
@@ -23,9 +25,11 @@ mod usage;
 pub use agent::*;
 pub use breaker::*;
 pub use error::*;
+pub use ewma::*;
 pub use health::*;
 pub use id::*;
 pub use journal::*;
+pub use limit::*;
 pub use model::*;
 pub use payload::*;
 pub use principal::*;

@@ -92,6 +92,11 @@ pub trait ModelBackend: Send + Sync + 'static {
     /// Whether it could serve now, cheaply; `Err` says why not and how to mend it.
     async fn probe(&self) -> Result<(), ProviderFault>;
 
+    /// Its credentials; none where it needs none.
+    fn credentials(&self) -> Option<Credentials> {
+        None
+    }
+
     /// Whether it takes requests of this family as they are.
     fn relays(&self, family: WireFamily) -> bool {
         let _ = family;
@@ -179,6 +184,15 @@ pub enum ContentPiece<'a> {
     Used(Usage),
 }
 
+/// A provider's credentials: how many there are, and how many are not refused at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Those that are used.
+    pub usable: u32,
+    /// All of them.
+    pub total: u32,
+}
+
 /// A provider as others see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderStatus {
@@ -190,7 +204,7 @@ pub struct ProviderStatus {
     pub health: crate::Health,
     /// Its breaker.
     pub breaker: crate::BreakerState,
-    /// How many calls may run at once.
+    /// How many calls may run at once now: it adapts, below its ceiling.
     pub concurrency_limit: u32,
     /// How many do.
     pub in_flight: u32,
@@ -202,4 +216,28 @@ pub struct ProviderStatus {
     pub ttft_ms_p50: Option<u64>,
     /// The last fault.
     pub last_error: Option<String>,
+    /// How many calls may run at once at most, as configured.
+    #[serde(default)]
+    pub concurrency_ceiling: u32,
+    /// Average time to first content of late, milliseconds.
+    #[serde(default)]
+    pub ttft_ms_average: Option<u64>,
+    /// Average speed of answers of late, in tokens of output a second.
+    #[serde(default)]
+    pub tokens_per_second: Option<f64>,
+    /// Left alone until then: it asked for that, or its allowance is used up.
+    #[serde(default)]
+    pub held_until: Option<Timestamp>,
+    /// Its credentials.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
+    /// Requests left of its allowance, as it said last.
+    #[serde(default)]
+    pub requests_left: Option<u64>,
+    /// Tokens left of it.
+    #[serde(default)]
+    pub tokens_left: Option<u64>,
+    /// When all of it is there again.
+    #[serde(default)]
+    pub quota_resets_at: Option<Timestamp>,
 }

@@ -1,5 +1,7 @@
 //! Time as a value. Logic takes `now` as an argument; only the composition root owns a real clock.
 
+mod rfc3339;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +19,11 @@ impl Timestamp {
     /// From milliseconds since the Unix epoch.
     pub const fn from_millis(ms: i64) -> Self {
         Self(ms)
+    }
+
+    /// Reads RFC 3339 with any offset, to the millisecond. A leap second counts as the second before.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        rfc3339::parse(text)
     }
 
     /// Milliseconds since the Unix epoch.

@@ -1,175 +1,215 @@
-//! One call: targets chosen, tries made, until one answers or nobody is left.
+//! One call: targets chosen, tries made, until one answers or nobody is left. It is drawn out sign by sign, at its
+//! reader's pace.
 
+mod candidates;
 mod choose;
 mod observe;
+mod serve;
+mod tell;
 
 use std::sync::Arc;
 
-use greenroom_kernel::{
-    CallContext, ContentPiece, ErrorCode, Failure, ModelAnswer, ModelRequest, ProviderFault, Usage,
-};
-use tokio::time::Instant;
-use tracing::Instrument;
-
-use crate::course::Course;
-use crate::estimate::{self, Running};
-use crate::price::priced;
-use crate::provider::{Admitted, ProviderGate};
+use crate::asked::Asked;
+use crate::provider::ProviderGate;
 use crate::router::Shared;
-use crate::tries::{Attempt, Sign, TryError};
+use crate::tries::{Ended, Sign, TryError};
+use bytes::Bytes;
+use candidates::Candidates;
 use choose::Chosen;
+use greenroom_kernel::{
+    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, Usage,
+};
 use observe::Observed;
 
 /// Where a call may go.
 pub(crate) struct Target {
     pub(crate) gate: Arc<ProviderGate>,
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     pub(crate) window: Option<u32>,
 }
 
-/// A call under way.
-pub(crate) struct Call<'a> {
-    shared: &'a Shared,
-    request: &'a ModelRequest,
-    context: &'a CallContext,
-    targets: Vec<Arc<Target>>,
-    course: Course,
-    began: Instant,
-    until: Instant,
-    last_fault: Option<ProviderFault>,
-    /// What tries used of which the model gave a sign, and that were lost.
-    lost: Usage,
-    /// The request's tokens, as estimated.
-    input: u64,
+/// What a call brings.
+pub(crate) enum Step {
+    Text(String),
+    Thinking(String),
+    Call(ToolCall),
+    /// Bytes of a relayed answer, to be passed on.
+    Piece(Bytes),
+    /// The model works on what isn't shown.
+    Working,
+    /// The call starts over: what was shown of it doesn't count.
+    Restart,
+    /// It is done.
+    End(End),
 }
 
-impl<'a> Call<'a> {
+/// How a call ends well.
+pub(crate) enum End {
+    /// With an answer in the kernel's words.
+    Answer(Box<ModelAnswer>),
+    /// With vectors.
+    Vectors(Embeddings),
+    /// All pieces are out.
+    Relayed,
+}
+
+/// A call under way. Dropping it ends the try that runs.
+pub(crate) struct Call {
+    candidates: Candidates,
+    asked: Asked,
+    /// What tries used of which the model gave a sign, and that were lost.
+    lost: Usage,
+    /// The request's tokens, as estimated, where somebody wants to know what is used while it runs.
+    input: Option<u64>,
+    /// Whether it may start over after its reader has seen a part of it.
+    restarts: bool,
+    running: Option<(usize, Observed)>,
+    shown: bool,
+}
+
+impl Call {
+    /// A call whose reader is told when it starts over.
     pub(crate) fn new(
-        shared: &'a Shared,
-        request: &'a ModelRequest,
-        context: &'a CallContext,
+        shared: &Arc<Shared>,
+        asked: Asked,
+        context: CallContext,
         targets: Vec<Target>,
     ) -> Self {
-        let began = Instant::now();
-        let asked = context.deadline.map(|at| shared.clock.now().until(at));
-        let total = asked.map_or(shared.deadlines.total, |left| left.min(shared.deadlines.total));
         Self {
-            course: Course::new(targets.iter().map(|t| t.window)),
-            shared,
-            request,
-            context,
-            targets: targets.into_iter().map(Arc::new).collect(),
-            began,
-            until: began + total,
-            last_fault: None,
+            candidates: Candidates::new(shared, context, targets),
+            asked,
             lost: Usage::default(),
-            input: estimate::input(request),
+            input: None,
+            restarts: true,
+            running: None,
+            shown: false,
         }
     }
 
-    /// Runs to the end. Dropping it ends the try that runs.
-    pub(crate) async fn run(
-        mut self,
-        on_content: &mut (dyn FnMut(ContentPiece<'_>) + Send),
-    ) -> Result<ModelAnswer, Failure> {
-        if self.context.cancel.is_cancelled() {
-            return Err(cancelled());
-        }
-        let mut shown = false;
+    /// What comes next; nothing is asked of it after [`Step::End`] or an error. Cancel-safe once the call has content.
+    pub(crate) async fn next(&mut self) -> Result<Step, CallFailure> {
         loop {
-            let Chosen { at, target, admitted } = self.choose().await?;
-            if std::mem::take(&mut shown) {
-                on_content(ContentPiece::Restart);
-            }
-            match self.attempt(&target, admitted, &mut shown, on_content).await {
-                Ok(answer) => return Ok(answer),
-                Err(TryError::Cancelled) => return Err(cancelled()),
-                Err(TryError::TimeUp) => return Err(self.time_up()),
-                Err(TryError::Fault(fault)) => {
-                    let goes_on = self.course.failed(at, fault.class, fault.retry_after);
-                    self.last_fault = Some(fault);
-                    if !goes_on {
-                        return Err(self.given_up());
-                    }
+            let Some((at, running)) = &mut self.running else {
+                if self.begin().await? {
+                    return Ok(Step::Restart);
                 }
+                continue;
+            };
+            let at = *at;
+            match running.next().await {
+                Ok(Sign::Text(text)) => {
+                    self.shown = true;
+                    return Ok(Step::Text(text));
+                }
+                Ok(Sign::Piece(piece)) => {
+                    self.shown = true;
+                    return Ok(Step::Piece(piece));
+                }
+                Ok(Sign::Thinking(text)) => return Ok(Step::Thinking(text)),
+                Ok(Sign::Call(call)) => return Ok(Step::Call(call)),
+                Ok(Sign::Working) => return Ok(Step::Working),
+                Ok(Sign::End(ended)) => return Ok(Step::End(self.end(&ended))),
+                Err(error) => self.failed(at, error)?,
             }
         }
     }
 
-    async fn attempt(
-        &mut self,
-        target: &Target,
-        admitted: Admitted,
-        shown: &mut bool,
-        on_content: &mut (dyn FnMut(ContentPiece<'_>) + Send),
-    ) -> Result<ModelAnswer, TryError> {
-        let made = self.course.made();
-        if made == 0 {
-            self.shared.count_first_try();
+    /// Chooses a target and begins a try. Says whether its reader has to forget what it was shown.
+    async fn begin(&mut self) -> Result<bool, CallFailure> {
+        if self.candidates.context.cancel.is_cancelled() {
+            return Err(cancelled().into());
         }
-        let price = self.shared.price(target);
-        let mut observed = Observed::begin(self.shared, target, self.request, price, made + 1, admitted);
-        let attempt = Attempt {
-            gate: &target.gate,
-            model: &target.model,
-            request: self.request,
-            context: self.context,
-            until: self.until,
-        };
-        let (lost, mut running) = (self.lost, Running::begin(self.input));
-        let mut on_sign = |sign: Sign<'_>| {
-            running.more(&sign);
-            on_content(ContentPiece::Used(lost.plus(priced(price, running.usage()))));
-            match sign {
-                Sign::Text(text) if !text.is_empty() => {
-                    *shown = true;
-                    on_content(ContentPiece::Text(text));
-                }
-                Sign::Text(_) | Sign::Call(_) | Sign::Working => {}
-            }
-        };
-        let span = observed.span().clone();
-        match observed.watch(attempt, &mut on_sign).instrument(span).await {
-            Ok((ended, usage)) => {
-                let brought = observed.take();
-                Ok(ModelAnswer {
-                    content: brought.content,
-                    reasoning: brought.reasoning,
-                    tool_calls: brought.calls,
-                    finish: ended.finish,
-                    usage: usage.plus(self.lost),
-                    provider: target.gate.name().to_string(),
-                    model: target.model.clone(),
-                })
-            }
+        let Chosen { at, target, admitted } = self.candidates.choose().await?;
+        let made = self.candidates.course.made();
+        if made == 0 {
+            self.candidates.shared.count_first_try();
+        }
+        let mut observed = Observed::begin(
+            &self.candidates.shared,
+            &target,
+            &self.asked,
+            made + 1,
+            admitted,
+            self.input,
+        );
+        let restart = std::mem::take(&mut self.shown);
+        match observed
+            .open(&self.candidates.context, self.candidates.until)
+            .await
+        {
+            Ok(()) => self.running = Some((at, observed)),
             Err(error) => {
                 self.lost = self.lost.plus(observed.lost());
-                Err(error)
+                self.judged(at, error)?;
+            }
+        }
+        Ok(restart)
+    }
+
+    fn failed(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {
+        if let Some((_, observed)) = self.running.take() {
+            self.lost = self.lost.plus(observed.lost());
+        }
+        self.judged(at, error)
+    }
+
+    /// Whether the call goes on after a try that failed.
+    fn judged(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {
+        match error {
+            TryError::Cancelled => Err(cancelled().into()),
+            TryError::TimeUp => Err(self.candidates.time_up()),
+            TryError::Fault(fault) => {
+                let goes_on = self.candidates.failed(at, fault);
+                if goes_on && (self.restarts || !self.shown) {
+                    Ok(())
+                } else {
+                    Err(self.candidates.given_up())
+                }
             }
         }
     }
 
-    /// The failure of a call whose tries have failed.
-    fn given_up(&self) -> Failure {
-        let Some(fault) = &self.last_fault else {
-            return Failure::internal("a model call ended without having been tried");
+    fn end(&mut self, ended: &Ended) -> End {
+        let Some((at, mut observed)) = self.running.take() else {
+            return End::Relayed;
         };
-        let mut failure = Failure::from(fault.clone());
-        if self.course.made() > 1 {
-            failure.message = format!("{} (the last of {} tries)", failure.message, self.course.made());
+        let usage = observed.ended_well(ended);
+        let relayed = observed.running().is_some_and(|running| running.is_relayed());
+        if relayed {
+            return End::Relayed;
         }
-        failure
+        if let Some(vectors) = observed.running().and_then(|running| running.vectors.take()) {
+            return End::Vectors(Embeddings {
+                usage: Some(usage.plus(self.lost)),
+                ..vectors
+            });
+        }
+        let brought = observed.take();
+        let by = self.candidates.served_by(at);
+        End::Answer(Box::new(ModelAnswer {
+            content: brought.content,
+            reasoning: brought.reasoning,
+            tool_calls: brought.calls,
+            finish: ended.finish,
+            usage: usage.plus(self.lost),
+            provider: by.provider.to_string(),
+            model: by.model.to_string(),
+        }))
     }
 
-    fn time_up(&self) -> Failure {
-        let took = self.began.elapsed().as_millis();
-        let message = match &self.last_fault {
-            Some(fault) => {
-                format!("the model call was not done after {took} ms; its last try failed: {fault}")
-            }
-            None => format!("the model call was not done after {took} ms"),
-        };
-        Failure::new(ErrorCode::DeadlineExceeded, message)
+    /// What the call has used until now, all its tries together.
+    fn used(&self) -> Usage {
+        match &self.running {
+            Some((_, observed)) => self.lost.plus(observed.used()),
+            None => self.lost,
+        }
+    }
+
+    /// Who serves the call now.
+    fn served_by(&self) -> Option<ServedBy> {
+        self.running
+            .as_ref()
+            .map(|(at, _)| self.candidates.served_by(*at))
     }
 }
 

@@ -1,16 +1,33 @@
 //! What a call probably used, when its provider didn't say.
 
-use greenroom_kernel::{ModelRequest, ToolCall, Usage};
+use greenroom_kernel::{EmbeddingInput, EmbeddingRequest, ModelRequest, ToolCall, Usage};
 
-use crate::tries::Sign;
+use crate::tries::{Brought, Sign};
 
 /// Tokens that wrap each message.
 const PER_MESSAGE: u64 = 4;
+
+/// Tokens of an image, whatever its size: what one of some 1,000 by 750 pixels takes.
+const PER_IMAGE: u64 = 1_000;
 
 /// Four bytes of UTF-8 a token, rounded up: right for English within a fifth, and for other scripts too, whose
 /// letters take more bytes and make more tokens.
 fn tokens(text: &str) -> u64 {
     (text.len() as u64).div_ceil(4)
+}
+
+/// The tokens of so many bytes of anything.
+pub(crate) fn of_bytes(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
+}
+
+/// The tokens of what is to be embedded.
+pub(crate) fn embedded(request: &EmbeddingRequest) -> u64 {
+    let tokens_of = |input: &EmbeddingInput| match input {
+        EmbeddingInput::Text(text) => tokens(text),
+        EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
+    };
+    request.inputs.iter().map(tokens_of).sum()
 }
 
 /// The usage of a try that runs: its request, and what has been answered so far.
@@ -32,11 +49,11 @@ impl Running {
     }
 
     /// More was answered.
-    pub(crate) fn more(&mut self, brought: &Sign<'_>) {
+    pub(crate) fn more(&mut self, brought: &Sign) {
         match brought {
             Sign::Text(text) => self.bytes += text.len() as u64,
             Sign::Call(asked) => self.calls += call(asked),
-            Sign::Working => {}
+            Sign::Thinking(_) | Sign::Piece(_) | Sign::Working | Sign::End(_) => {}
         }
     }
 
@@ -51,11 +68,12 @@ impl Running {
     }
 }
 
-/// The usage of a request and what was answered to it, marked as estimated.
-pub(crate) fn usage(request: &ModelRequest, content: &str, calls: &[ToolCall]) -> Usage {
+/// The usage of a request of so many tokens and of what was answered to it, marked as estimated.
+pub(crate) fn usage(input_tokens: u64, brought: &Brought) -> Usage {
+    let relayed = brought.relayed.div_ceil(4);
     Usage {
-        input_tokens: input(request),
-        output_tokens: tokens(content) + calls.iter().map(call).sum::<u64>(),
+        input_tokens,
+        output_tokens: tokens(&brought.content) + brought.calls.iter().map(call).sum::<u64>() + relayed,
         estimated: true,
         ..Usage::default()
     }
@@ -65,7 +83,8 @@ pub(crate) fn usage(request: &ModelRequest, content: &str, calls: &[ToolCall]) -
 pub(crate) fn input(request: &ModelRequest) -> u64 {
     let messages = request.messages.iter().map(|m| {
         let calls: u64 = m.tool_calls.iter().map(call).sum();
-        PER_MESSAGE + tokens(&m.content.text()) + calls
+        let images = m.content.images() as u64 * PER_IMAGE;
+        PER_MESSAGE + tokens(&m.content.text()) + images + calls
     });
     let tools = request
         .tools
@@ -90,7 +109,11 @@ mod tests {
             messages: vec![ModelMessage::text(ModelRole::User, "12345678")],
             ..ModelRequest::default()
         };
-        let usage = usage(&request, "123456789", &[]);
+        let brought = Brought {
+            content: "123456789".into(),
+            ..Brought::default()
+        };
+        let usage = usage(input(&request), &brought);
         assert_eq!((usage.input_tokens, usage.output_tokens), (6, 3));
         assert!(usage.estimated);
     }
@@ -109,12 +132,17 @@ mod tests {
         let mut running = Running::begin(input(&request));
         for sign in [
             Sign::Working,
-            Sign::Text("123"),
-            Sign::Call(&asked),
-            Sign::Text("45"),
+            Sign::Text("123".into()),
+            Sign::Call(asked.clone()),
+            Sign::Text("45".into()),
         ] {
             running.more(&sign);
         }
-        assert_eq!(running.usage(), usage(&request, "12345", &[asked]));
+        let brought = Brought {
+            content: "12345".into(),
+            calls: vec![asked],
+            ..Brought::default()
+        };
+        assert_eq!(running.usage(), usage(input(&request), &brought));
     }
 }

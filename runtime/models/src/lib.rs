@@ -12,6 +12,7 @@
 //!        └── next target, or again after a wait, while the course of the call allows it
 //! ```
 
+mod asked;
 mod call;
 mod config;
 mod course;

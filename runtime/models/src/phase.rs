@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::ModelEvent;
+use greenroom_kernel::{ModelEvent, RelaySign};
 
 use crate::deadlines::Deadlines;
 
@@ -48,6 +48,19 @@ impl Phase {
             | ModelEvent::Thinking(_)
             | ModelEvent::Reasoned(_)
             | ModelEvent::Progress => Self::Flowing { content: committed },
+        }
+    }
+
+    /// After a frame of a relayed stream. All that its reader sees is content: none of it can be taken back.
+    pub(crate) fn after_frame(self, sign: &RelaySign) -> Self {
+        match sign {
+            RelaySign::Lifecycle => self,
+            RelaySign::Content { .. } => Self::Flowing { content: true },
+            RelaySign::Finished(_) => match self {
+                Self::Flowing { .. } => self,
+                _ => Self::Flowing { content: false },
+            },
+            RelaySign::End { .. } => Self::Settled,
         }
     }
 

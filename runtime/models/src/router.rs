@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::asked::Asked;
 use crate::call::{Call, Target};
 use crate::config::{ModelsConfig, ModelsError};
 use crate::deadlines::Deadlines;
@@ -22,6 +23,7 @@ use crate::metrics::MetricsSink;
 use crate::price::{Price, PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::{Candidate, RouteTarget, by_priority, resolve};
+use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
 const ACQUAINTANCE: Duration = Duration::from_secs(4);
@@ -71,7 +73,7 @@ impl Shared {
 
 /// Model calls over the providers of one process: routed, bounded, retried, failed over, priced.
 pub struct ModelRouter {
-    shared: Shared,
+    shared: Arc<Shared>,
     node: String,
     actors: Vec<ProviderHandle>,
 }
@@ -112,7 +114,7 @@ impl ModelRouter {
             origin: Instant::now(),
         };
         let router = Self {
-            shared,
+            shared: Arc::new(shared),
             node: config.node,
             actors,
         };
@@ -172,7 +174,7 @@ impl ModelRouter {
             .map(|(p, models)| Candidate {
                 name: p.name(),
                 models,
-                ailing: p.is_ailing(),
+                ailing: p.form().ailing,
             })
             .collect();
         let mut placed = resolve(logical, &self.shared.routes, &served)?;
@@ -180,7 +182,7 @@ impl ModelRouter {
         let target = |p: crate::route::Placed| {
             Some(Target {
                 gate: Arc::clone(providers.get(p.provider)?),
-                model: p.model,
+                model: p.model.into(),
                 window: p.window,
             })
         };
@@ -197,20 +199,25 @@ impl Models for ModelRouter {
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         let targets = self.acquainted_targets(request.model.as_deref()).await?;
-        Call::new(&self.shared, request, context, targets)
-            .run(on_content)
-            .await
+        let asked = Asked::Spoken(Arc::new(request.clone()));
+        let call = Call::new(&self.shared, asked, context.clone(), targets);
+        call.told(on_content).await
     }
 
     fn estimate(&self, request: &ModelRequest) -> Usage {
         let targets = self.targets(request.model.as_deref()).unwrap_or_default();
         let price = targets.first().and_then(|target| self.shared.price(target));
-        priced(price, estimate::usage(request, "", &[]))
+        priced(
+            price,
+            estimate::usage(estimate::input(request), &Brought::default()),
+        )
     }
 
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
-        let _ = (call, context);
-        Err(Failure::unavailable("not yet").into())
+        let targets = self.acquainted_targets(call.model.as_deref()).await?;
+        let streamed = call.raw.stream;
+        let call = Call::new(&self.shared, Asked::Wire(call), context, targets);
+        call.served(streamed).await
     }
 
     fn listing(&self) -> Vec<ModelListing> {
@@ -221,7 +228,7 @@ impl Models for ModelRouter {
         self.shared
             .providers
             .iter()
-            .map(|p| p.status(&self.node))
+            .map(|p| p.status(&self.node, self.shared.clock.now()))
             .collect()
     }
 }

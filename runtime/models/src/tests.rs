@@ -5,5 +5,6 @@ mod admission;
 mod bounds;
 mod failover;
 mod script;
+mod serving;
 mod telling;
 mod world;

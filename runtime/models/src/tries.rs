@@ -1,20 +1,29 @@
-//! One try: a backend's stream driven against its deadlines.
+//! One try: a backend's answer, drawn out event by event against its deadlines.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    CallContext, FaultClass, FinishReason, ModelEvent, ModelRequest, ProviderFault, Reasoning, ToolCall,
-    Usage,
+    CallContext, Embeddings, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault, Quota,
+    Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
 };
+use http::HeaderMap;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::asked::Asked;
 use crate::phase::Phase;
 use crate::provider::ProviderGate;
 
 /// Most bytes of one answer.
-const ANSWER_AT_MOST: usize = 8 << 20;
+const ANSWER_AT_MOST: u64 = 8 << 20;
+
+/// Most bytes that are held back while no content comes.
+const HELD_AT_MOST: usize = 1 << 20;
 
 /// What a try has brought so far, whether it ends well or not.
 #[derive(Debug, Default)]
@@ -22,16 +31,14 @@ pub(crate) struct Brought {
     pub(crate) content: String,
     pub(crate) calls: Vec<ToolCall>,
     pub(crate) reasoning: Vec<Reasoning>,
+    /// Bytes of a relayed answer's content.
+    pub(crate) relayed: u64,
+    /// What the provider said of our allowance.
+    pub(crate) quota: Option<Quota>,
     /// From the dispatch to the model's first sign, shown or not.
     pub(crate) first_sign: Option<Duration>,
     /// From the dispatch to the first text or tool call.
     pub(crate) first_content: Option<Duration>,
-}
-
-impl Brought {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.content.is_empty() && self.calls.is_empty()
-    }
 }
 
 /// A whole answer's end.
@@ -42,12 +49,17 @@ pub(crate) struct Ended {
 }
 
 /// What a try brings while it runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Sign<'a> {
-    Text(&'a str),
-    Call(&'a ToolCall),
+#[derive(Debug)]
+pub(crate) enum Sign {
+    Text(String),
+    Thinking(String),
+    Call(ToolCall),
+    /// Bytes of a relayed answer, to be passed on. The first of them holds content.
+    Piece(Bytes),
     /// The model works on what isn't shown.
     Working,
+    /// The answer is whole.
+    End(Ended),
 }
 
 /// Why a try ended without an answer.
@@ -60,79 +72,237 @@ pub(crate) enum TryError {
     TimeUp,
 }
 
-/// Where and for whom a try is made.
-#[derive(Clone, Copy)]
-pub(crate) struct Attempt<'a> {
-    pub(crate) gate: &'a ProviderGate,
-    pub(crate) model: &'a str,
-    pub(crate) request: &'a ModelRequest,
-    pub(crate) context: &'a CallContext,
-    pub(crate) until: Instant,
+/// What a backend answers in.
+enum Flow {
+    Events(ModelStream),
+    Frames(RelayFrames),
+    /// Vectors are there at once; none once they were told.
+    Vectors(Option<Usage>),
 }
 
-impl Attempt<'_> {
-    /// Runs to the end. Dropping it, like every way out of it, drops the backend's call.
-    pub(crate) async fn run(
-        self,
-        brought: &mut Brought,
-        on_sign: &mut (dyn FnMut(Sign<'_>) + Send),
-    ) -> Result<Ended, TryError> {
+/// A try under way. Dropping it drops the backend's call.
+pub(crate) struct Try {
+    gate: Arc<ProviderGate>,
+    cancel: CancellationToken,
+    until: Instant,
+    began: Instant,
+    phase: Phase,
+    /// How long we have been reading since the model's last sign.
+    silence: Duration,
+    flow: Flow,
+    /// Pieces before the first content: held back, so that a failover stays hidden.
+    held: Vec<Bytes>,
+    /// Signs that came at once.
+    ready: VecDeque<Sign>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) vectors: Option<Embeddings>,
+    pub(crate) brought: Brought,
+}
+
+impl Try {
+    /// Asks the backend.
+    pub(crate) async fn open(
+        gate: &Arc<ProviderGate>,
+        model: &str,
+        asked: &Asked,
+        context: &CallContext,
+        until: Instant,
+    ) -> Result<Self, TryError> {
         let began = Instant::now();
-        let mut phase = Phase::Dispatched;
-        let calling = self.gate.backend().call(self.model, self.request, self.context);
-        let opened = self.within(phase, calling).await?;
-        let mut stream = opened.map_err(|fault| self.told(fault))?;
-        phase = Phase::Opened;
+        let mut opened = Self {
+            gate: Arc::clone(gate),
+            cancel: context.cancel.clone(),
+            until,
+            began,
+            phase: Phase::Dispatched,
+            silence: Duration::ZERO,
+            flow: Flow::Vectors(None),
+            held: Vec::new(),
+            ready: VecDeque::new(),
+            headers: HeaderMap::new(),
+            vectors: None,
+            brought: Brought::default(),
+        };
+        let backend = gate.backend();
+        let (cancel, stalls_at) = (&context.cancel, opened.stalls_at(began));
+        match asked {
+            Asked::Wire(call) if backend.relays(call.raw.family) => {
+                let answer = Self::read(backend.relay(model, &call.raw, context), cancel, stalls_at).await;
+                let answer = opened.done(answer)?.map_err(|fault| opened.told(fault))?;
+                opened.brought.quota = answer.quota;
+                opened.headers = answer.headers;
+                opened.flow = Flow::Frames(answer.frames);
+            }
+            Asked::Wire(_) | Asked::Spoken(_) => {
+                match asked.wish_for(gate.name()).map_err(TryError::Fault)? {
+                    Wish::Answer(request) => {
+                        let stream =
+                            Self::read(backend.call(model, &request, context), cancel, stalls_at).await;
+                        let stream = opened.done(stream)?.map_err(|fault| opened.told(fault))?;
+                        opened.flow = Flow::Events(stream);
+                    }
+                    Wish::Embeddings(request) => {
+                        let vectors =
+                            Self::read(backend.embed(model, &request, context), cancel, stalls_at).await;
+                        let vectors = opened.done(vectors)?.map_err(|fault| opened.told(fault))?;
+                        opened.flow = Flow::Vectors(vectors.usage);
+                        opened.vectors = Some(vectors);
+                        opened.brought.first_sign = Some(began.elapsed());
+                    }
+                }
+            }
+        }
+        opened.phase = Phase::Opened;
+        Ok(opened)
+    }
+
+    /// The next sign; nothing is asked of it after [`Sign::End`] or an error. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<Sign, TryError> {
         loop {
-            let event = match self.within(phase, stream.next()).await? {
-                Some(event) => event.map_err(|fault| self.told(fault))?,
-                None => return Err(self.fault("its stream ended before the answer did".to_owned())),
-            };
-            let before = phase;
-            phase = phase.after(&event);
-            if before == Phase::Opened && phase != before {
-                brought.first_sign = Some(began.elapsed());
+            if let Some(sign) = self.ready.pop_front() {
+                return Ok(sign);
             }
-            if phase != before {
-                tracing::debug!(phase = phase.as_str(), "try");
-            }
-            match event {
-                ModelEvent::Content(text) => {
-                    brought.content.push_str(&text);
-                    on_sign(Sign::Text(&text));
+            let reading = Instant::now();
+            let stalls_at = self.stalls_at(reading);
+            match &mut self.flow {
+                Flow::Vectors(usage) => {
+                    let (finish, usage) = (FinishReason::Stop, *usage);
+                    return Ok(Sign::End(Ended { finish, usage }));
                 }
-                ModelEvent::ToolCall(call) => {
-                    on_sign(Sign::Call(&call));
-                    brought.calls.push(call);
+                Flow::Events(stream) => {
+                    let next = Self::read(stream.next(), &self.cancel, stalls_at).await;
+                    self.silence += reading.elapsed();
+                    let event = self.item(next)?;
+                    if let Some(sign) = self.event(event)? {
+                        return Ok(sign);
+                    }
                 }
-                ModelEvent::Reasoned(thought) => brought.reasoning.push(thought),
-                ModelEvent::Quota(_) => {}
-                ModelEvent::Thinking(_) | ModelEvent::Progress => on_sign(Sign::Working),
-                ModelEvent::End { finish, usage } => return Ok(Ended { finish, usage }),
-            }
-            if brought.first_content.is_none() && !brought.is_empty() {
-                brought.first_content = Some(began.elapsed());
-            }
-            let calls: usize = brought.calls.iter().map(|c| c.arguments.len()).sum();
-            if brought.content.len() + calls > ANSWER_AT_MOST {
-                return Err(self.fault(format!("its answer is longer than {ANSWER_AT_MOST} bytes")));
+                Flow::Frames(frames) => {
+                    let next = Self::read(frames.next(), &self.cancel, stalls_at).await;
+                    self.silence += reading.elapsed();
+                    let frame = self.item(next)?;
+                    self.frame(frame)?;
+                }
             }
         }
     }
 
-    /// Awaits `work` against the phase's deadline, the call's, and the caller's leaving. A panic of the adapter is
-    /// the adapter's fault.
-    async fn within<T>(&self, phase: Phase, work: impl Future<Output = T>) -> Result<T, TryError> {
-        let deadline = phase.deadline(self.gate.deadlines());
-        let stalls_at = deadline.map_or(self.until, |(limit, _)| Instant::now() + limit);
+    fn event(&mut self, event: ModelEvent) -> Result<Option<Sign>, TryError> {
+        self.enter(self.phase.after(&event));
+        let sign = match event {
+            ModelEvent::Content(text) if text.is_empty() => return Ok(None),
+            ModelEvent::Content(text) => {
+                self.brought.content.push_str(&text);
+                Sign::Text(text)
+            }
+            ModelEvent::ToolCall(call) => {
+                self.brought.calls.push(call.clone());
+                Sign::Call(call)
+            }
+            ModelEvent::Thinking(text) => Sign::Thinking(text),
+            ModelEvent::Reasoned(thought) => {
+                self.brought.reasoning.push(thought);
+                Sign::Working
+            }
+            ModelEvent::Quota(quota) => {
+                self.brought.quota = Some(quota);
+                return Ok(None);
+            }
+            ModelEvent::Progress => Sign::Working,
+            ModelEvent::End { finish, usage } => return Ok(Some(Sign::End(Ended { finish, usage }))),
+        };
+        if matches!(sign, Sign::Text(_) | Sign::Call(_)) {
+            self.content_came();
+            let calls: usize = self.brought.calls.iter().map(|c| c.arguments.len()).sum();
+            self.bounded((self.brought.content.len() + calls) as u64)?;
+        }
+        Ok(Some(sign))
+    }
+
+    fn frame(&mut self, frame: RelayFrame) -> Result<(), TryError> {
+        let RelayFrame { bytes, sign } = frame;
+        self.enter(self.phase.after_frame(&sign));
+        match sign {
+            RelaySign::Lifecycle if self.phase == Phase::Opened => {
+                self.held.push(bytes);
+                let held: usize = self.held.iter().map(Bytes::len).sum();
+                if held > HELD_AT_MOST {
+                    return Err(self.fault(format!("no content came in {held} bytes")));
+                }
+                return Ok(());
+            }
+            RelaySign::Content { said } => {
+                self.brought.relayed += u64::from(said);
+                self.content_came();
+                self.bounded(self.brought.relayed)?;
+            }
+            RelaySign::Lifecycle | RelaySign::Finished(_) | RelaySign::End { .. } => {}
+        }
+        let pieces = self
+            .held
+            .drain(..)
+            .chain([bytes])
+            .filter(|piece| !piece.is_empty());
+        self.ready.extend(pieces.map(Sign::Piece));
+        if let RelaySign::End { finish, usage } = sign {
+            self.ready.push_back(Sign::End(Ended { finish, usage }));
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        // Lifecycle and what is said of allowances are no signs of the model.
+        if phase == Phase::Opened {
+            return;
+        }
+        self.silence = Duration::ZERO;
+        if self.phase == Phase::Opened {
+            self.brought.first_sign = Some(self.began.elapsed());
+        }
+        if phase != self.phase {
+            tracing::debug!(phase = phase.as_str(), "try");
+            self.phase = phase;
+        }
+    }
+
+    fn content_came(&mut self) {
+        if self.brought.first_content.is_none() {
+            self.brought.first_content = Some(self.began.elapsed());
+        }
+    }
+
+    fn bounded(&self, bytes: u64) -> Result<(), TryError> {
+        if bytes > ANSWER_AT_MOST {
+            return Err(self.fault(format!("its answer is longer than {ANSWER_AT_MOST} bytes")));
+        }
+        Ok(())
+    }
+
+    /// When the phase's patience or the call's time is over, for a read that begins now.
+    fn stalls_at(&self, now: Instant) -> Instant {
+        let limit = self.phase.deadline(self.gate.deadlines());
+        limit.map_or(self.until, |(limit, _)| {
+            (now + limit.saturating_sub(self.silence)).min(self.until)
+        })
+    }
+
+    /// Awaits `work` up to a time. An adapter's panic is its fault.
+    async fn read<T>(work: impl Future<Output = T>, cancel: &CancellationToken, until: Instant) -> Read<T> {
         tokio::select! {
             biased;
-            () = self.context.cancel.cancelled() => Err(TryError::Cancelled),
-            done = AssertUnwindSafe(work).catch_unwind() => {
-                done.map_err(|_| self.fault("its adapter panicked".to_owned()))
-            }
-            () = tokio::time::sleep_until(stalls_at.min(self.until)) => match deadline {
-                Some((limit, what)) if stalls_at < self.until => {
+            () = cancel.cancelled() => Read::Cancelled,
+            done = AssertUnwindSafe(work).catch_unwind() => done.map_or(Read::Panicked, Read::Done),
+            () = tokio::time::sleep_until(until) => Read::Late,
+        }
+    }
+
+    fn done<T>(&self, read: Read<T>) -> Result<T, TryError> {
+        match read {
+            Read::Done(done) => Ok(done),
+            Read::Cancelled => Err(TryError::Cancelled),
+            Read::Panicked => Err(self.fault("its adapter panicked".to_owned())),
+            Read::Late => match self.phase.deadline(self.gate.deadlines()) {
+                Some((limit, what)) if Instant::now() < self.until => {
                     Err(self.fault(format!("{what} within {} ms", limit.as_millis())))
                 }
                 _ => Err(TryError::TimeUp),
@@ -140,10 +310,17 @@ impl Attempt<'_> {
         }
     }
 
+    fn item<T>(&self, read: Read<Option<Result<T, ProviderFault>>>) -> Result<T, TryError> {
+        match self.done(read)? {
+            Some(item) => item.map_err(|fault| self.told(fault)),
+            None => Err(self.fault("its stream ended before the answer did".to_owned())),
+        }
+    }
+
     /// A backend's own word. One that speaks of a cancelling nobody did has given up by itself.
     fn told(&self, fault: ProviderFault) -> TryError {
         match fault.class {
-            FaultClass::Cancelled if self.context.cancel.is_cancelled() => TryError::Cancelled,
+            FaultClass::Cancelled if self.cancel.is_cancelled() => TryError::Cancelled,
             FaultClass::Cancelled => TryError::Fault(ProviderFault {
                 class: FaultClass::Transient,
                 ..fault
@@ -153,12 +330,23 @@ impl Attempt<'_> {
     }
 
     fn fault(&self, message: String) -> TryError {
-        TryError::Fault(ProviderFault {
-            provider: self.gate.name().to_string(),
-            class: FaultClass::Transient,
+        TryError::Fault(ProviderFault::new(
+            &**self.gate.name(),
+            FaultClass::Transient,
             message,
-            retry_after: None,
-            answered: None,
-        })
+        ))
     }
+
+    /// Whether the answer is passed on as it comes.
+    pub(crate) fn is_relayed(&self) -> bool {
+        matches!(self.flow, Flow::Frames(_))
+    }
+}
+
+/// What came of waiting.
+enum Read<T> {
+    Done(T),
+    Cancelled,
+    Panicked,
+    Late,
 }

@@ -8,11 +8,12 @@
 mod buckets;
 mod labels;
 mod page;
+mod providers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::BreakerState;
+use greenroom_kernel::{BreakerState, ProviderStatus, Timestamp};
 use prometheus_client::metrics::gauge::Gauge;
 
 use labels::{
@@ -163,6 +164,13 @@ impl Metrics {
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
         });
+    }
+
+    /// A provider as it is at `now`.
+    pub fn provider(&self, status: &ProviderStatus, now: Timestamp) {
+        self.breaker(BreakerOwner::Provider, &status.name, status.breaker);
+        let provider = self.inner.providers.label(&status.name);
+        self.inner.provider_gauges.show(&provider, status, now);
     }
 
     /// An actor of this kind was restarted.

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use greenroom_agent_sdk::AgentHost;
 use greenroom_kernel::{
-    AcceptCall, AcceptRequest, AgentName, CallContext, Clock, ContentPiece, Failure, IdempotencyKey,
-    MessageRange, ModelAnswer, ModelRequest, Models, NodeId, Principal, ProviderStatus, Randomness,
-    SessionId, Store, Subject, Supervisor, TaskStatus, TenantId, Timestamp, Usage, Writer,
+    AcceptCall, AcceptRequest, AgentName, CallContext, CallFailure, Clock, ContentPiece, Failure,
+    IdempotencyKey, MessageRange, ModelAnswer, ModelListing, ModelRequest, Models, NodeId, Principal,
+    ProviderStatus, Randomness, Served, SessionId, Store, Subject, Supervisor, TaskStatus, TenantId,
+    Timestamp, Usage, WireCall, Writer,
 };
 use greenroom_orchestrator::{Orchestrator, OrchestratorConfig, Parts};
 use greenroom_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -56,6 +57,12 @@ impl Models for NoModels {
         _: &mut (dyn for<'a> FnMut(ContentPiece<'a>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         Err(Failure::unavailable("no model here"))
+    }
+    async fn serve(self: Arc<Self>, _: WireCall, _: CallContext) -> Result<Served, CallFailure> {
+        Err(Failure::unavailable("no model here").into())
+    }
+    fn listing(&self) -> Vec<ModelListing> {
+        Vec::new()
     }
     fn estimate(&self, _: &ModelRequest) -> Usage {
         Usage::default()

@@ -1,7 +1,7 @@
 //! What durability and supervision cost: ratios against floors measured in the same run.
 //!
 //! `cargo bench -p greenroom-tests --bench speed` (add `-- --check` to fail below the bounds, `-- --seconds 3` for
-//! shorter runs, `-- --inside` or `-- --outside` for one half). Needs the release binary: `cargo build --release`.
+//! shorter runs, `-- --inside`, `-- --outside` or `-- --overhead` for a part). Needs the release binary: `cargo build --release`.
 
 #![allow(
     clippy::print_stdout,
@@ -17,6 +17,7 @@ mod floor;
 mod inside;
 mod load;
 mod outside;
+mod overhead;
 
 use std::time::Duration;
 
@@ -46,6 +47,12 @@ fn main() {
     if let Some(place) = args.iter().position(|arg| arg == "--floor") {
         return floor::serve(&args[place + 1]);
     }
+    if let Some(place) = args.iter().position(|arg| arg == "--upstream") {
+        return overhead::serve_upstream(&args[place + 1]);
+    }
+    if let Some(place) = args.iter().position(|arg| arg == "--proxy") {
+        return overhead::serve_proxy(&args[place + 1], &args[place + 2]);
+    }
     let seconds = args
         .iter()
         .position(|arg| arg == "--seconds")
@@ -58,10 +65,14 @@ fn main() {
         .unwrap();
     let only = |part: &str| args.iter().any(|arg| arg == part);
     let mut figures = Vec::new();
-    if !only("--inside") {
+    let all = !["--inside", "--outside", "--overhead"].into_iter().any(only);
+    if all || only("--outside") {
         figures.extend(runtime.block_on(outside::figures(time)));
     }
-    if !only("--outside") {
+    if all || only("--overhead") {
+        figures.extend(runtime.block_on(overhead::figures(time)));
+    }
+    if all || only("--inside") {
         figures.extend(runtime.block_on(inside::figures(time)));
     }
     println!();

@@ -22,7 +22,7 @@ impl Drop for Process {
     }
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("GREENROOM_BIN") {
         return path.into();
     }
@@ -32,7 +32,7 @@ fn binary() -> PathBuf {
     binary
 }
 
-async fn appears(file: &std::path::Path) -> String {
+pub(crate) async fn appears(file: &std::path::Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if let Ok(text) = std::fs::read_to_string(file)

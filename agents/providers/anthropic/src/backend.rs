@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    CallContext, Clock, Credentials, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
 };
 use greenroom_provider_http::{
     Catalogue, ConfigError, HeaderMap, HeaderName, HeaderValue, Settings, Upstream,
@@ -44,6 +44,7 @@ impl AnthropicBackend {
             name: &config.name,
             base: &endpoints.base,
             key: config.api_key.as_ref(),
+            more_keys: &config.more_keys,
             key_header: (HeaderName::from_static("x-api-key"), ""),
             headers,
             connect_timeout: config.connect_timeout,
@@ -67,6 +68,10 @@ impl ModelBackend for AnthropicBackend {
 
     fn models(&self) -> Vec<ModelInfo> {
         self.catalogue.models()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.upstream.credentials()
     }
 
     async fn call(

@@ -146,6 +146,7 @@ fn asked(text: &str) -> ModelRequest {
             name: "weather".into(),
             description: "tells the weather".into(),
             parameters: json!({"type": "object", "properties": {"city": {"type": "string"}}}),
+            cache: None,
         }],
         ..ModelRequest::default()
     }

@@ -56,7 +56,7 @@ pub fn by_status(status: u16) -> Verdict {
     }
 }
 
-/// Makes the faults of one provider: names it, and keeps its key out of them.
+/// Makes the faults of one provider: names it, and keeps its keys out of them.
 #[derive(Debug, Clone)]
 pub struct Faults {
     provider: Arc<str>,
@@ -67,11 +67,16 @@ pub struct Faults {
 
 impl Faults {
     /// `endpoint` is the base URL as errors show it.
-    pub fn new(provider: &str, endpoint: &str, key: Option<ApiKey>, wire: &'static Wire) -> Self {
+    pub fn new(
+        provider: &str,
+        endpoint: &str,
+        keys: impl IntoIterator<Item = ApiKey>,
+        wire: &'static Wire,
+    ) -> Self {
         Self {
             provider: provider.into(),
             endpoint: endpoint.into(),
-            redactor: Redactor::new(key),
+            redactor: Redactor::new(keys),
             wire,
         }
     }
@@ -100,11 +105,21 @@ impl Faults {
         retry_after: Option<Duration>,
     ) -> ProviderFault {
         let detail = Detail::of_body(body);
-        let verdict = (self.wire.by_words)(&detail, Some(status)).unwrap_or_else(|| by_status(status));
+        let verdict = self.verdict(&detail, status);
         ProviderFault {
             retry_after,
             ..self.judged(verdict, Some(status), &detail, model)
         }
+    }
+
+    /// Whether another key may be taken where this one is not.
+    pub(crate) fn refuses_the_key(&self, status: u16, body: &[u8]) -> bool {
+        let verdict = self.verdict(&Detail::of_body(body), status);
+        matches!(verdict, Verdict::Credentials | Verdict::Quota)
+    }
+
+    fn verdict(&self, detail: &Detail, status: u16) -> Verdict {
+        (self.wire.by_words)(detail, Some(status)).unwrap_or_else(|| by_status(status))
     }
 
     /// An error object in a body or a stream whose status was fine.

@@ -10,15 +10,21 @@ mod client;
 mod dialect;
 mod edge_error;
 mod fault;
+mod frames;
 mod key;
+mod key_ring;
+mod named;
 mod peek;
+mod quota;
+mod relay;
 mod retry_after;
 mod sse;
 mod stream;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod trace;
 mod upstream;
+mod watcher;
 
 pub use base_url::{BaseUrl, ConfigError};
 pub use catalogue::Catalogue;
@@ -31,3 +37,4 @@ pub use reqwest::Url;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use stream::Assembler;
 pub use upstream::{Settings, Upstream};
+pub use watcher::Watcher;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use greenroom_kernel::{RawRequest, Unreadable, WireFamily};
 use http::HeaderMap;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A request, as far as routing needs it.
@@ -19,7 +19,7 @@ pub struct Peeked {
 
 #[derive(Deserialize)]
 struct Fields<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "written")]
     model: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
@@ -27,17 +27,26 @@ struct Fields<'a> {
     greenroom: Option<&'a RawValue>,
 }
 
+/// What is written there, be it null: an option alone would take that for absent.
+fn written<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 /// Looks at a request of `family`. The whole body is checked to be one JSON object, and nothing of it is copied.
 ///
 /// # Errors
 /// A body that is no JSON object, a model that is no text, a `stream` that is neither true nor false.
 pub fn peek(family: WireFamily, body: &Bytes, headers: HeaderMap) -> Result<Peeked, Unreadable> {
+    // A list would be read as the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Unreadable::new("the body must be a JSON object of this API"));
+    }
     let fields: Fields<'_> = serde_json::from_slice(body)
         .map_err(|error| Unreadable::new(format!("the body must be a JSON object of this API: {error}")))?;
     let model = match fields.model.map(RawValue::get) {
-        None | Some("null") => None,
+        None => None,
         Some(written) => {
-            let name = serde_json::from_str::<String>(written)
+            let name = serde_json::from_str::<Option<String>>(written)
                 .map_err(|_| Unreadable::at("model", "it must be a text"))?;
             Some((name, written))
         }
@@ -46,7 +55,7 @@ pub fn peek(family: WireFamily, body: &Bytes, headers: HeaderMap) -> Result<Peek
         Some((name, written)) => {
             // Where a slice of the body stands in it.
             let from = written.as_ptr().addr() - body.as_ptr().addr();
-            (Some(name), Some(from..from + written.len()))
+            (name, Some(from..from + written.len()))
         }
         None => (None, None),
     };
@@ -101,11 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_model_is_one_piece() {
-        for body in ["{}", r#"{"model": null, "stream": null}"#] {
+    fn a_request_that_names_no_model_is_one_piece_or_two_around_the_null() {
+        for (body, before) in [
+            ("{}", "{}"),
+            (r#"{"model": null, "stream": null}"#, r#"{"model": "#),
+        ] {
             let seen = seen(body).unwrap();
             assert_eq!((seen.model, seen.raw.stream), (None, false));
-            assert_eq!(&seen.raw.before[..], body.as_bytes());
+            assert_eq!(&seen.raw.before[..], before.as_bytes());
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::StreamExt;
-use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault};
+use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault, Quota};
 use reqwest::Response;
 use tokio_util::sync::CancellationToken;
 
@@ -12,10 +12,10 @@ use crate::fault::Faults;
 use crate::sse::{SseParser, TooLong};
 
 /// How long a finished answer waits for its figures and `[DONE]`.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a body that is done waits for its last bytes, so that its connection can be used again.
-const DRAIN: Duration = Duration::from_millis(20);
+pub(crate) const DRAIN: Duration = Duration::from_millis(20);
 
 /// Puts the events of one answer together, in a wire family's words.
 pub trait Assembler: Send + 'static {
@@ -39,7 +39,7 @@ pub trait Assembler: Send + 'static {
 }
 
 /// Why a stream can't go on.
-enum Broken {
+pub(crate) enum Broken {
     Fault(ProviderFault),
     TooLong(TooLong),
 }
@@ -61,12 +61,13 @@ struct Answer<A> {
     fault: Option<ProviderFault>,
 }
 
-/// The events of `response`. Dropping the stream, or firing `cancel`, closes the upstream call.
+/// The events of `response`, behind what its headers tell of the allowance. Dropping the stream, or firing `cancel`, closes the upstream call.
 pub(crate) fn events<A: Assembler>(
     response: Response,
     faults: Faults,
     assembler: A,
     cancel: CancellationToken,
+    quota: Option<Quota>,
 ) -> ModelStream {
     let answer = Answer {
         response: Some(response),
@@ -74,7 +75,7 @@ pub(crate) fn events<A: Assembler>(
         assembler,
         faults,
         cancel,
-        out: VecDeque::new(),
+        out: quota.map(ModelEvent::Quota).into_iter().collect(),
         fault: None,
     };
     futures::stream::unfold(answer, |mut answer| async move {

@@ -3,20 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{CallContext, Clock, ModelStream, ProviderFault};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use greenroom_kernel::{
+    CallContext, Clock, Credentials, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
+    RelayFrames,
+};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::{Client, RequestBuilder, Response, Url};
 
 use crate::base_url::{BaseUrl, ConfigError};
 use crate::client::client;
 use crate::fault::{Faults, Wire};
 use crate::key::ApiKey;
+use crate::key_ring::KeyRing;
+use crate::named::named;
+use crate::quota::{is_used_up, quota};
+use crate::relay::frames;
 use crate::retry_after::retry_after;
 use crate::stream::{Assembler, events};
 use crate::trace::traced;
+use crate::watcher::Watcher;
 
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
+
+/// Most bytes read of a whole answer.
+const ANSWER_AT_MOST: usize = 32 << 20;
 
 /// Most bytes read of a list of models.
 const MODEL_LIST_AT_MOST: usize = 8 << 20;
@@ -30,6 +43,8 @@ pub struct Settings<'a> {
     pub base: &'a BaseUrl,
     /// Its key; none for servers without.
     pub key: Option<&'a ApiKey>,
+    /// Keys that are used when those before them are refused.
+    pub more_keys: &'a [ApiKey],
     /// The header that carries the key, and what stands before the key in it.
     pub key_header: (HeaderName, &'static str),
     /// Sent with every request.
@@ -45,6 +60,7 @@ pub struct Settings<'a> {
 /// A provider's HTTP end. Its connections are pooled; one is enough for a process.
 pub struct Upstream {
     client: Client,
+    keys: KeyRing,
     faults: Faults,
     probe_timeout: Duration,
     clock: Arc<dyn Clock>,
@@ -65,15 +81,16 @@ impl Upstream {
     /// A key that no header can carry, or a machine without root certificates for an https URL.
     pub fn new(settings: Settings<'_>, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         let provider = || settings.name.to_owned();
-        let mut headers = settings.headers;
-        if let Some(key) = settings.key {
-            let (name, prefix) = settings.key_header;
-            let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose()))
-                .map_err(|_| ConfigError::ApiKey { provider: provider() })?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
+        let mut keys: Vec<ApiKey> = Vec::new();
+        for key in settings.key.into_iter().chain(settings.more_keys) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
         }
-        let client = client(settings.base, headers, settings.connect_timeout).map_err(|source| {
+        let (header, prefix) = settings.key_header;
+        let ring = KeyRing::new(header, prefix, &keys);
+        let ring = ring.ok_or_else(|| ConfigError::ApiKey { provider: provider() })?;
+        let client = client(settings.base, settings.headers, settings.connect_timeout).map_err(|source| {
             ConfigError::Client {
                 provider: provider(),
                 source,
@@ -81,12 +98,8 @@ impl Upstream {
         })?;
         Ok(Self {
             client,
-            faults: Faults::new(
-                settings.name,
-                &settings.base.shown(),
-                settings.key.cloned(),
-                settings.wire,
-            ),
+            keys: ring,
+            faults: Faults::new(settings.name, &settings.base.shown(), keys, settings.wire),
             probe_timeout: settings.probe_timeout,
             clock,
         })
@@ -110,51 +123,171 @@ impl Upstream {
         context: &CallContext,
         assembler: impl Assembler,
     ) -> Result<ModelStream, ProviderFault> {
+        let headers = HeaderMap::new();
         let response = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(self.faults.cancelled()),
-            response = self.open(url, body, model) => response?,
+            response = self.post(url, body.into(), &headers, true, model) => response?,
         };
+        let quota = quota(response.headers(), self.clock.now());
         Ok(events(
             response,
             self.faults.clone(),
             assembler,
             context.cancel.clone(),
+            quota,
         ))
     }
 
-    async fn open(&self, url: Url, body: Vec<u8>, model: &str) -> Result<Response, ProviderFault> {
-        let call = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream")
-            .body(body);
-        let response = traced(call).send().await.map_err(|e| self.faults.transport(e))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(self.refused(response, Some(model)).await);
-        }
-        let kind = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned);
-        match kind {
-            Some(kind) if !kind.contains("event-stream") => {
-                let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
-                Err(self.faults.no_stream(status.as_u16(), &body, &kind, model))
-            }
-            _ => Ok(response),
+    /// Posts a request as its caller wrote it, with `model` for its model, and passes the answer on as it comes, read by
+    /// `watcher`. One that isn't streamed is read whole first. Cancelled like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from beginning; of one that isn't streamed, what kept it from being whole.
+    pub async fn relay(
+        &self,
+        url: Url,
+        request: &RawRequest,
+        model: &str,
+        context: &CallContext,
+        watcher: impl Watcher,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let body = Bytes::from(named(request, model));
+        let work = async {
+            let mut response = self
+                .post(url, body, &request.headers, request.stream, model)
+                .await?;
+            let headers = std::mem::take(response.headers_mut());
+            let quota = quota(&headers, self.clock.now());
+            let headers = headers_for_callers(headers);
+            let frames = if request.stream {
+                frames(response, self.faults.clone(), watcher, context.cancel.clone())
+            } else {
+                self.whole(response, watcher).await?
+            };
+            Ok(RelayAnswer {
+                headers,
+                quota,
+                frames,
+            })
+        };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
         }
     }
 
-    async fn refused(&self, response: Response, model: Option<&str>) -> ProviderFault {
-        let status = response.status().as_u16();
-        let wait = retry_after(response.headers(), self.clock.now());
-        // The status is what matters: a body that breaks off only says less.
-        let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
-        self.faults.status(status, &body, model, wait)
+    async fn whole(
+        &self,
+        response: Response,
+        mut watcher: impl Watcher,
+    ) -> Result<RelayFrames, ProviderFault> {
+        let body = bytes_of(response, ANSWER_AT_MOST)
+            .await
+            .map_err(|e| self.faults.transport(e))?;
+        let Some(bytes) = body else {
+            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
+            return Err(self.faults.malformed(&why));
+        };
+        let sign = watcher.whole(&bytes)?;
+        Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+    }
+
+    /// Posts `body` and sees to it that the answer is of the kind that was asked for.
+    async fn post(
+        &self,
+        url: Url,
+        body: Bytes,
+        headers: &HeaderMap,
+        stream: bool,
+        model: &str,
+    ) -> Result<Response, ProviderFault> {
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        let call = || {
+            let call = self.client.post(url.clone());
+            let call = call
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, accept);
+            let call = match headers.is_empty() {
+                true => call,
+                false => call.headers(headers.clone()),
+            };
+            traced(call.body(body.clone()))
+        };
+        let response = self.send(Some(model), &[], call).await?;
+        if !stream {
+            return Ok(response);
+        }
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        match kind
+            .filter(|kind| !kind.contains("event-stream"))
+            .map(str::to_owned)
+        {
+            Some(kind) => {
+                let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
+                Err(self.faults.no_stream(status.as_u16(), &body, &kind, model))
+            }
+            None => Ok(response),
+        }
+    }
+
+    /// Sends what `build` makes, with the key whose turn it is. Where that is refused, it is made again with the next that
+    /// can be used, each at most once. What comes back has a good status, or one of those `tolerated`.
+    ///
+    /// # Errors
+    /// What came of the last try.
+    pub(crate) async fn send(
+        &self,
+        model: Option<&str>,
+        tolerated: &[u16],
+        build: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, ProviderFault> {
+        let mut turn = self.keys.turn(self.clock.monotonic());
+        let mut tried = Vec::new();
+        loop {
+            let call = self.keys.sign(turn, build());
+            let response = call.send().await.map_err(|e| self.faults.transport(e))?;
+            if response.status().is_success() {
+                self.keys.accepted(turn);
+                return Ok(response);
+            }
+            let status = response.status().as_u16();
+            if tolerated.contains(&status) {
+                return Ok(response);
+            }
+            let wait = self.wait(response.headers(), status);
+            // The status is what matters: a body that breaks off only says less.
+            let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
+            let fault = self.faults.status(status, &body, model, wait);
+            if !self.faults.refuses_the_key(status, &body) {
+                return Err(fault);
+            }
+            let now = self.clock.monotonic();
+            match self.keys.refused(turn, wait, &mut tried, now) {
+                Some(next) => turn = Some(next),
+                None => return Err(fault),
+            }
+        }
+    }
+
+    /// When the provider wants to see us again: its own word, else when what is used up is there again.
+    fn wait(&self, headers: &HeaderMap, status: u16) -> Option<Duration> {
+        let now = self.clock.now();
+        retry_after(headers, now).or_else(|| {
+            let quota = quota(headers, now).filter(|q| status == 429 && is_used_up(q));
+            quota?.resets_in
+        })
+    }
+
+    /// How many keys there are, and how many of them can be used now; none for servers without.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.keys.credentials(self.clock.monotonic())
     }
 
     /// Gets a list of models: its body, or none from a server without such a list, which still answers.
@@ -162,23 +295,49 @@ impl Upstream {
     /// # Errors
     /// What says that the provider can't serve now.
     pub async fn list(&self, url: Url) -> Result<Option<Vec<u8>>, ProviderFault> {
-        let call = self
-            .client
-            .get(url)
-            .header(ACCEPT, "application/json")
-            .timeout(self.probe_timeout);
-        let response = call.send().await.map_err(|e| self.faults.transport(e))?;
-        if matches!(response.status().as_u16(), 404 | 405 | 501) {
-            return Ok(None);
-        }
+        let call = || {
+            let call = self.client.get(url.clone()).header(ACCEPT, "application/json");
+            call.timeout(self.probe_timeout)
+        };
+        let response = self.send(None, &[404, 405, 501], call).await?;
         if !response.status().is_success() {
-            return Err(self.refused(response, None).await);
+            return Ok(None);
         }
         let body = body_of(response, MODEL_LIST_AT_MOST)
             .await
             .map_err(|e| self.faults.transport(e))?;
         Ok(Some(body))
     }
+}
+
+/// Headers of an answer that say something to the caller, not about our account.
+fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in ["content-type", "openai-processing-ms", "openai-version"] {
+        if let Some(value) = headers.remove(name) {
+            kept.insert(HeaderName::from_static(name), value);
+        }
+    }
+    kept
+}
+
+/// The whole body; none when it is larger than that.
+async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Option<Bytes>> {
+    let Some(first) = response.chunk().await? else {
+        return Ok(Some(Bytes::new()));
+    };
+    let Some(second) = response.chunk().await? else {
+        return Ok((first.len() <= at_most).then_some(first));
+    };
+    let mut body = BytesMut::from(first);
+    body.extend_from_slice(&second);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > at_most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }
 
 /// Reads a body, at most so many bytes of it.
@@ -193,3 +352,6 @@ async fn body_of(mut response: Response, at_most: usize) -> reqwest::Result<Vec<
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests;

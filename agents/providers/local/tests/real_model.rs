@@ -73,7 +73,7 @@ async fn whole(
             ModelEvent::Content(piece) => text.push_str(&piece),
             ModelEvent::ToolCall(call) => calls.push(call),
             ModelEvent::End { finish, usage } => return (text, calls, finish, usage.unwrap()),
-            ModelEvent::Progress => {}
+            _ => {}
         }
     }
     panic!("truncated after {text:?}");
@@ -318,6 +318,7 @@ fn weather() -> ToolSpec {
             "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
             "required": ["city", "unit"],
         }),
+        cache: None,
     }
 }
 

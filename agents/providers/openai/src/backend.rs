@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    CallContext, Clock, Credentials, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
 };
 use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream};
 
@@ -35,6 +35,7 @@ impl OpenAiBackend {
             name: &config.name,
             base: &endpoints.base,
             key: config.api_key.as_ref(),
+            more_keys: &config.more_keys,
             key_header: (HeaderName::from_static("authorization"), "Bearer "),
             headers: HeaderMap::new(),
             connect_timeout: config.connect_timeout,
@@ -64,6 +65,10 @@ impl ModelBackend for OpenAiBackend {
 
     fn models(&self) -> Vec<ModelInfo> {
         self.catalogue.models()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.upstream.credentials()
     }
 
     async fn call(

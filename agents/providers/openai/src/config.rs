@@ -23,6 +23,8 @@ pub struct OpenAiConfig {
     pub base_url: String,
     /// Sent as a bearer token; none for servers without keys.
     pub api_key: Option<ApiKey>,
+    /// Keys that are used in turn when those before them are refused.
+    pub more_keys: Vec<ApiKey>,
     /// What it serves, its default first. Empty: whatever the server lists when it is probed.
     pub models: Vec<ModelInfo>,
     /// How long connecting may take, TLS included.
@@ -40,6 +42,7 @@ impl OpenAiConfig {
             name: name.into(),
             base_url: base_url.into(),
             api_key: None,
+            more_keys: Vec::new(),
             models: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),

@@ -211,7 +211,7 @@ mod tests {
         .unwrap();
         let got: Vec<_> = models
             .iter()
-            .map(|m| (m.name.as_str(), m.context_window))
+            .map(|m| (m.name.as_str(), m.can.context_window))
             .collect();
         assert_eq!(
             got,

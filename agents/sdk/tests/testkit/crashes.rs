@@ -218,7 +218,7 @@ async fn branches_and_slow_effects_survive() {
             Ok(Output::text("both"))
         }
     })
-    .reply_by(|request| Reply::text(&request.messages[0].content.text()))
+    .reply_by(|request| Reply::text(request.messages[0].content.text()))
     .probe(&world);
     let survival = bench.crashes().await;
     assert!(survival.is_whole(), "{survival}");

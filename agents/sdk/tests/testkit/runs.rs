@@ -79,7 +79,10 @@ async fn a_run_shows_its_end_its_steps_its_text_and_its_effects() {
     assert_eq!(ran.steps()[3].outcome, Some(Ok(json!(17))));
     let asked = ran.steps()[0].request().unwrap();
     assert_eq!(
-        (asked.messages[0].content.text().as_ref(), ran.steps()[1].request()),
+        (
+            asked.messages[0].content.text().as_ref(),
+            ran.steps()[1].request()
+        ),
         ("hello", None)
     );
     let shown: Vec<bool> = ran.steps().iter().map(|step| step.visible).collect();

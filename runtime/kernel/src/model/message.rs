@@ -178,8 +178,18 @@ impl Content {
 
     /// Whether there is an image in it.
     pub fn has_image(&self) -> bool {
-        let is_image = |part: &Part| matches!(part, Part::Image { .. });
-        matches!(self, Self::Parts(parts) if parts.iter().any(is_image))
+        self.images() > 0
+    }
+
+    /// How many images are in it.
+    pub fn images(&self) -> usize {
+        match self {
+            Self::Text(_) => 0,
+            Self::Parts(parts) => {
+                let is_image = |part: &&Part| matches!(part, Part::Image { .. });
+                parts.iter().filter(is_image).count()
+            }
+        }
     }
 }
 

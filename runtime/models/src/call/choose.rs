@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{ErrorCode, Failure, RetryDecision};
+use greenroom_kernel::{CallFailure, ErrorCode, Failure, RetryDecision};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::{Call, Target, cancelled};
+use super::candidates::Candidates;
+use super::{Target, cancelled};
 use crate::course::Plan;
 use crate::provider::{Admitted, Refusal};
 
@@ -25,8 +26,8 @@ pub(super) struct Chosen {
     pub(super) admitted: Admitted,
 }
 
-impl Call<'_> {
-    pub(super) async fn choose(&self) -> Result<Chosen, Failure> {
+impl Candidates {
+    pub(super) async fn choose(&self) -> Result<Chosen, CallFailure> {
         let Plan { fresh, again } = self.course.plan();
         let made = self.course.made();
         if made >= self.shared.retry.tries && made > 0 {
@@ -36,7 +37,7 @@ impl Call<'_> {
             return Ok(chosen);
         }
         if made == 0 {
-            return self.wait_for_any(&fresh).await;
+            return self.wait_for_any(&fresh).await.map_err(CallFailure::from);
         }
         let everyone: Vec<usize> = fresh.into_iter().chain(again.iter().copied()).collect();
         let asked = self.course.retry_after(&again);
@@ -55,7 +56,7 @@ impl Call<'_> {
         self.bounded(tokio::time::sleep(after)).await?;
         self.wait_for_any(&everyone).await.map_err(|failure| {
             let ours = matches!(failure.code, ErrorCode::Cancelled | ErrorCode::DeadlineExceeded);
-            if ours { failure } else { self.given_up() }
+            if ours { failure.into() } else { self.given_up() }
         })
     }
 
@@ -135,7 +136,7 @@ impl Call<'_> {
             biased;
             () = self.context.cancel.cancelled() => Err(cancelled()),
             done = work => Ok(done),
-            () = tokio::time::sleep_until(self.until) => Err(self.time_up()),
+            () = tokio::time::sleep_until(self.until) => Err(self.time_up().failure),
         }
     }
 

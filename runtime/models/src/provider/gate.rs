@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use greenroom_kernel::{
-    BreakerConfigError, CallOutcome, Health, HealthThresholds, ModelBackend, ModelInfo, ProviderFault,
-    ProviderStatus,
+    AdaptiveLimit, BreakerConfigError, BreakerState, CallOutcome, FaultClass, Health, HealthThresholds,
+    LimitConfig, LimitSignal, ModelBackend, ModelInfo, ProviderFault, ProviderStatus, Quota, Timestamp,
 };
 use greenroom_supervision::{Gate, GatePermit};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::samples::Samples;
+use super::seen::{Held, Seen};
+use super::slots::{Slot, Slots};
 use crate::config::ProviderSpec;
 use crate::deadlines::Deadlines;
 
@@ -31,38 +32,44 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     permit: GatePermit,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
+    began: Duration,
 }
 
 /// How an admitted call ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Report<'a> {
     pub(crate) fault: Option<&'a ProviderFault>,
     pub(crate) took: Duration,
     pub(crate) first_sign: Option<Duration>,
     pub(crate) first_content: Option<Duration>,
+    /// Tokens of output, reasoning included, as far as they are known.
+    pub(crate) output_tokens: Option<u64>,
+    /// What the provider said is left of its allowance.
+    pub(crate) quota: Option<Quota>,
 }
 
-#[derive(Debug, Default)]
-struct Seen {
-    /// A Retry-After that still runs.
-    held_until: Option<Instant>,
-    last_error: Option<String>,
-    /// The last probe failed.
-    ailing: bool,
-    latency: Samples,
-    first_content: Samples,
+/// What routing goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Form {
+    /// It didn't answer when it was last probed.
+    pub(crate) ailing: bool,
+    /// Average time to first content of late.
+    pub(crate) ttft: Option<Duration>,
+    /// What it counts of its weight, above 0 up to 1: less while its allowance is nearly used up.
+    pub(crate) weight: f64,
 }
 
 pub(crate) struct ProviderGate {
     name: Arc<str>,
     backend: Arc<dyn ModelBackend>,
     breaker: Arc<Gate>,
-    slots: Arc<Semaphore>,
-    limit: u32,
+    slots: Arc<Slots>,
+    limit: Mutex<AdaptiveLimit>,
     deadlines: Deadlines,
     models: ArcSwap<Vec<ModelInfo>>,
     seen: Mutex<Seen>,
+    origin: Instant,
 }
 
 impl ProviderGate {
@@ -71,16 +78,17 @@ impl ProviderGate {
         common: Deadlines,
         health: HealthThresholds,
     ) -> Result<Self, BreakerConfigError> {
-        let limit = spec.concurrency_limit.max(1);
+        let limit = AdaptiveLimit::new(LimitConfig::below(spec.concurrency_limit));
         Ok(Self {
             name: spec.backend.name().into(),
             breaker: Gate::new(spec.breaker, health)?,
-            slots: Arc::new(Semaphore::new(limit as usize)),
-            limit,
+            slots: Slots::of(limit.current()),
+            limit: Mutex::new(limit),
             deadlines: spec.deadlines.unwrap_or(common),
             models: ArcSwap::from_pointee(spec.backend.models()),
-            seen: Mutex::default(),
+            seen: Mutex::new(Seen::new()),
             backend: spec.backend,
+            origin: Instant::now(),
         })
     }
 
@@ -110,8 +118,18 @@ impl ProviderGate {
         }
     }
 
-    pub(crate) fn is_ailing(&self) -> bool {
-        self.seen.lock().ailing
+    /// What routing goes by.
+    pub(crate) fn form(&self) -> Form {
+        let (seen, now) = (self.seen.lock(), self.now());
+        let ttft = seen
+            .ttft
+            .get(now)
+            .and_then(|s| Duration::try_from_secs_f64(s).ok());
+        Form {
+            ailing: seen.ailing,
+            ttft,
+            weight: seen.allowance.weight(now),
+        }
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -120,55 +138,83 @@ impl ProviderGate {
 
     /// Admits a call, at once or not at all.
     pub(crate) fn try_admit(&self) -> Result<Admitted, Refusal> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        self.admit_with(slot.map_err(|_| Refusal::Busy)?)
+        self.held()?;
+        self.admit_with(self.slots.try_take().ok_or(Refusal::Busy)?)
     }
 
     /// Waits for a slot. Nobody who comes later gets it first.
     pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+        self.slots.take().await
     }
 
     /// Admits a call that has its slot.
     pub(crate) fn admit_with(&self, slot: OwnedSemaphorePermit) -> Result<Admitted, Refusal> {
-        if let Some(until) = self.seen.lock().held_until {
-            let left = until.saturating_duration_since(Instant::now());
-            if !left.is_zero() {
-                return Err(Refusal::Later(left));
-            }
-        }
+        let slot = self.slots.hold(slot);
+        self.held()?;
         match self.breaker.admit() {
-            Ok(permit) => Ok(Admitted { permit, _slot: slot }),
+            Ok(permit) => Ok(Admitted {
+                permit,
+                _slot: slot,
+                began: self.now(),
+            }),
             Err(refused) => Err(Refusal::Later(refused.retry_after)),
+        }
+    }
+
+    fn held(&self) -> Result<(), Refusal> {
+        let (held, now) = (self.seen.lock().held(self.now()), self.now());
+        match held {
+            Held::No => Ok(()),
+            Held::For(left) => Err(Refusal::Later(left)),
+            Held::OverAfterTrouble => {
+                self.adapt(|limit| limit.recovered(now));
+                Ok(())
+            }
         }
     }
 
     /// Takes note of how an admitted call ended, and frees its slot.
     pub(crate) fn settle(&self, admitted: Admitted, report: &Report<'_>) {
+        let now = self.now();
         let outcome = match report.fault {
             None => CallOutcome::Success,
             Some(fault) if fault.class.is_provider_fault() => CallOutcome::Failure,
             Some(_) => CallOutcome::Ignored,
         };
-        {
-            let mut seen = self.seen.lock();
-            if let Some(fault) = report.fault {
-                seen.last_error = Some(fault.message.clone());
-                if let Some(wait) = fault.retry_after {
-                    // A call that began before and ends well, or asks for less, takes nothing of it back.
-                    seen.held_until = seen.held_until.max(Some(Instant::now() + wait));
-                }
-            } else {
-                seen.latency.add(report.took);
-                seen.ailing = false;
-            }
-            if let Some(first) = report.first_content {
-                seen.first_content.add(first);
-            }
-        }
+        self.seen.lock().ended(report, now);
+        let (signal, running) = (self.signal(report), self.slots.taken());
+        self.adapt(|limit| limit.ended(signal, admitted.began, running, now));
         // A long answer is not a slow provider: what counts is how long it took to begin.
         let latency = report.first_sign.unwrap_or(report.took);
+        let probe = admitted.permit.is_probe();
         admitted.permit.settle_after(outcome, latency);
+        if probe && self.breaker.status().breaker == BreakerState::Closed {
+            self.adapt(|limit| limit.recovered(now));
+        }
+    }
+
+    /// What a call says of how much is too much. A fault without any sign that took as long as a deadline is one.
+    fn signal(&self, report: &Report<'_>) -> LimitSignal {
+        let patience = self.deadlines.connect.min(self.deadlines.first_token);
+        let Some(fault) = report.fault else {
+            return report
+                .first_sign
+                .map_or(LimitSignal::Nothing, LimitSignal::Answered);
+        };
+        match fault.class {
+            FaultClass::Throttled | FaultClass::Overloaded => LimitSignal::TooMuch,
+            FaultClass::Transient if report.first_sign.is_none() && report.took >= patience => {
+                LimitSignal::TooMuch
+            }
+            _ => LimitSignal::Nothing,
+        }
+    }
+
+    fn adapt(&self, change: impl FnOnce(&mut AdaptiveLimit)) {
+        let mut limit = self.limit.lock();
+        change(&mut limit);
+        // Under the lock, so that the latest limit is the one that holds.
+        self.slots.resize(limit.current());
     }
 
     /// Takes note of a probe, and of what the provider serves now. A probe moves no breaker: that a provider
@@ -182,25 +228,46 @@ impl ProviderGate {
         }
     }
 
-    pub(crate) fn status(&self, node: &str) -> ProviderStatus {
-        let gate = self.breaker.status();
-        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+    /// What others see; `wall` is the time of day.
+    pub(crate) fn status(&self, node: &str, wall: Timestamp) -> ProviderStatus {
+        let (gate, now) = (self.breaker.status(), self.now());
+        let (concurrency_limit, concurrency_ceiling) = {
+            let limit = self.limit.lock();
+            (limit.current(), limit.ceiling())
+        };
         let seen = self.seen.lock();
         let health = match gate.health {
             Health::Healthy | Health::Degraded if seen.ailing => Health::Unhealthy,
             health => health,
         };
+        let left = seen.allowance.left(now);
         ProviderStatus {
             name: self.name.to_string(),
             node: node.to_owned(),
             health,
             breaker: gate.breaker,
-            concurrency_limit: self.limit,
-            in_flight: self.limit.saturating_sub(free),
+            concurrency_limit,
+            in_flight: self.slots.taken(),
             error_rate: gate.calls.failure_rate(),
             latency_ms_p50: seen.latency.median_ms(),
             ttft_ms_p50: seen.first_content.median_ms(),
             last_error: seen.last_error.clone(),
+            concurrency_ceiling,
+            // The cast saturates.
+            ttft_ms_average: seen
+                .ttft
+                .get(now)
+                .map(|seconds| (seconds * 1000.0).round() as u64),
+            tokens_per_second: seen.speed.get(now),
+            held_until: seen.held_for(now).map(|left| wall.after(left)),
+            credentials: self.backend.credentials(),
+            requests_left: left.and_then(|(quota, _)| quota.requests_left),
+            tokens_left: left.and_then(|(quota, _)| quota.tokens_left),
+            quota_resets_at: left.and_then(|(quota, still)| quota.resets_in.map(|_| wall.after(still))),
         }
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream,
-    ProviderFault, ToolCall, Usage,
+    ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelaySign, ToolCall, Usage, WireFamily,
 };
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -72,6 +73,7 @@ pub(super) struct Scripted {
     pub(super) probes: AtomicU32,
     calls: Mutex<Vec<Duration>>,
     pub(super) open: Arc<AtomicU32>,
+    relays: AtomicBool,
     origin: Instant,
 }
 
@@ -103,19 +105,26 @@ impl Scripted {
             probes: AtomicU32::new(0),
             calls: Mutex::default(),
             open: Arc::default(),
+            relays: AtomicBool::new(false),
             origin: Instant::now(),
         })
     }
 
+    /// Takes requests of the OpenAI chat family as they are: its texts are frames, its work is lifecycle.
+    pub(super) fn relaying(self: Arc<Self>) -> Arc<Self> {
+        self.relays.store(true, Ordering::SeqCst);
+        self
+    }
+
     pub(super) fn with_window(self: Arc<Self>, window: u32) -> Arc<Self> {
         for model in self.models.lock().iter_mut() {
-            model.context_window = Some(window);
+            model.can.context_window = Some(window);
         }
         self
     }
 
     pub(super) fn serve(&self, models: &[&str]) {
-        let info = |name: &&str| ModelInfo::named((*name));
+        let info = |name: &&str| ModelInfo::named(*name);
         *self.models.lock() = models.iter().map(info).collect();
     }
 
@@ -130,6 +139,7 @@ impl Scripted {
             class,
             message: format!("scripted {class:?}"),
             retry_after: *self.retry_after.lock(),
+            answered: None,
         }
     }
 }
@@ -168,6 +178,40 @@ impl ModelBackend for Scripted {
 
     fn models(&self) -> Vec<ModelInfo> {
         self.models.lock().clone()
+    }
+
+    fn relays(&self, family: WireFamily) -> bool {
+        family == WireFamily::OpenAiChat && self.relays.load(Ordering::SeqCst)
+    }
+
+    async fn relay(
+        &self,
+        model: &str,
+        raw: &RawRequest,
+        context: &CallContext,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let frame = |event| {
+            let (bytes, sign) = match event {
+                ModelEvent::Content(text) => {
+                    let said = u32::try_from(text.len()).unwrap();
+                    (text, RelaySign::Content { said })
+                }
+                ModelEvent::End { finish, usage } => ("end".to_owned(), RelaySign::End { finish, usage }),
+                _ => ("role ".to_owned(), RelaySign::Lifecycle),
+            };
+            RelayFrame {
+                bytes: bytes.into(),
+                sign,
+            }
+        };
+        let events = self.call(model, &ModelRequest::default(), context).await?;
+        let mut headers = HeaderMap::new();
+        headers.insert("x-stream", HeaderValue::from(u16::from(raw.stream)));
+        Ok(RelayAnswer {
+            headers,
+            quota: None,
+            frames: events.map(move |event| event.map(frame)).boxed(),
+        })
     }
 
     async fn call(&self, _: &str, _: &ModelRequest, _: &CallContext) -> Result<ModelStream, ProviderFault> {

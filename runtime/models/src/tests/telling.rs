@@ -48,6 +48,14 @@ async fn statuses_show_what_calls_experienced() {
             latency_ms_p50: None,
             ttft_ms_p50: None,
             last_error: None,
+            concurrency_ceiling: 64,
+            ttft_ms_average: None,
+            tokens_per_second: None,
+            held_until: None,
+            credentials: None,
+            requests_left: None,
+            tokens_left: None,
+            quota_resets_at: None,
         }
     );
     let (_, during) = tokio::join!(world.call(), async {

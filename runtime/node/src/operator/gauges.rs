@@ -1,4 +1,4 @@
-//! What is read when the page is asked for, not counted as it happens: the tree, the breakers, the store.
+//! What is read when the page is asked for, not counted as it happens: the tree, the breakers, the providers, the store.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,9 +14,7 @@ const END: &str = "# EOF\n";
 /// The whole page.
 pub(super) async fn page(operator: &Operator) -> String {
     for provider in operator.supervisor.providers().await.unwrap_or_default() {
-        operator
-            .metrics
-            .breaker(BreakerOwner::Provider, &provider.name, provider.breaker);
+        operator.metrics.provider(&provider, operator.clock.now());
     }
     for agent in operator.supervisor.agents().await.unwrap_or_default() {
         operator

@@ -11,6 +11,7 @@ use super::labels::{
     Agent, AgentCode, Bounded, BreakerLabels, Build, ProviderLabel, Request, RequestStatus, Restart,
     StepLabels, TryLabels, WorkLabel,
 };
+use super::providers::ProviderGauges;
 
 /// A histogram a label set, with a constructor that fixes the buckets.
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -35,6 +36,7 @@ pub(super) struct Page {
     pub(super) http_request_seconds: Histograms<Request>,
     pub(super) in_flight: Family<WorkLabel, Gauge>,
     pub(super) breaker_state: Family<BreakerLabels, Gauge>,
+    pub(super) provider_gauges: ProviderGauges,
     pub(super) actor_restarts: Family<Restart, Counter>,
     pub(super) registry: Registry,
 }
@@ -129,6 +131,7 @@ impl Page {
                 "Breaker position: 0 closed, 1 half-open, 2 open",
                 Family::default(),
             ),
+            provider_gauges: ProviderGauges::register(r),
             actor_restarts: register(
                 r,
                 "actor_restarts",

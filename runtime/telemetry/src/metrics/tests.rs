@@ -102,3 +102,50 @@ fn a_hostile_label_cannot_break_the_page_or_swell_it() {
     assert!(!page.lines().any(|line| line.starts_with("evil")), "{page}");
     assert!(page.lines().all(|line| line.len() < 200), "{page}");
 }
+
+#[test]
+fn a_provider_shows_what_is_known_of_it_and_nothing_else() {
+    let metrics = Metrics::new("1");
+    let mut status = ProviderStatus {
+        name: "a".into(),
+        node: "n".into(),
+        health: greenroom_kernel::Health::Healthy,
+        breaker: BreakerState::Open,
+        concurrency_limit: 6,
+        in_flight: 2,
+        error_rate: 0.0,
+        latency_ms_p50: None,
+        ttft_ms_p50: None,
+        last_error: None,
+        concurrency_ceiling: 64,
+        ttft_ms_average: Some(250),
+        tokens_per_second: None,
+        held_until: Some(Timestamp::from_millis(9_500)),
+        credentials: Some(greenroom_kernel::Credentials { usable: 1, total: 3 }),
+        requests_left: Some(7),
+        tokens_left: None,
+        quota_resets_at: None,
+    };
+    metrics.provider(&status, Timestamp::from_millis(4_000));
+    let page = metrics.render();
+    for line in [
+        r#"greenroom_breaker_state{owner="provider",name="a"} 2"#,
+        r#"greenroom_provider_concurrency_limit{provider="a"} 6.0"#,
+        r#"greenroom_provider_concurrency_ceiling{provider="a"} 64.0"#,
+        r#"greenroom_provider_in_flight{provider="a"} 2.0"#,
+        r#"greenroom_provider_ttft_average_seconds{provider="a"} 0.25"#,
+        r#"greenroom_provider_held_seconds{provider="a"} 5.5"#,
+        r#"greenroom_provider_credentials_usable{provider="a"} 1.0"#,
+        r#"greenroom_provider_credentials{provider="a"} 3.0"#,
+        r#"greenroom_provider_requests_left{provider="a"} 7.0"#,
+    ] {
+        has(&page, line);
+    }
+    assert!(
+        !page.contains("tokens_left{") && !page.contains("tokens_per_second{"),
+        "{page}"
+    );
+    status.requests_left = None;
+    metrics.provider(&status, Timestamp::from_millis(4_000));
+    assert!(!metrics.render().contains("requests_left{"));
+}

@@ -1,7 +1,7 @@
 //! What operators watch: agents, providers, the supervision tree.
 
 use greenroom_kernel::{
-    ActorNode, ActorState, AgentInstance, AgentStatus, BreakerState, Health, ProviderStatus,
+    ActorNode, ActorState, AgentInstance, AgentStatus, BreakerState, Credentials, Health, ProviderStatus,
     SupervisionChange, SupervisionEvent, Timestamp,
 };
 use greenroom_proto::v1 as pb;
@@ -88,6 +88,17 @@ pub(crate) fn encode_provider(provider: ProviderStatus) -> pb::ProviderStatus {
         latency_ms_p50: provider.latency_ms_p50,
         ttft_ms_p50: provider.ttft_ms_p50,
         last_error: provider.last_error,
+        concurrency_ceiling: provider.concurrency_ceiling,
+        ttft_ms_average: provider.ttft_ms_average,
+        tokens_per_second: provider.tokens_per_second,
+        held_until_ms: provider.held_until.map(Timestamp::as_millis),
+        credentials: provider.credentials.map(|of| pb::Credentials {
+            usable: of.usable,
+            total: of.total,
+        }),
+        requests_left: provider.requests_left,
+        tokens_left: provider.tokens_left,
+        quota_resets_at_ms: provider.quota_resets_at.map(Timestamp::as_millis),
     }
 }
 
@@ -103,6 +114,17 @@ pub(crate) fn decode_provider(provider: pb::ProviderStatus) -> Result<ProviderSt
         latency_ms_p50: provider.latency_ms_p50,
         ttft_ms_p50: provider.ttft_ms_p50,
         last_error: provider.last_error,
+        concurrency_ceiling: provider.concurrency_ceiling,
+        ttft_ms_average: provider.ttft_ms_average,
+        tokens_per_second: provider.tokens_per_second,
+        held_until: provider.held_until_ms.map(Timestamp::from_millis),
+        credentials: provider.credentials.map(|of| Credentials {
+            usable: of.usable,
+            total: of.total,
+        }),
+        requests_left: provider.requests_left,
+        tokens_left: provider.tokens_left,
+        quota_resets_at: provider.quota_resets_at_ms.map(Timestamp::from_millis),
     })
 }
 

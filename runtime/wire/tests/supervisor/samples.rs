@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus,
-    BlobId, BreakerState, ChatEvent, ChatEventBody, Cursor, Effect, Failure, Health, IdempotencyKey,
-    JournalKind, Message, MessageRow, Payload, Position, Principal, ProviderStatus, Role, SessionId,
-    SessionRow, StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId,
-    TaskOutput, TaskRow, TaskStatus, TenantId, Timestamp, Usage,
+    BlobId, BreakerState, ChatEvent, ChatEventBody, Credentials, Cursor, Effect, Failure, Health,
+    IdempotencyKey, JournalKind, Message, MessageRow, Payload, Position, Principal, ProviderStatus, Role,
+    SessionId, SessionRow, StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent,
+    TaskId, TaskOutput, TaskRow, TaskStatus, TenantId, Timestamp, Usage,
 };
 use serde_json::json;
 
@@ -285,6 +285,14 @@ pub(crate) fn provider(full: bool) -> ProviderStatus {
         latency_ms_p50: full.then_some(5),
         ttft_ms_p50: full.then_some(6),
         last_error: full.then(|| "e".into()),
+        concurrency_ceiling: 9,
+        ttft_ms_average: full.then_some(7),
+        tokens_per_second: full.then_some(0.5),
+        held_until: full.then_some(Timestamp::from_millis(8)),
+        credentials: full.then_some(Credentials { usable: 1, total: 2 }),
+        requests_left: full.then_some(10),
+        tokens_left: full.then_some(11),
+        quota_resets_at: full.then_some(Timestamp::from_millis(12)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a provider says of its error, bounded and without secrets.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -69,22 +70,21 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Takes keys out of texts: the provider's own, and whatever looks like one of OpenAI's or Anthropic's (which errors may echo).
+/// Takes keys out of texts: the provider's own ones, and whatever looks like one of OpenAI's or Anthropic's (which errors may echo).
 #[derive(Debug, Clone)]
 pub(super) struct Redactor {
-    key: Option<ApiKey>,
+    keys: Arc<[ApiKey]>,
 }
 
 impl Redactor {
-    pub(super) fn new(key: Option<ApiKey>) -> Self {
-        Self { key }
+    pub(super) fn new(keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        let keys = keys.into_iter().filter(|key| !key.expose().is_empty());
+        Self { keys: keys.collect() }
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
-        let text: Cow<'_, str> = match &self.key {
-            Some(key) if !key.expose().is_empty() => text.replace(key.expose(), "…").into(),
-            _ => text.into(),
-        };
+        let without = |text: Cow<'_, str>, key: &ApiKey| text.replace(key.expose(), "…").into();
+        let text: Cow<'_, str> = self.keys.iter().fold(text.into(), without);
         let mut clean = String::with_capacity(text.len());
         let mut rest = text.as_ref();
         while let Some(at) = rest.find("sk-") {

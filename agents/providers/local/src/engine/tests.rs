@@ -279,7 +279,8 @@ fn the_answer_ends_where_the_context_window_does() {
     assert_eq!(window, 512);
     let mut request = asks("", 10_000);
     let empty = engine.count_tokens(&request.messages).unwrap();
-    request.messages[0].content = "a".repeat(window - empty - 5);
+    let full = "a".repeat(window - empty - 5);
+    request.messages[0].content = full.clone().into();
     let mut heard = Heard::until(usize::MAX);
     let answered = engine.answer(&request, &mut heard).unwrap();
     assert_eq!(
@@ -291,7 +292,7 @@ fn the_answer_ends_where_the_context_window_does() {
         (window - 5 - 1) / PROMPT_CHUNK,
         "long prompts tell that they are being read"
     );
-    request.messages[0].content.push_str("aaaaa");
+    request.messages[0].content = (full + "aaaaa").into();
     let error = engine.answer(&request, &mut heard).unwrap_err();
     assert!(
         matches!(

@@ -26,11 +26,8 @@ impl Answerer for Puppet {
         listener: &mut dyn Listener,
     ) -> Result<Answered, EngineError> {
         let mut output_tokens = 0;
-        match request
-            .messages
-            .last()
-            .map_or("", |message| message.content.as_str())
-        {
+        let last = request.messages.last();
+        match &*last.map(|message| message.content.text()).unwrap_or_default() {
             "panic" => panic!("as told"),
             "too long" => {
                 return Err(EngineError::ContextLength {
@@ -139,10 +136,7 @@ async fn a_call_streams_its_text_and_ends_with_its_usage() {
     );
     assert_eq!(
         provider.models(),
-        [ModelInfo {
-            name: "puppet".to_owned(),
-            context_window: Some(100)
-        }]
+        [ModelInfo::named("puppet").with_window(Some(100))]
     );
     assert_eq!(provider.probe().await, Ok(()));
 }

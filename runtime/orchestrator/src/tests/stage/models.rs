@@ -1,12 +1,13 @@
 //! Models that follow a script.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, ContentPiece, Failure, FinishReason, ModelAnswer, ModelRequest, Models, ProviderStatus,
-    Usage,
+    CallContext, CallFailure, ContentPiece, Failure, FinishReason, ModelAnswer, ModelListing, ModelRequest,
+    Models, ProviderStatus, Served, Usage, WireCall,
 };
 use parking_lot::Mutex;
 
@@ -58,12 +59,21 @@ impl Models for StageModels {
         }
         Ok(ModelAnswer {
             content,
+            reasoning: Vec::new(),
             tool_calls: Vec::new(),
             finish: FinishReason::Stop,
             usage: tokens_used(10),
             provider: "stage".into(),
             model: "small".into(),
         })
+    }
+
+    async fn serve(self: Arc<Self>, _: WireCall, _: CallContext) -> Result<Served, CallFailure> {
+        unreachable!("no task calls in a wire family's words")
+    }
+
+    fn listing(&self) -> Vec<ModelListing> {
+        Vec::new()
     }
 
     fn estimate(&self, _: &ModelRequest) -> Usage {

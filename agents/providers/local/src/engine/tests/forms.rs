@@ -331,7 +331,7 @@ fn text_under_tools_is_what_the_model_would_have_said_to_the_same_prompt() {
     let instructions = format!("{system}\n\n{briefing}");
     let mut compared = 0;
     for words in ["Hi", "Ho", "What?", "Now", "a"] {
-        offered.messages[0].content = words.to_owned();
+        offered.messages[0].content = words.into();
         let (_, heard) = answered(&mut engine, &offered);
         let mut told = asks(words, 40);
         told.messages

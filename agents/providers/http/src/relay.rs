@@ -1,0 +1,188 @@
+//! An answer passed on as it comes, and read while it passes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use greenroom_kernel::{ProviderFault, RelayFrame, RelayFrames, RelaySign};
+use reqwest::Response;
+use tokio_util::sync::CancellationToken;
+
+use crate::fault::Faults;
+use crate::frames::Frames;
+use crate::stream::{Broken, DRAIN, LINGER};
+use crate::watcher::Watcher;
+
+struct Relay<W> {
+    /// None once nothing more is read: dropping it closes the upstream call.
+    response: Option<Response>,
+    frames: Frames,
+    watcher: W,
+    faults: Faults,
+    cancel: CancellationToken,
+    /// The model has ended; only figures are awaited.
+    finished: bool,
+    out: VecDeque<RelayFrame>,
+    fault: Option<ProviderFault>,
+}
+
+/// The frames of `response`, an event stream. Dropping them, or firing `cancel`, closes the upstream call.
+pub(crate) fn frames<W: Watcher>(
+    response: Response,
+    faults: Faults,
+    watcher: W,
+    cancel: CancellationToken,
+) -> RelayFrames {
+    let relay = Relay {
+        response: Some(response),
+        frames: Frames::default(),
+        watcher,
+        faults,
+        cancel,
+        finished: false,
+        out: VecDeque::new(),
+        fault: None,
+    };
+    futures::stream::unfold(relay, |mut relay| async move {
+        let frame = relay.next().await?;
+        Some((frame, relay))
+    })
+    .boxed()
+}
+
+impl<W: Watcher> Relay<W> {
+    async fn next(&mut self) -> Option<Result<RelayFrame, ProviderFault>> {
+        loop {
+            if let Some(frame) = self.out.pop_front() {
+                return Some(Ok(frame));
+            }
+            if let Some(fault) = self.fault.take() {
+                self.response = None;
+                return Some(Err(fault));
+            }
+            let response = self.response.as_mut()?;
+            let finished = self.finished;
+            let linger = async {
+                if finished {
+                    tokio::time::sleep(LINGER).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let read = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => {
+                    self.fault = Some(self.faults.cancelled());
+                    continue;
+                }
+                read = response.chunk() => read,
+                () = linger => Ok(None),
+            };
+            match read {
+                Ok(Some(chunk)) => self.took(chunk).await,
+                Ok(None) => self.over(),
+                // A finished answer is not undone by a connection that breaks while its figures are awaited.
+                Err(_) if self.finished => self.over(),
+                Err(error) => self.fault = Some(self.faults.transport(error)),
+            }
+        }
+    }
+
+    async fn took(&mut self, chunk: Bytes) {
+        let mut signs = Signs::default();
+        let watcher = &mut self.watcher;
+        let mut read = |data: &[u8]| {
+            signs.add(watcher.event(data).map_err(Broken::Fault)?);
+            Ok(())
+        };
+        match self.frames.feed(chunk, &mut read) {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                self.finished |= signs.finished();
+                let ended = signs.ended();
+                signs.put(bytes, &mut self.out);
+                if ended && let Some(mut response) = self.response.take() {
+                    // The connection can be used again if its body ends in a moment; the answer is here either way.
+                    let _ = tokio::time::timeout(DRAIN, response.chunk()).await;
+                }
+            }
+            Err(broken) => self.broken(broken),
+        }
+    }
+
+    /// Nothing more comes.
+    fn over(&mut self) {
+        self.response = None;
+        let mut signs = Signs::default();
+        let watcher = &mut self.watcher;
+        let mut read = |data: &[u8]| {
+            signs.add(watcher.event(data).map_err(Broken::Fault)?);
+            Ok(())
+        };
+        let rest = match self.frames.finish(&mut read) {
+            Ok(rest) => rest,
+            Err(broken) => return self.broken(broken),
+        };
+        if !signs.ended() {
+            match self.watcher.end() {
+                Ok(end) => signs.add(end),
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    return;
+                }
+            }
+        }
+        signs.put(rest, &mut self.out);
+    }
+
+    fn broken(&mut self, broken: Broken) {
+        self.fault = Some(match broken {
+            Broken::Fault(fault) => fault,
+            Broken::TooLong(error) => self.faults.malformed(&error),
+        });
+    }
+}
+
+/// The signs of one piece: how much was said in it, and where it leaves the answer.
+#[derive(Debug, Default)]
+struct Signs {
+    said: Option<u32>,
+    last: Option<RelaySign>,
+}
+
+impl Signs {
+    fn add(&mut self, sign: RelaySign) {
+        match sign {
+            RelaySign::Lifecycle => {}
+            RelaySign::Content { said } => self.said = Some(self.said.unwrap_or(0).saturating_add(said)),
+            // What comes behind an end belongs to nobody's answer.
+            RelaySign::Finished(_) | RelaySign::End { .. } if self.ended() => {}
+            RelaySign::Finished(_) | RelaySign::End { .. } => self.last = Some(sign),
+        }
+    }
+
+    fn finished(&self) -> bool {
+        self.last.is_some()
+    }
+
+    fn ended(&self) -> bool {
+        matches!(self.last, Some(RelaySign::End { .. }))
+    }
+
+    /// The bytes go with the last sign.
+    fn put(self, bytes: Bytes, out: &mut VecDeque<RelayFrame>) {
+        let content = self.said.map(|said| RelaySign::Content { said });
+        let (before, last) = match (content, self.last) {
+            (before, Some(last)) => (before, last),
+            (Some(content), None) => (None, content),
+            (None, None) => (None, RelaySign::Lifecycle),
+        };
+        if let Some(sign) = before {
+            out.push_back(RelayFrame {
+                bytes: Bytes::new(),
+                sign,
+            });
+        }
+        out.push_back(RelayFrame { bytes, sign: last });
+    }
+}

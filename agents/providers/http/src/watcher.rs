@@ -1,0 +1,24 @@
+//! What a wire family knows of its own answers, so that they can be relayed and still be understood.
+
+use greenroom_kernel::{ProviderFault, RelaySign};
+
+/// Reads what a relayed answer means while it passes.
+pub trait Watcher: Send + 'static {
+    /// The data of one event of a stream.
+    ///
+    /// # Errors
+    /// What the stream can't go on after.
+    fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault>;
+
+    /// The stream is over without [`RelaySign::End`]: its end, if the answer is whole.
+    ///
+    /// # Errors
+    /// An answer that is not whole.
+    fn end(&mut self) -> Result<RelaySign, ProviderFault>;
+
+    /// A whole body, of a request that was not streamed: an end, or a fault that came with a good status.
+    ///
+    /// # Errors
+    /// A body that is no answer.
+    fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault>;
+}

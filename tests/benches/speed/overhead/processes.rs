@@ -1,0 +1,105 @@
+//! The processes of one run: the upstream beside the load, proxy and gateway on the other core.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::outside::{appears, binary};
+
+/// One process, killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Everything that runs.
+pub(crate) struct Machine {
+    pub(crate) proxy: Process,
+    pub(crate) gateway: Process,
+    _upstream: Process,
+    _home: TempDir,
+}
+
+/// A command on one core, which `taskset` becomes: the process is the command's own.
+fn on_core(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+async fn ourselves(core: &str, home: &TempDir, role: &str, upstream: Option<&str>) -> Process {
+    let ready = home.path().join(role);
+    let this = std::env::current_exe().unwrap();
+    let child = on_core(core, &this)
+        .arg(role)
+        .arg(&ready)
+        .args(upstream)
+        .spawn()
+        .unwrap();
+    let address = appears(&ready).await;
+    Process { child, address }
+}
+
+async fn gateway(home: &TempDir, upstream: &str) -> Process {
+    let (config, ready) = (home.path().join("greenroom.toml"), home.path().join("ready.json"));
+    let provider = format!(
+        "[providers.up]\nkind = \"openai\"\nbase_url = \"http://{upstream}/v1\"\napi_key = \"k\"\nmodels = [\"m\"]\nconcurrency = 2000\n"
+    );
+    std::fs::write(&config, provider).unwrap();
+    let child = on_core("0", &binary())
+        .arg("dev")
+        .args(["--listen", "127.0.0.1:0", "--config"])
+        .arg(&config)
+        .arg("--store")
+        .arg(home.path().join("greenroom.sqlite"))
+        .arg("--ready-file")
+        .arg(&ready)
+        .env("HOME", home.path())
+        .env("GREENROOM__OPERATOR__LISTEN", "127.0.0.1:0")
+        .env("GREENROOM__AGENT__LISTEN", "127.0.0.1:0")
+        .env("GREENROOM__SUPERVISOR__LISTEN", "127.0.0.1:0")
+        .env("GREENROOM__GATEWAY__MAX_CONNECTIONS", "2000")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(home.path().join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let bound: Value = serde_json::from_str(&appears(&ready).await).unwrap();
+    let address = bound["gateway"].as_str().unwrap().to_owned();
+    Process { child, address }
+}
+
+impl Machine {
+    /// Starts them, and waits until the gateway has come to rest.
+    pub(crate) async fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let upstream = ourselves("1", &home, "--upstream", None).await;
+        let proxy = ourselves("0", &home, "--proxy", Some(&upstream.address)).await;
+        let gateway = gateway(&home, &upstream.address).await;
+        let begun = Instant::now();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        println!("gateway at rest after {:?}", begun.elapsed());
+        Self {
+            proxy,
+            gateway,
+            _upstream: upstream,
+            _home: home,
+        }
+    }
+}
