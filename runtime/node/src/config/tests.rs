@@ -161,6 +161,11 @@ fn values_that_cannot_work_are_refused() {
             "[providers.a]\napi_key = \"x\"\napi_key_env = \"Y\"",
             "providers.a",
         ),
+        (
+            "providers.a = { kind = \"bedrock\", api_key_env = \"Y\" }",
+            "providers.a",
+        ),
+        ("providers.a = { region = \"eu-west-1\" }", "providers.a"),
     ] {
         let said = mistake(file, &[]);
         assert!(
