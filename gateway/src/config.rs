@@ -18,6 +18,8 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// Bytes of a request's body.
     pub max_body_bytes: usize,
+    /// Bytes of the body of a request under `/v1`: conversations with images are large.
+    pub v1_max_body_bytes: usize,
     /// Bytes of a request's line and headers.
     pub max_header_bytes: usize,
     /// How long a client may take to send its headers.
@@ -55,6 +57,7 @@ impl Default for GatewayConfig {
             query: QueryLimits::default(),
             max_connections: 10_000,
             max_body_bytes: 1024 * 1024,
+            v1_max_body_bytes: 32 * 1024 * 1024,
             max_header_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

@@ -13,6 +13,7 @@ use crate::gateway::Inner;
 use crate::http::{failure, failure_with};
 use crate::origin;
 use crate::request_id::{self, RequestId};
+use crate::v1;
 
 /// Where GraphQL is served.
 pub(crate) const GRAPHQL: &str = "/graphql";
@@ -34,8 +35,10 @@ pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request,
     };
     let began = Instant::now();
     // Those that get there are counted there, where it is known what they ask for.
-    let counted = foreign.is_none() && request.uri().path() == GRAPHQL;
+    let path = request.uri().path();
+    let counted = foreign.is_none() && (path == GRAPHQL || v1::is_below(path));
     let mut response = match foreign {
+        Some(why) if v1::is_below(path) => v1::foreign(&inner, &request, why, &id),
         Some(why) => failure(Failure::new(ErrorCode::Forbidden, why), &id),
         None => {
             request.extensions_mut().insert(id.clone());

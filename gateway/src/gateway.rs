@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::routing::{any, get};
 use axum::{Router, middleware};
-use greenroom_kernel::{Clock, Randomness, Supervisor};
+use greenroom_kernel::{Clock, Models, Randomness, Supervisor};
+use greenroom_provider_http::Dialect;
 use greenroom_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::config::GatewayConfig;
 use crate::engine::Engine;
 use crate::schema::Backend;
 use crate::server::{self, ServeError};
+use crate::v1::{self, Door};
 use crate::{edge, http, page};
 
 /// What a gateway is made of.
@@ -23,6 +25,10 @@ pub struct GatewayParts {
     pub config: GatewayConfig,
     /// The owner of sessions.
     pub supervisor: Arc<dyn Supervisor>,
+    /// Who makes the model calls of `/v1`.
+    pub models: Arc<dyn Models>,
+    /// The wire families that are spoken under `/v1`, each once; without any there is nothing there.
+    pub dialects: Vec<Arc<dyn Dialect>>,
     /// Who decides who calls.
     pub authenticator: Arc<dyn Authenticator>,
     /// The wall clock, for minted keys.
@@ -42,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Metrics,
+    pub(crate) door: Door,
     /// Fires when the gateway shuts down: streams end.
     pub(crate) closing: CancellationToken,
 }
@@ -58,12 +65,15 @@ impl Gateway {
         let GatewayParts {
             config,
             supervisor,
+            models,
+            dialects,
             authenticator,
             clock,
             random,
             metrics,
             tasks,
         } = parts;
+        let door = Door::new(models, dialects, &supervisor, &clock, &tasks);
         let backend = Backend {
             supervisor,
             clock,
@@ -87,6 +97,7 @@ impl Gateway {
                 authenticator,
                 random,
                 metrics,
+                door,
                 closing,
             }),
             routes: Router::new(),
@@ -108,6 +119,7 @@ impl Gateway {
         let Self { inner, routes } = self;
         let routes = Router::new()
             .route(edge::GRAPHQL, any(http::graphql))
+            .route(v1::BELOW, any(v1::serve))
             .route(page::DOCUMENT, any(page::serve))
             .route(page::LOADED, any(page::serve))
             .route(

@@ -1,8 +1,9 @@
 //! GraphQL over HTTP, by the letter of the GraphQL-over-HTTP specification: media types, methods and status codes.
 
-mod body;
+pub(crate) mod body;
 mod negotiate;
 mod params;
+mod refused;
 mod reply;
 
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use axum::response::Response;
 use futures::future::{FutureExt, join_all};
 use futures::stream::StreamExt;
 use greenroom_kernel::{ErrorCode, Failure, Principal, Randomness};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::auth::Credentials;
 use crate::engine::{Answer, Execution, Kind, Operation, Prepared};
@@ -32,6 +33,7 @@ pub(crate) use reply::{failure, failure_with};
 
 pub(crate) use params::JsonOperation;
 use params::Params;
+use refused::Refused;
 
 /// Serves `/graphql`.
 pub(crate) async fn graphql(State(inner): State<Arc<Inner>>, request: Request) -> Response {
@@ -50,47 +52,6 @@ pub(crate) async fn graphql(State(inner): State<Arc<Inner>>, request: Request) -
     let operation = root.get().map_or(edge::OTHER, Name::as_str);
     edge::count(&inner, operation, &response, began);
     response
-}
-
-/// Why a request isn't executed, and with which status.
-struct Refused {
-    status: StatusCode,
-    error: ServerError,
-    media: Media,
-    allow: Option<&'static str>,
-}
-
-impl Refused {
-    fn new(status: StatusCode, failure: Failure) -> Self {
-        Self {
-            status,
-            error: refusal(failure),
-            media: Media::Json,
-            allow: None,
-        }
-    }
-
-    fn bad(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, Failure::bad_input(message))
-    }
-
-    fn method(message: &str, allow: &'static str) -> Self {
-        Self {
-            allow: Some(allow),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Failure::bad_input(message))
-        }
-    }
-
-    fn response(self, request_id: &RequestId) -> Response {
-        let answer = Answer::refused(self.error, request_id.as_str());
-        let mut response = reply::answer(self.status, self.media, &answer);
-        if let Some(allow) = self.allow {
-            response
-                .headers_mut()
-                .insert(header::ALLOW, http::HeaderValue::from_static(allow));
-        }
-        response
-    }
 }
 
 /// The answer to a request; `root` is set to the root field that it is about, once that is known.
@@ -126,7 +87,8 @@ async fn answer(
     let params = if is_get {
         Params::from_uri(request.uri()).map_err(Refused::bad)?
     } else {
-        let body = body::read(inner, request).await?;
+        let (head, body) = request.into_parts();
+        let body = body::read(&inner.config, inner.config.max_body_bytes, &head.headers, body).await?;
         Params::from_body(&body, inner.config.query.batch).map_err(Refused::bad)?
     };
     let context = Context {

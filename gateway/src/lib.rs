@@ -1,4 +1,5 @@
-//! The HTTP edge: GraphQL over HTTP, WebSocket and server-sent events, and the page that people use it by.
+//! The HTTP edge: GraphQL over HTTP, WebSocket and server-sent events, the `/v1` that clients of OpenAI and Anthropic
+//! know, and the page that people use it by.
 //!
 //! A gateway holds connections, the schema, who calls and what a call may cost, and nothing else: every call
 //! becomes a message to the kernel's [`Supervisor`](greenroom_kernel::Supervisor) port. The GraphQL documents are
@@ -19,6 +20,7 @@ mod schema;
 mod server;
 mod sse;
 mod trace;
+mod v1;
 mod ws;
 
 pub use auth::{Authenticator, Credentials, LoopbackDev};

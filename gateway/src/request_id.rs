@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header that carries it, both ways.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What clients of Anthropic call it.
+pub(crate) const ANTHROPIC_HEADER: HeaderName = HeaderName::from_static("request-id");
+
 const MAX_BYTES: usize = 128;
 
 /// A request's id: the client's own if it is one, else ours.
@@ -17,7 +20,8 @@ pub(crate) struct RequestId(Arc<str>);
 impl RequestId {
     /// Takes the client's id (1 to 128 visible ASCII characters) or mints one.
     pub(crate) fn of(headers: &HeaderMap, random: &dyn Randomness) -> Self {
-        let given = headers.get(HEADER).and_then(|value| value.to_str().ok());
+        let given = headers.get(HEADER).or_else(|| headers.get(ANTHROPIC_HEADER));
+        let given = given.and_then(|value| value.to_str().ok());
         match given {
             Some(id)
                 if !id.is_empty() && id.len() <= MAX_BYTES && id.bytes().all(|b| b.is_ascii_graphic()) =>

@@ -34,12 +34,30 @@ impl Incoming {
             operation,
             trace_id = tracing::field::Empty,
         );
+        self.attach(&span);
+        span
+    }
+
+    /// Opens the span of a request under `/v1`.
+    pub(crate) fn v1_span(&self, request_id: &RequestId, who: &Principal, operation: &str) -> Span {
+        let span = tracing::info_span!(
+            "v1",
+            otel.kind = "server",
+            request_id = request_id.as_str(),
+            tenant = who.tenant.as_str(),
+            operation,
+            trace_id = tracing::field::Empty,
+        );
+        self.attach(&span);
+        span
+    }
+
+    fn attach(&self, span: &Span) {
         if let Some(parent) = &self.0 {
             let parent = Context::new().with_remote_span_context(parent.clone());
             // Without an exporter there is nothing to attach to, and nothing is lost.
             let _ = span.set_parent(parent);
         }
-        span
     }
 
     /// The `traceparent` to hand on: the span's own. Where spans aren't exported, the caller's, or that of a new

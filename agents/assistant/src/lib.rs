@@ -1,17 +1,21 @@
 //! The agent one chats with: it hands the conversation to a model and shows the answer as it comes.
 
+mod earlier;
 mod window;
 
 use greenroom_agent_sdk::prelude::*;
 use greenroom_agent_sdk::{ErrorCode, FinishReason, ModelAnswer};
 use serde_json::json;
 
+use earlier::Earlier;
+
 use window::conversation;
 
 /// Its name.
 pub const NAME: &str = "assistant";
 
-/// Chats within the session's history.
+/// Chats within the session's history, or within the `messages` of its input: `[{"role": "USER", "content": "…"}]`,
+/// oldest first. Of those the system's that come first are instructions, and never left out.
 ///
 /// The oldest messages are left out where the history is larger than [`Self::context_tokens`]. A model that
 /// still finds the conversation too long is asked again with half of it, down to the caller's message alone.
@@ -44,9 +48,10 @@ impl Agent for Assistant {
 
     async fn run(&self, task: Task, ctx: Context) -> Result<Output, AgentError> {
         let text = task.text()?;
+        let Earlier { system, history } = Earlier::of(&task, &self.system_prompt, ctx.history())?;
         let mut budget = self.context_tokens;
         loop {
-            let sent = conversation(&self.system_prompt, ctx.history(), &text, budget);
+            let sent = conversation(&system, &history, &text, budget);
             let request = ModelRequest {
                 messages: sent.messages,
                 max_tokens: self.answer_tokens,

@@ -51,6 +51,44 @@ async fn a_turn_sends_the_conversation_visibly_and_answers_with_the_models_words
 }
 
 #[tokio::test]
+async fn a_caller_who_keeps_the_conversation_tells_it_and_its_instructions_stay() {
+    let bench = Bench::new(Assistant {
+        context_tokens: 35,
+        ..Assistant::default()
+    });
+    let told = json!([
+        { "role": "SYSTEM", "content": "speak like a pirate" },
+        { "role": "USER", "content": "hello" },
+        { "role": "ASSISTANT", "content": "ahoy" },
+        { "role": "USER", "content": "who?" },
+        { "role": "ASSISTANT", "content": "me" },
+    ]);
+    let bench = bench.input(json!({ "content": "and now?", "messages": told }));
+    let ran = bench.reply(Reply::pieces(["arr"])).run().await;
+    assert_eq!(*ran.end(), answered("arr", None));
+    let request = ran.steps()[0].request().expect("a model call");
+    let said: Vec<_> = request
+        .messages
+        .iter()
+        .map(|message| message.content.text())
+        .collect();
+    assert!(
+        said[0].ends_with("Answer briefly and truthfully.\n\nspeak like a pirate"),
+        "{said:?}"
+    );
+    assert_eq!(said[1..], ["and now?"]);
+    let wrong =
+        Bench::new(Assistant::default()).input(json!({ "content": "a", "messages": [{ "role": "user" }] }));
+    let ran = wrong.run().await;
+    let failure = ran.failure().expect("a failure");
+    assert_eq!(failure.code, greenroom_agent_sdk::ErrorCode::BadUserInput);
+    assert!(
+        failure.message.starts_with("the input's messages must be a list"),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
 async fn a_conversation_too_long_for_the_model_is_tried_again_shorter_then_fails_as_it_did() {
     let refused = |why: &str| Reply::failed(Failure::bad_input(why));
     let bench = turn().reply(refused("too long")).reply(refused("still too long"));

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fake::Fake;
+use crate::v1_fake::{FakeModels, dialects};
 
 /// How long anything may take that should take no time.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -53,6 +54,7 @@ impl Clock for Noon {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) fake: Arc<Fake>,
+    pub(crate) models: Arc<FakeModels>,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
@@ -117,12 +119,14 @@ pub(crate) async fn start_refusing() -> Running {
 }
 
 async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Running {
-    let fake = Fake::new();
+    let (fake, models) = (Fake::new(), Arc::new(FakeModels::default()));
     let tasks = TaskTracker::new();
     let metrics = Metrics::new("test");
     let gateway = Gateway::new(GatewayParts {
         config,
         supervisor: Arc::clone(&fake) as _,
+        models: Arc::clone(&models) as _,
+        dialects: dialects(),
         authenticator,
         clock: Arc::new(Noon),
         random: Arc::new(Counter::default()),
@@ -140,6 +144,7 @@ async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Ru
     Running {
         address,
         fake,
+        models,
         metrics,
         tasks,
         shutdown,
@@ -166,12 +171,14 @@ impl Running {
         format!("http://{}{path}", self.address)
     }
 
+    /// An answer whose body is still to be read.
+    pub(crate) async fn open(&self, request: Request<Body>) -> http::Response<hyper::body::Incoming> {
+        let response = tokio::time::timeout(SOON, self.client.request(request));
+        response.await.unwrap().unwrap()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = tokio::time::timeout(SOON, self.client.request(request))
-            .await
-            .unwrap()
-            .unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.open(request).await.into_parts();
         let bytes = tokio::time::timeout(SOON, body.collect())
             .await
             .unwrap()

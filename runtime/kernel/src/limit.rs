@@ -109,7 +109,8 @@ impl AdaptiveLimit {
         self.config.ceiling.max(1)
     }
 
-    /// A call that began at `began` has ended; `running` is how many ran until then, itself included.
+    /// A call that began at `began` has ended; `running` is how many ran beside it at most,
+    /// itself included.
     pub fn ended(&mut self, signal: LimitSignal, began: Duration, running: u32, now: Duration) {
         match signal {
             LimitSignal::Nothing => {}

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, Wish};
+use greenroom_kernel::{FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, WireFamily, Wish};
 
+use crate::capability::Needs;
 use crate::estimate;
 
 /// A call's request.
@@ -28,6 +29,42 @@ impl Asked {
     pub(crate) fn wish_for(&self, provider: &str) -> Result<Wish, ProviderFault> {
         self.wish()
             .map_err(|wrong| ProviderFault::new(provider, FaultClass::BadRequest, wrong.message))
+    }
+
+    /// Whether vectors are asked for, as far as that shows without reading it.
+    pub(crate) fn embeds(&self) -> bool {
+        matches!(self, Self::Wire(call) if call.raw.family == WireFamily::OpenAiEmbeddings)
+    }
+
+    /// What it needs of a model; none where nobody can read it.
+    pub(crate) fn needs(&self) -> Option<Needs> {
+        let needs = match self.wish().ok()? {
+            Wish::Answer(request) => Needs::of(&request),
+            Wish::Embeddings(request) => Needs::of_embeddings(&request),
+        };
+        Some(match self {
+            Self::Spoken(_) => needs,
+            Self::Wire(call) => Needs {
+                streaming: call.raw.stream,
+                ..needs
+            },
+        })
+    }
+
+    /// The tokens of the request, about, without reading it.
+    pub(crate) fn about(&self) -> u64 {
+        match self {
+            Self::Spoken(request) => estimate::input(request),
+            Self::Wire(call) => estimate::of_bytes(call.raw.before.len() + call.raw.after.len()),
+        }
+    }
+
+    /// The logical name that is asked for.
+    pub(crate) fn logical(&self) -> Option<&str> {
+        match self {
+            Self::Spoken(request) => request.model.as_deref(),
+            Self::Wire(call) => call.model.as_deref(),
+        }
     }
 
     /// The tokens of the request, as estimated; of one that nobody can read, by its size.

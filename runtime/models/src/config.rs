@@ -9,9 +9,10 @@ use greenroom_kernel::{
     RetryPolicy,
 };
 
+use crate::capability::CapabilityTable;
 use crate::deadlines::Deadlines;
 use crate::price::PriceTable;
-use crate::route::RouteTarget;
+use crate::route::Route;
 
 /// One provider.
 #[derive(Clone)]
@@ -66,8 +67,8 @@ pub struct ModelsConfig {
     pub node: String,
     /// The providers, the preferred first: that is the default route.
     pub providers: Vec<ProviderSpec>,
-    /// Logical model names and their targets in order. The name `default` replaces the default route.
-    pub routes: BTreeMap<String, Vec<RouteTarget>>,
+    /// Logical model names and their targets. The name `default` replaces the default route.
+    pub routes: BTreeMap<String, Route>,
     /// The common deadlines.
     pub deadlines: Deadlines,
     /// How often and how long one call is tried. `tries` counts every try at every target.
@@ -84,6 +85,8 @@ pub struct ModelsConfig {
     pub probe: ProbeConfig,
     /// What tokens cost.
     pub prices: PriceTable,
+    /// What models can do.
+    pub capabilities: CapabilityTable,
     /// Where the lines between the states of health are.
     pub health: HealthThresholds,
 }
@@ -110,6 +113,7 @@ impl ModelsConfig {
             queue_limit: 256,
             probe: ProbeConfig::default(),
             prices: PriceTable::default(),
+            capabilities: CapabilityTable::default(),
             health: HealthThresholds::default(),
         }
     }
@@ -129,7 +133,7 @@ impl ModelsConfig {
                 });
             }
         }
-        for (route, targets) in &self.routes {
+        for (route, Route { targets, .. }) in &self.routes {
             if targets.is_empty() {
                 return Err(ModelsError::EmptyRoute { route: route.clone() });
             }

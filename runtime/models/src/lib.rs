@@ -14,11 +14,14 @@
 
 mod asked;
 mod call;
+mod capability;
 mod config;
 mod course;
 mod deadlines;
 mod estimate;
+mod listing;
 mod metrics;
+mod order;
 mod phase;
 mod price;
 mod provider;
@@ -27,12 +30,13 @@ mod router;
 mod span;
 mod tries;
 
+pub use capability::{CapabilityTable, Lack, Needs, lacks};
 pub use config::{ModelsConfig, ModelsError, ProbeConfig, ProviderSpec};
 pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
-pub use route::RouteTarget;
+pub use route::{Route, RouteTarget};
 pub use router::{ModelRouter, Ports};
 
 #[cfg(test)]

@@ -148,6 +148,11 @@ impl PriceTable {
         self
     }
 
+    /// Everything it has a price for, as `provider/model` or `provider/*`.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.prices.keys().map(String::as_str)
+    }
+
     /// What a call cost in US dollars; none when no price is known.
     pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<f64> {
         self.price(provider, model).map(|price| price.of(usage))
@@ -164,7 +169,7 @@ impl PriceTable {
 }
 
 /// The name before a date of the form `-2024-07-18` or `-20240718`.
-fn undated(model: &str) -> Option<&str> {
+pub(crate) fn undated(model: &str) -> Option<&str> {
     let is_date = |text: &str, shape: &str| {
         text.len() == shape.len()
             && text.bytes().zip(shape.bytes()).all(|(c, s)| match s {

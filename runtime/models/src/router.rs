@@ -16,13 +16,14 @@ use tokio::time::Instant;
 
 use crate::asked::Asked;
 use crate::call::{Call, Target};
+use crate::capability::CapabilityTable;
 use crate::config::{ModelsConfig, ModelsError};
 use crate::deadlines::Deadlines;
 use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{Price, PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
-use crate::route::{Candidate, RouteTarget, by_priority, resolve};
+use crate::route::Route;
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
@@ -42,7 +43,8 @@ pub struct Ports {
 /// What every call of the process shares.
 pub(crate) struct Shared {
     pub(crate) providers: Vec<Arc<ProviderGate>>,
-    pub(crate) routes: BTreeMap<String, Vec<RouteTarget>>,
+    pub(crate) routes: BTreeMap<String, Route>,
+    pub(crate) capabilities: CapabilityTable,
     pub(crate) deadlines: Deadlines,
     pub(crate) retry: RetryPolicy,
     pub(crate) open_wait: Duration,
@@ -73,7 +75,7 @@ impl Shared {
 
 /// Model calls over the providers of one process: routed, bounded, retried, failed over, priced.
 pub struct ModelRouter {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     node: String,
     actors: Vec<ProviderHandle>,
 }
@@ -101,6 +103,7 @@ impl ModelRouter {
         let shared = Shared {
             providers,
             routes: config.routes,
+            capabilities: config.capabilities,
             deadlines: config.deadlines,
             retry: config.retry,
             open_wait: config.open_wait,
@@ -129,10 +132,10 @@ impl ModelRouter {
 
     /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
     /// serves first; one that doesn't say is why the call fails.
-    async fn acquainted_targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
+    async fn acquainted_targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
         let begun = Instant::now();
         loop {
-            let failure = match self.targets(logical) {
+            let failure = match self.order(asked, context) {
                 Ok(targets) => return Ok(targets),
                 Err(failure) => failure,
             };
@@ -150,7 +153,7 @@ impl ModelRouter {
                 }
             }
             if met {
-                return self.targets(logical);
+                return self.order(asked, context);
             }
             tokio::time::sleep(ACQUAINTANCE / 80).await;
         }
@@ -164,30 +167,6 @@ impl ModelRouter {
             .map(|(_, actor)| actor)
             .collect()
     }
-
-    fn targets(&self, logical: Option<&str>) -> Result<Vec<Target>, Failure> {
-        let providers = &self.shared.providers;
-        let models: Vec<_> = providers.iter().map(|p| p.models()).collect();
-        let served: Vec<Candidate<'_>> = providers
-            .iter()
-            .zip(&models)
-            .map(|(p, models)| Candidate {
-                name: p.name(),
-                models,
-                ailing: p.form().ailing,
-            })
-            .collect();
-        let mut placed = resolve(logical, &self.shared.routes, &served)?;
-        by_priority(&mut placed);
-        let target = |p: crate::route::Placed| {
-            Some(Target {
-                gate: Arc::clone(providers.get(p.provider)?),
-                model: p.model.into(),
-                window: p.window,
-            })
-        };
-        Ok(placed.into_iter().filter_map(target).collect())
-    }
 }
 
 #[async_trait]
@@ -198,14 +177,15 @@ impl Models for ModelRouter {
         context: &CallContext,
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
-        let targets = self.acquainted_targets(request.model.as_deref()).await?;
         let asked = Asked::Spoken(Arc::new(request.clone()));
+        let targets = self.acquainted_targets(&asked, context).await?;
         let call = Call::new(&self.shared, asked, context.clone(), targets);
         call.told(on_content).await
     }
 
     fn estimate(&self, request: &ModelRequest) -> Usage {
-        let targets = self.targets(request.model.as_deref()).unwrap_or_default();
+        let asked = Asked::Spoken(Arc::new(request.clone()));
+        let targets = self.order(&asked, &CallContext::default()).unwrap_or_default();
         let price = targets.first().and_then(|target| self.shared.price(target));
         priced(
             price,
@@ -214,14 +194,15 @@ impl Models for ModelRouter {
     }
 
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
-        let targets = self.acquainted_targets(call.model.as_deref()).await?;
         let streamed = call.raw.stream;
-        let call = Call::new(&self.shared, Asked::Wire(call), context, targets);
+        let asked = Asked::Wire(call);
+        let targets = self.acquainted_targets(&asked, &context).await?;
+        let call = Call::new(&self.shared, asked, context, targets);
         call.served(streamed).await
     }
 
     fn listing(&self) -> Vec<ModelListing> {
-        Vec::new()
+        self.names()
     }
 
     fn providers(&self) -> Vec<ProviderStatus> {

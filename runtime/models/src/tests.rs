@@ -4,6 +4,8 @@ mod actor;
 mod admission;
 mod bounds;
 mod failover;
+mod limits;
+mod routing;
 mod script;
 mod serving;
 mod telling;

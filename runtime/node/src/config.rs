@@ -7,7 +7,9 @@ mod mistake;
 mod paths;
 mod raw;
 mod raw_agents;
+mod raw_facts;
 mod raw_models;
+mod raw_routes;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use greenroom_gateway::{GatewayConfig, QueryLimits};
 use greenroom_kernel::Limits;
-use greenroom_models::{Deadlines, RouteTarget};
+use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Route};
 use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use agents::AgentSettings;
@@ -28,6 +30,7 @@ pub(crate) use raw_models::{RawLocal, RawProvider, RawProviderKind};
 
 use paths::default_store;
 use raw::Raw;
+use raw_facts::{capabilities, prices};
 use raw_models::RawModels;
 
 /// Everything an operator can set, checked.
@@ -53,7 +56,9 @@ pub(crate) struct Config {
 pub(crate) struct ModelPolicy {
     pub(crate) deadlines: Deadlines,
     pub(crate) tries: u32,
-    pub(crate) routes: Vec<(String, Vec<RouteTarget>)>,
+    pub(crate) routes: Vec<(String, Route)>,
+    pub(crate) capabilities: CapabilityTable,
+    pub(crate) prices: PriceTable,
 }
 
 impl Config {
@@ -114,6 +119,7 @@ fn gateway(raw: &Raw, listen: SocketAddr) -> GatewayConfig {
         },
         max_connections: set.max_connections,
         max_body_bytes: set.max_body_bytes,
+        v1_max_body_bytes: set.v1_max_body_bytes,
         max_header_bytes: set.max_header_bytes,
         header_timeout: Duration::from_millis(set.header_timeout_ms),
         body_timeout: Duration::from_millis(set.body_timeout_ms),
@@ -146,25 +152,16 @@ fn tasks(raw: &Raw) -> OrchestratorConfig {
 }
 
 fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
-    let target = |text: &String| {
-        let (provider, model) = match text.split_once('/') {
-            Some((provider, model)) => (provider, Some(model.to_owned())),
-            None => (text.as_str(), None),
-        };
-        RouteTarget {
-            provider: provider.to_owned(),
-            model,
-        }
-    };
     let mut routes = Vec::new();
-    for (name, targets) in &raw.routes {
-        if targets.is_empty() {
+    for (name, raw) in &raw.routes {
+        let route = raw.route();
+        if route.targets.is_empty() {
             return Err(ConfigError::value(
                 &format!("models.routes.{name}"),
                 "it has no targets",
             ));
         }
-        routes.push((name.clone(), targets.iter().map(target).collect()));
+        routes.push((name.clone(), route));
     }
     Ok(ModelPolicy {
         deadlines: Deadlines {
@@ -175,6 +172,8 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
         },
         tries: raw.tries,
         routes,
+        capabilities: capabilities(&raw.capabilities)?,
+        prices: prices(&raw.prices)?,
     })
 }
 
@@ -187,14 +186,26 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
                 "`local` is the model in this process: see [local]",
             ));
         }
-        if provider.api_key.is_some() && provider.api_key_env.is_some() {
-            return Err(ConfigError::value(
-                &key,
-                "it has both api_key and api_key_env: keep one",
-            ));
+        let ways = [
+            ("api_key", provider.api_key.is_some()),
+            ("api_key_env", provider.api_key_env.is_some()),
+            ("api_keys", !provider.api_keys.is_empty()),
+            ("api_key_envs", !provider.api_key_envs.is_empty()),
+        ];
+        let used: Vec<&str> = ways
+            .iter()
+            .filter(|(_, used)| *used)
+            .map(|(way, _)| *way)
+            .collect();
+        if let [first, second, ..] = used[..] {
+            let why = format!("it has both {first} and {second}: keep one");
+            return Err(ConfigError::value(&key, &why));
         }
-        let keyed =
-            provider.base_url.is_some() || provider.api_key.is_some() || provider.api_key_env.is_some();
+        let keyed = provider.base_url.is_some()
+            || provider.api_key.is_some()
+            || provider.api_key_env.is_some()
+            || !provider.api_keys.is_empty()
+            || !provider.api_key_envs.is_empty();
         let placed = provider.region.is_some() || provider.endpoint_url.is_some();
         match provider.kind {
             RawProviderKind::Bedrock if keyed => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenroom_kernel::ModelInfo;
-use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Url};
+use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Uri};
 
 /// Most models of a list that one page holds.
 const LISTED_AT_MOST: &str = "limit=1000";
@@ -50,8 +50,8 @@ impl AnthropicConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
-    pub(crate) messages: Url,
-    pub(crate) models: Url,
+    pub(crate) messages: Uri,
+    pub(crate) models: Uri,
 }
 
 impl Endpoints {
@@ -59,13 +59,9 @@ impl Endpoints {
         let url = config.base_url.trim().trim_end_matches('/');
         let url = url.strip_suffix("/v1").unwrap_or(url);
         let base = BaseUrl::parse(&config.name, url, "https://api.anthropic.com")?;
-        let mut models = base.join("v1/models");
-        if models.query().is_none() {
-            models.set_query(Some(LISTED_AT_MOST));
-        }
         Ok(Self {
             messages: base.join("v1/messages"),
-            models,
+            models: base.join_asking("v1/models", LISTED_AT_MOST),
             base,
         })
     }
@@ -79,8 +75,8 @@ mod tests {
     fn the_version_is_appended_once_whether_the_base_holds_it_or_not() {
         for base in ["http://h:1", "http://h:1/", "http://h:1/v1", " http://h:1/v1/ "] {
             let urls = Endpoints::of(&AnthropicConfig::new("p", base)).unwrap();
-            assert_eq!(urls.messages.as_str(), "http://h:1/v1/messages", "{base}");
-            assert_eq!(urls.models.as_str(), "http://h:1/v1/models?limit=1000");
+            assert_eq!(urls.messages, "http://h:1/v1/messages", "{base}");
+            assert_eq!(urls.models, "http://h:1/v1/models?limit=1000");
         }
         let refused = Endpoints::of(&AnthropicConfig::new("p", "nonsense")).unwrap_err();
         assert!(refused.to_string().contains("https://api.anthropic.com"));

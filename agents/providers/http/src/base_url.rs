@@ -1,6 +1,9 @@
 //! Where a provider is.
 
-use reqwest::Url;
+use http::Uri;
+use url::Url;
+
+use crate::client::ConnectorError;
 
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum ConfigError {
         provider: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: ConnectorError,
     },
 }
 
@@ -51,6 +54,8 @@ impl BaseUrl {
             example,
         };
         let base = Url::parse(text.trim().trim_end_matches('/')).map_err(|_| invalid())?;
+        // What follows the rules of URLs but not those of requests can't be sent.
+        Uri::try_from(base.as_str()).map_err(|_| invalid())?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(invalid());
         }
@@ -63,11 +68,24 @@ impl BaseUrl {
     }
 
     /// The URL of `path`, given without a leading slash, below the base; the base's query stays.
-    pub fn join(&self, path: &str) -> Url {
+    pub fn join(&self, path: &str) -> Uri {
+        self.joined(path, None)
+    }
+
+    /// The same with `query`, unless the base has its own.
+    pub fn join_asking(&self, path: &str, query: &str) -> Uri {
+        self.joined(path, Some(query))
+    }
+
+    fn joined(&self, path: &str, query: Option<&str>) -> Uri {
         let mut url = self.0.clone();
+        if url.query().is_none() {
+            url.set_query(query);
+        }
         let prefix = self.0.path().trim_end_matches('/');
         url.set_path(&format!("{prefix}/{path}"));
-        url
+        // It was looked at when it was read, and paths are ours.
+        Uri::try_from(String::from(url)).unwrap_or_default()
     }
 
     /// The URL as errors show it: without its query, where some servers take their key.
@@ -105,13 +123,10 @@ mod tests {
     #[test]
     fn paths_are_appended_to_the_base_whatever_its_trailing_slash() {
         for url in ["http://h:1/v1", "http://h:1/v1/", "  http://h:1/v1// "] {
-            assert_eq!(base(url).unwrap().join("a/b").as_str(), "http://h:1/v1/a/b");
+            assert_eq!(base(url).unwrap().join("a/b"), "http://h:1/v1/a/b");
         }
         let azure = base("https://h/openai/v1?api-version=preview").unwrap();
-        assert_eq!(
-            azure.join("chat").as_str(),
-            "https://h/openai/v1/chat?api-version=preview"
-        );
+        assert_eq!(azure.join("chat"), "https://h/openai/v1/chat?api-version=preview");
         assert_eq!(azure.shown(), "https://h/openai/v1");
     }
 

@@ -1,37 +1,114 @@
-//! The HTTP client of one provider.
+//! The HTTP client of one provider: hyper's, with its pool and nothing above it.
+//!
+//! Nothing follows redirects, which would carry a conversation to where nobody configured it to go, and nothing tries
+//! again: resilience is decided above, and counted there.
+
+mod connector;
 
 use std::time::Duration;
 
-use reqwest::Client;
-use reqwest::header::HeaderMap;
+use bytes::Bytes;
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::base_url::BaseUrl;
+use connector::Connector;
+pub use connector::ConnectorError;
 
 /// How long an idle connection is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
-pub(crate) fn client(
-    base: &BaseUrl,
+/// Why a request brought no answer, or an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error(transparent)]
+    Request(#[from] PoolError),
+    #[error(transparent)]
+    Body(#[from] hyper::Error),
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+}
+
+impl TransportError {
+    /// Whether there was no connection.
+    pub(crate) fn is_connect(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_connect())
+    }
+}
+
+/// A pool of connections to one provider.
+pub(crate) struct Client {
+    pool: Pool<Connector, Full<Bytes>>,
     headers: HeaderMap,
-    connect_timeout: Duration,
-) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(POOL_IDLE)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Duration::from_secs(30))
-        // A redirect would carry the conversation to where nobody configured it to go.
-        .redirect(reqwest::redirect::Policy::none())
-        // Resilience is decided above, and counted there.
-        .retry(reqwest::retry::never());
-    if !base.is_https() {
-        // No certificate is ever checked: don't load, or miss, the machine's.
-        builder = builder.tls_certs_only([]);
+}
+
+impl Client {
+    /// `headers` go with every request.
+    pub(crate) fn new(
+        base: &BaseUrl,
+        mut headers: HeaderMap,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConnectorError> {
+        let ours = concat!("greenroom/", env!("CARGO_PKG_VERSION"));
+        headers
+            .entry(USER_AGENT)
+            .or_insert(HeaderValue::from_static(ours));
+        headers.remove(HOST);
+        let mut pool = Pool::builder(TokioExecutor::new());
+        pool.pool_idle_timeout(POOL_IDLE)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new());
+        Ok(Self {
+            pool: pool.build(Connector::to(base, connect_timeout)?),
+            headers,
+        })
     }
-    if base.is_loopback() {
-        builder = builder.no_proxy();
+
+    /// Sends a request. Dropping the future, or the answer's body, closes the call.
+    pub(crate) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, TransportError> {
+        let headers = request.headers_mut();
+        for (name, value) in &self.headers {
+            // The request's own word goes first.
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        let answer = self.pool.request(request).await?;
+        Ok(Answer(answer))
     }
-    builder.build()
+}
+
+/// An answer whose body is still on its way.
+pub(crate) struct Answer(Response<Incoming>);
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.0.status().is_success()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    pub(crate) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(self.0.headers_mut())
+    }
+
+    /// The next bytes of the body; none at its end. Cancel-safe.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        while let Some(frame) = self.0.body_mut().frame().await {
+            if let Ok(data) = frame?.into_data()
+                && !data.is_empty()
+            {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
 }

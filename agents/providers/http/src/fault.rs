@@ -1,5 +1,6 @@
 //! What went wrong, in the kernel's classes: by status, by the provider's own codes, by where the bytes stopped.
 
+mod answered;
 mod detail;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use greenroom_kernel::{FaultClass, ProviderFault};
 use serde_json::Value;
 
+use crate::client::TransportError;
 use crate::key::ApiKey;
 pub use detail::Detail;
 use detail::Redactor;
@@ -106,9 +108,12 @@ impl Faults {
     ) -> ProviderFault {
         let detail = Detail::of_body(body);
         let verdict = self.verdict(&detail, status);
+        let fault = self.judged(verdict, Some(status), &detail, model);
+        let answered = answered::of_answer(&fault, status, &detail, body, &self.redactor);
         ProviderFault {
             retry_after,
-            ..self.judged(verdict, Some(status), &detail, model)
+            answered: Some(answered),
+            ..fault
         }
     }
 
@@ -128,7 +133,12 @@ impl Faults {
         let verdict = (self.wire.by_words)(&detail, detail.status)
             .or_else(|| detail.status.filter(|s| *s >= 400).map(by_status))
             .unwrap_or(Verdict::Plain(FaultClass::Transient));
-        self.judged(verdict, detail.status, &detail, Some(model))
+        let fault = self.judged(verdict, detail.status, &detail, Some(model));
+        let answered = answered::of_object(&fault, &detail, &self.redactor);
+        ProviderFault {
+            answered: Some(answered),
+            ..fault
+        }
     }
 
     /// A whole body came where a stream was asked for.
@@ -192,17 +202,16 @@ impl Faults {
     }
 
     /// The request did not get through, or its answer broke off.
-    pub(crate) fn transport(&self, error: reqwest::Error) -> ProviderFault {
+    pub(crate) fn transport(&self, error: &TransportError) -> ProviderFault {
         let what = if error.is_connect() {
             format!("can't connect to {}; is it running and reachable?", self.endpoint)
-        } else if error.is_timeout() {
+        } else if matches!(error, TransportError::TimedOut(_)) {
             format!("{} did not answer in time", self.endpoint)
         } else {
             format!("the connection to {} broke", self.endpoint)
         };
-        let error = error.without_url();
         let mut causes = String::new();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
         while let Some(e) = cause {
             if !causes.is_empty() {
                 causes.push_str(": ");

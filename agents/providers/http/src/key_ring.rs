@@ -5,9 +5,8 @@ mod turns;
 use std::time::Duration;
 
 use greenroom_kernel::Credentials;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
-use reqwest::RequestBuilder;
-use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::key::ApiKey;
 use turns::Turns;
@@ -40,11 +39,10 @@ impl KeyRing {
         self.turns.lock().turn(now)
     }
 
-    /// Adds a key to a request.
-    pub(crate) fn sign(&self, turn: Option<usize>, call: RequestBuilder) -> RequestBuilder {
-        match turn.and_then(|at| self.values.get(at)) {
-            Some(value) => call.header(&self.header, value),
-            None => call,
+    /// Adds a key to a request's headers.
+    pub(crate) fn sign(&self, turn: Option<usize>, headers: &mut HeaderMap) {
+        if let Some(value) = turn.and_then(|at| self.values.get(at)) {
+            headers.insert(self.header.clone(), value.clone());
         }
     }
 

@@ -28,13 +28,13 @@ mod watcher;
 
 pub use base_url::{BaseUrl, ConfigError};
 pub use catalogue::Catalogue;
+pub use client::ConnectorError;
 pub use dialect::{AnswerHead, AnswerWriter, Dialect};
 pub use edge_error::{EdgeError, ErrorKind};
 pub use fault::{Detail, Faults, Verdict, Wire, by_status};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 pub use key::ApiKey;
 pub use peek::{Peeked, peek};
-pub use reqwest::Url;
-pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use stream::Assembler;
 pub use upstream::{Settings, Upstream};
 pub use watcher::Watcher;

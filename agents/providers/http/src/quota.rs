@@ -15,7 +15,7 @@ mod tests;
 use std::time::Duration;
 
 use greenroom_kernel::{Quota, Timestamp};
-use reqwest::header::HeaderMap;
+use http::HeaderMap;
 
 use moment::reset;
 

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use futures::StreamExt;
 use greenroom_kernel::{ProviderFault, RelayFrame, RelayFrames, RelaySign};
-use reqwest::Response;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Answer;
 use crate::fault::Faults;
 use crate::frames::Frames;
 use crate::stream::{Broken, DRAIN, LINGER};
@@ -15,7 +15,7 @@ use crate::watcher::Watcher;
 
 struct Relay<W> {
     /// None once nothing more is read: dropping it closes the upstream call.
-    response: Option<Response>,
+    response: Option<Answer>,
     frames: Frames,
     watcher: W,
     faults: Faults,
@@ -28,7 +28,7 @@ struct Relay<W> {
 
 /// The frames of `response`, an event stream. Dropping them, or firing `cancel`, closes the upstream call.
 pub(crate) fn frames<W: Watcher>(
-    response: Response,
+    response: Answer,
     faults: Faults,
     watcher: W,
     cancel: CancellationToken,
@@ -83,7 +83,7 @@ impl<W: Watcher> Relay<W> {
                 Ok(None) => self.over(),
                 // A finished answer is not undone by a connection that breaks while its figures are awaited.
                 Err(_) if self.finished => self.over(),
-                Err(error) => self.fault = Some(self.faults.transport(error)),
+                Err(error) => self.fault = Some(self.faults.transport(&error)),
             }
         }
     }

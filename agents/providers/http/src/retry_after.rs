@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use greenroom_kernel::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
 /// Nobody is believed who asks for more.
 const AT_MOST: Duration = Duration::from_secs(24 * 3600);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault, Quota};
-use reqwest::Response;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::{Answer, TransportError};
 use crate::fault::Faults;
 use crate::sse::{SseParser, TooLong};
 
@@ -50,9 +50,9 @@ impl From<TooLong> for Broken {
     }
 }
 
-struct Answer<A> {
+struct Assembly<A> {
     /// None once nothing more is read: dropping it closes the upstream call.
-    response: Option<Response>,
+    response: Option<Answer>,
     parser: SseParser,
     assembler: A,
     faults: Faults,
@@ -63,13 +63,13 @@ struct Answer<A> {
 
 /// The events of `response`, behind what its headers tell of the allowance. Dropping the stream, or firing `cancel`, closes the upstream call.
 pub(crate) fn events<A: Assembler>(
-    response: Response,
+    response: Answer,
     faults: Faults,
     assembler: A,
     cancel: CancellationToken,
     quota: Option<Quota>,
 ) -> ModelStream {
-    let answer = Answer {
+    let answer = Assembly {
         response: Some(response),
         parser: SseParser::default(),
         assembler,
@@ -85,7 +85,7 @@ pub(crate) fn events<A: Assembler>(
     .boxed()
 }
 
-impl<A: Assembler> Answer<A> {
+impl<A: Assembler> Assembly<A> {
     async fn next(&mut self) -> Option<Result<ModelEvent, ProviderFault>> {
         loop {
             if let Some(event) = self.out.pop_front() {
@@ -123,7 +123,7 @@ impl<A: Assembler> Answer<A> {
         }
     }
 
-    fn took(&mut self, read: reqwest::Result<Option<bytes::Bytes>>) {
+    fn took(&mut self, read: Result<Option<bytes::Bytes>, TransportError>) {
         let (assembler, out) = (&mut self.assembler, &mut self.out);
         let mut take = |data: &[u8]| assembler.take(data, out).map_err(Broken::Fault);
         let outcome = match read {
@@ -140,7 +140,7 @@ impl<A: Assembler> Answer<A> {
                 self.end();
                 Ok(())
             }
-            Err(error) => Err(Broken::Fault(self.faults.transport(error))),
+            Err(error) => Err(Broken::Fault(self.faults.transport(&error))),
         };
         match outcome {
             Ok(()) => {}

@@ -1,12 +1,11 @@
 //! The caller's trace context, carried to the provider.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::Injector;
-use reqwest::RequestBuilder;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-struct TraceHeaders(HeaderMap);
+struct TraceHeaders<'a>(&'a mut HeaderMap);
 
-impl Injector for TraceHeaders {
+impl Injector for TraceHeaders<'_> {
     fn set(&mut self, key: &str, value: String) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
@@ -15,10 +14,8 @@ impl Injector for TraceHeaders {
 }
 
 /// Adds the current span's trace context, where telemetry has a propagator installed.
-pub(crate) fn traced(call: RequestBuilder) -> RequestBuilder {
-    let mut headers = TraceHeaders(HeaderMap::new());
+pub(crate) fn trace(headers: &mut HeaderMap) {
     opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&opentelemetry::Context::current(), &mut headers);
+        propagator.inject_context(&opentelemetry::Context::current(), &mut TraceHeaders(headers));
     });
-    call.headers(headers.0)
 }

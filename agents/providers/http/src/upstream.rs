@@ -9,11 +9,12 @@ use greenroom_kernel::{
     CallContext, Clock, Credentials, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
     RelayFrames,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
 
 use crate::base_url::{BaseUrl, ConfigError};
-use crate::client::client;
+use crate::client::{Answer, Client, TransportError};
 use crate::fault::{Faults, Wire};
 use crate::key::ApiKey;
 use crate::key_ring::KeyRing;
@@ -22,14 +23,14 @@ use crate::quota::{is_used_up, quota};
 use crate::relay::frames;
 use crate::retry_after::retry_after;
 use crate::stream::{Assembler, events};
-use crate::trace::traced;
+use crate::trace::trace;
 use crate::watcher::Watcher;
 
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
 
-/// Most bytes read of a whole answer.
-const ANSWER_AT_MOST: usize = 32 << 20;
+/// Most bytes read of a whole answer: 2048 vectors of 3072 numbers, the largest that a provider gives, are four fifths.
+const ANSWER_AT_MOST: usize = 96 << 20;
 
 /// Most bytes read of a list of models.
 const MODEL_LIST_AT_MOST: usize = 8 << 20;
@@ -90,12 +91,13 @@ impl Upstream {
         let (header, prefix) = settings.key_header;
         let ring = KeyRing::new(header, prefix, &keys);
         let ring = ring.ok_or_else(|| ConfigError::ApiKey { provider: provider() })?;
-        let client = client(settings.base, settings.headers, settings.connect_timeout).map_err(|source| {
-            ConfigError::Client {
-                provider: provider(),
-                source,
-            }
-        })?;
+        let client =
+            Client::new(settings.base, settings.headers, settings.connect_timeout).map_err(|source| {
+                ConfigError::Client {
+                    provider: provider(),
+                    source,
+                }
+            })?;
         Ok(Self {
             client,
             keys: ring,
@@ -117,7 +119,7 @@ impl Upstream {
     /// What kept the stream from beginning.
     pub async fn stream(
         &self,
-        url: Url,
+        url: Uri,
         body: Vec<u8>,
         model: &str,
         context: &CallContext,
@@ -146,7 +148,7 @@ impl Upstream {
     /// What kept the answer from beginning; of one that isn't streamed, what kept it from being whole.
     pub async fn relay(
         &self,
-        url: Url,
+        url: Uri,
         request: &RawRequest,
         model: &str,
         context: &CallContext,
@@ -157,7 +159,7 @@ impl Upstream {
             let mut response = self
                 .post(url, body, &request.headers, request.stream, model)
                 .await?;
-            let headers = std::mem::take(response.headers_mut());
+            let headers = response.take_headers();
             let quota = quota(&headers, self.clock.now());
             let headers = headers_for_callers(headers);
             let frames = if request.stream {
@@ -178,48 +180,70 @@ impl Upstream {
         }
     }
 
-    async fn whole(
+    /// Posts `body`, JSON, and reads the answer whole. Cancelled like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from being whole.
+    pub async fn ask(
         &self,
-        response: Response,
-        mut watcher: impl Watcher,
-    ) -> Result<RelayFrames, ProviderFault> {
-        let body = bytes_of(response, ANSWER_AT_MOST)
-            .await
-            .map_err(|e| self.faults.transport(e))?;
-        let Some(bytes) = body else {
-            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
-            return Err(self.faults.malformed(&why));
+        url: Uri,
+        body: Vec<u8>,
+        model: &str,
+        context: &CallContext,
+    ) -> Result<Bytes, ProviderFault> {
+        let headers = HeaderMap::new();
+        let work = async {
+            let response = self.post(url, body.into(), &headers, false, model).await?;
+            self.body(response).await
         };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
+        }
+    }
+
+    async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
+        let bytes = self.body(response).await?;
         let sign = watcher.whole(&bytes)?;
         Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+    }
+
+    /// A body that is an answer.
+    async fn body(&self, response: Answer) -> Result<Bytes, ProviderFault> {
+        let body = bytes_of(response, ANSWER_AT_MOST).await;
+        body.map_err(|e| self.faults.transport(&e))?.ok_or_else(|| {
+            let why = format!("an answer of more than {ANSWER_AT_MOST} bytes");
+            self.faults.malformed(&why)
+        })
     }
 
     /// Posts `body` and sees to it that the answer is of the kind that was asked for.
     async fn post(
         &self,
-        url: Url,
+        url: Uri,
         body: Bytes,
         headers: &HeaderMap,
         stream: bool,
         model: &str,
-    ) -> Result<Response, ProviderFault> {
+    ) -> Result<Answer, ProviderFault> {
         let accept = if stream {
             "text/event-stream"
         } else {
             "application/json"
         };
         let call = || {
-            let call = self.client.post(url.clone());
-            let call = call
-                .header(CONTENT_TYPE, "application/json")
-                .header(ACCEPT, accept);
-            let call = match headers.is_empty() {
-                true => call,
-                false => call.headers(headers.clone()),
-            };
-            traced(call.body(body.clone()))
+            let mut call = Request::new(Full::new(body.clone()));
+            *call.method_mut() = Method::POST;
+            *call.uri_mut() = url.clone();
+            let said = call.headers_mut();
+            said.clone_from(headers);
+            said.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            said.insert(ACCEPT, HeaderValue::from_static(accept));
+            trace(said);
+            call
         };
-        let response = self.send(Some(model), &[], call).await?;
+        let response = self.send(Some(model), &[], None, call).await?;
         if !stream {
             return Ok(response);
         }
@@ -231,7 +255,7 @@ impl Upstream {
         {
             Some(kind) => {
                 let body = body_of(response, ERROR_BODY_AT_MOST).await.unwrap_or_default();
-                Err(self.faults.no_stream(status.as_u16(), &body, &kind, model))
+                Err(self.faults.no_stream(status, &body, &kind, model))
             }
             None => Ok(response),
         }
@@ -246,18 +270,23 @@ impl Upstream {
         &self,
         model: Option<&str>,
         tolerated: &[u16],
-        build: impl Fn() -> RequestBuilder,
-    ) -> Result<Response, ProviderFault> {
+        within: Option<Duration>,
+        build: impl Fn() -> Request<Full<Bytes>>,
+    ) -> Result<Answer, ProviderFault> {
         let mut turn = self.keys.turn(self.clock.monotonic());
         let mut tried = Vec::new();
         loop {
-            let call = self.keys.sign(turn, build());
-            let response = call.send().await.map_err(|e| self.faults.transport(e))?;
-            if response.status().is_success() {
+            let mut call = build();
+            self.keys.sign(turn, call.headers_mut());
+            let response = self
+                .answer(call, within)
+                .await
+                .map_err(|e| self.faults.transport(&e))?;
+            if response.is_success() {
                 self.keys.accepted(turn);
                 return Ok(response);
             }
-            let status = response.status().as_u16();
+            let status = response.status();
             if tolerated.contains(&status) {
                 return Ok(response);
             }
@@ -273,6 +302,21 @@ impl Upstream {
                 Some(next) => turn = Some(next),
                 None => return Err(fault),
             }
+        }
+    }
+
+    async fn answer(
+        &self,
+        call: Request<Full<Bytes>>,
+        within: Option<Duration>,
+    ) -> Result<Answer, TransportError> {
+        let sending = self.client.send(call);
+        match within {
+            None => sending.await,
+            Some(limit) => match tokio::time::timeout(limit, sending).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => Err(TransportError::TimedOut(limit)),
+            },
         }
     }
 
@@ -294,18 +338,22 @@ impl Upstream {
     ///
     /// # Errors
     /// What says that the provider can't serve now.
-    pub async fn list(&self, url: Url) -> Result<Option<Vec<u8>>, ProviderFault> {
+    pub async fn list(&self, url: Uri) -> Result<Option<Vec<u8>>, ProviderFault> {
         let call = || {
-            let call = self.client.get(url.clone()).header(ACCEPT, "application/json");
-            call.timeout(self.probe_timeout)
+            let mut call = Request::new(Full::default());
+            *call.uri_mut() = url.clone();
+            call.headers_mut()
+                .insert(ACCEPT, HeaderValue::from_static("application/json"));
+            call
         };
-        let response = self.send(None, &[404, 405, 501], call).await?;
-        if !response.status().is_success() {
+        let within = Some(self.probe_timeout);
+        let response = self.send(None, &[404, 405, 501], within, call).await?;
+        if !response.is_success() {
             return Ok(None);
         }
         let body = body_of(response, MODEL_LIST_AT_MOST)
             .await
-            .map_err(|e| self.faults.transport(e))?;
+            .map_err(|e| self.faults.transport(&e))?;
         Ok(Some(body))
     }
 }
@@ -322,7 +370,7 @@ fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
 }
 
 /// The whole body; none when it is larger than that.
-async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Option<Bytes>> {
+async fn bytes_of(mut response: Answer, at_most: usize) -> Result<Option<Bytes>, TransportError> {
     let Some(first) = response.chunk().await? else {
         return Ok(Some(Bytes::new()));
     };
@@ -341,7 +389,7 @@ async fn bytes_of(mut response: Response, at_most: usize) -> reqwest::Result<Opt
 }
 
 /// Reads a body, at most so many bytes of it.
-async fn body_of(mut response: Response, at_most: usize) -> reqwest::Result<Vec<u8>> {
+async fn body_of(mut response: Answer, at_most: usize) -> Result<Vec<u8>, TransportError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = at_most - body.len();

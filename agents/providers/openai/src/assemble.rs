@@ -1,18 +1,23 @@
-//! From chunks to events: text as it comes, tool calls once they are whole, the end once it is certain.
+//! From chunks to events: text and thoughts as they come, tool calls and the whole thought once they are whole, the end
+//! once it is certain.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolCall, Usage};
 use greenroom_provider_http::Faults;
 use serde_json::Value;
 
-use crate::response::{Choice, Chunk, ToolCallDelta, finish_reason};
+use crate::response::{Choice, Chunk, Thought, ToolCallDelta, finish_reason};
+use crate::thoughts::{Field, sealed};
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
+
+/// Most bytes of thoughts in one answer.
+const THOUGHTS_AT_MOST: usize = 4 << 20;
 
 #[derive(Debug, Default)]
 struct PartialCall {
@@ -29,6 +34,8 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<PartialCall>,
     call_bytes: usize,
+    thought: String,
+    thought_field: Option<Field>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     answered: bool,
@@ -42,6 +49,8 @@ impl Assembler {
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            thought: String::new(),
+            thought_field: None,
             finish: None,
             usage: None,
             answered: false,
@@ -92,6 +101,13 @@ impl greenroom_provider_http::Assembler for Assembler {
         if finish == FinishReason::Stop && !self.calls.is_empty() {
             finish = FinishReason::ToolCalls;
         }
+        if !self.thought.is_empty() {
+            let text = std::mem::take(&mut self.thought);
+            out.push_back(ModelEvent::Reasoned(match self.thought_field {
+                Some(field) => sealed(text, field, self.faults.provider()),
+                None => Reasoning { text, seal: None },
+            }));
+        }
         // A call cut off by the token limit or a filter is no call.
         if finish == FinishReason::ToolCalls {
             for (number, call) in self.calls.drain(..).enumerate() {
@@ -124,20 +140,21 @@ impl greenroom_provider_http::Assembler for Assembler {
 impl Assembler {
     fn choice(&mut self, choice: Choice, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
         self.answered = true;
-        if let Some(delta) = choice.delta {
-            // Frames that only name the role are no sign of the model yet.
-            let mut unseen = delta.reasons();
-            for text in [delta.content, delta.refusal].into_iter().flatten() {
-                if !text.is_empty() {
-                    out.push_back(ModelEvent::Content(text));
-                }
+        // Frames that only name the role are no sign of the model yet.
+        if let Some(mut delta) = choice.delta {
+            let said = delta.take_said();
+            if let Some(thought) = delta.take_thought() {
+                self.thought(thought, out)?;
             }
-            for call in delta.tool_calls.into_iter().flatten() {
-                self.call(call)?;
-                unseen = true;
+            if !said.is_empty() {
+                out.push_back(ModelEvent::Content(said));
             }
-            if unseen {
+            let calls = delta.tool_calls.unwrap_or_default();
+            if !calls.is_empty() {
                 out.push_back(ModelEvent::Progress);
+            }
+            for call in calls {
+                self.call(call)?;
             }
         }
         match choice.finish_reason.as_deref() {
@@ -148,6 +165,21 @@ impl Assembler {
             }
             Some(reason) => self.finish = Some(finish_reason(reason)),
         }
+        Ok(())
+    }
+
+    fn thought(&mut self, thought: Thought, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
+        if thought.text.is_empty() {
+            out.push_back(ModelEvent::Progress);
+            return Ok(());
+        }
+        if self.thought.len() + thought.text.len() > THOUGHTS_AT_MOST {
+            let why = format!("more than {THOUGHTS_AT_MOST} bytes of thoughts");
+            return Err(self.faults.malformed(&why));
+        }
+        self.thought.push_str(&thought.text);
+        self.thought_field = thought.field;
+        out.push_back(ModelEvent::Thinking(thought.text));
         Ok(())
     }
 

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, Clock, Credentials, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    CallContext, Clock, Credentials, EmbeddingRequest, Embeddings, FaultClass, ModelBackend, ModelInfo,
+    ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, WireFamily,
 };
 use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream};
 
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
 use crate::config::{Endpoints, MaxTokensField, OpenAiConfig};
-use crate::request::ChatRequest;
-use crate::response::model_list;
+use crate::embed::{self, EmbedRequest};
+use crate::models::model_list;
+use crate::request::{Accent, ChatRequest};
+use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
 /// A provider of the OpenAI Chat Completions wire. Clones of its HTTP connections are pooled; one is enough for a
 /// process.
@@ -78,8 +81,12 @@ impl ModelBackend for OpenAiBackend {
         context: &CallContext,
     ) -> Result<ModelStream, ProviderFault> {
         let faults = self.upstream.faults();
-        let said =
-            ChatRequest::new(model, request, self.max_tokens_field).map_err(|e| faults.unsendable(&e))?;
+        let accent = Accent {
+            max_tokens: self.max_tokens_field,
+            is_openai: self.endpoints.is_openai(),
+            provider: faults.provider(),
+        };
+        let said = ChatRequest::new(model, request, accent).map_err(|e| faults.unsendable(&e))?;
         let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
         let assembler = Assembler::new(faults.clone(), model);
         let url = self.endpoints.chat.clone();
@@ -92,5 +99,55 @@ impl ModelBackend for OpenAiBackend {
             self.catalogue.learn(listed);
         }
         Ok(())
+    }
+
+    async fn embed(
+        &self,
+        model: &str,
+        request: &EmbeddingRequest,
+        context: &CallContext,
+    ) -> Result<Embeddings, ProviderFault> {
+        let faults = self.upstream.faults();
+        let said = EmbedRequest::new(model, request).map_err(|e| faults.unsendable(&e))?;
+        let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
+        let url = self.endpoints.embeddings.clone();
+        let answer = self.upstream.ask(url, body, model, context).await?;
+        embed::read(&answer, request.inputs.len(), model, faults)
+    }
+
+    fn relays(&self, family: WireFamily) -> bool {
+        matches!(family, WireFamily::OpenAiChat | WireFamily::OpenAiEmbeddings)
+    }
+
+    async fn relay(
+        &self,
+        model: &str,
+        request: &RawRequest,
+        context: &CallContext,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let (upstream, endpoints) = (&self.upstream, &self.endpoints);
+        let faults = upstream.faults();
+        match request.family {
+            WireFamily::OpenAiChat => {
+                let watcher = ChatWatcher::new(faults.clone(), model, request);
+                upstream
+                    .relay(endpoints.chat.clone(), request, model, context, watcher)
+                    .await
+            }
+            WireFamily::OpenAiEmbeddings => {
+                let watcher = EmbeddingsWatcher::new(faults.clone(), model);
+                upstream
+                    .relay(endpoints.embeddings.clone(), request, model, context, watcher)
+                    .await
+            }
+            family @ (WireFamily::OpenAiResponses | WireFamily::AnthropicMessages) => {
+                let message = format!("this provider does not take {family:?} requests");
+                Err(ProviderFault::new(
+                    faults.provider(),
+                    FaultClass::BadRequest,
+                    message,
+                ))
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenroom_kernel::ModelInfo;
-use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Url};
+use greenroom_provider_http::{ApiKey, BaseUrl, ConfigError, Uri};
 
 /// Under which name the bound of the answer's length travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,9 @@ impl OpenAiConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
-    pub(crate) chat: Url,
-    pub(crate) models: Url,
+    pub(crate) chat: Uri,
+    pub(crate) embeddings: Uri,
+    pub(crate) models: Uri,
 }
 
 impl Endpoints {
@@ -64,6 +65,7 @@ impl Endpoints {
         let base = BaseUrl::parse(&config.name, &config.base_url, "https://api.openai.com/v1")?;
         Ok(Self {
             chat: base.join("chat/completions"),
+            embeddings: base.join("embeddings"),
             models: base.join("models"),
             base,
         })
@@ -82,8 +84,8 @@ mod tests {
     fn the_endpoints_are_below_the_base_and_openai_is_known_by_its_host() {
         let urls = |url: &str| Endpoints::of(&OpenAiConfig::new("p", url)).unwrap();
         let ours = urls("http://h:1/v1/");
-        assert_eq!(ours.chat.as_str(), "http://h:1/v1/chat/completions");
-        assert_eq!(ours.models.as_str(), "http://h:1/v1/models");
+        assert_eq!(ours.chat, "http://h:1/v1/chat/completions");
+        assert_eq!(ours.models, "http://h:1/v1/models");
         assert!(!ours.is_openai());
         assert!(urls("https://api.openai.com/v1").is_openai());
     }

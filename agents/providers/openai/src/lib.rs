@@ -8,9 +8,16 @@ mod assemble;
 mod backend;
 mod classify;
 mod config;
+mod embed;
+mod models;
 mod request;
 mod response;
+mod served;
+mod thoughts;
+mod vector;
+mod watch;
 
 pub use backend::OpenAiBackend;
 pub use config::{MaxTokensField, OpenAiConfig};
 pub use greenroom_provider_http::{ApiKey, ConfigError};
+pub use served::{ChatDialect, EmbeddingsDialect};

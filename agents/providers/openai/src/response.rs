@@ -1,9 +1,12 @@
-//! What comes back: chunks of a completion, lists of models, errors. Read leniently, since many servers speak
+//! What comes back: chunks of a completion, whole completions, figures, errors. Read leniently, since many servers speak
 //! this wire with an accent.
 
-use greenroom_kernel::{FinishReason, ModelInfo, Usage};
+use greenroom_kernel::{FinishReason, Usage};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+use crate::thoughts::Field;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Chunk {
@@ -19,34 +22,89 @@ pub(crate) struct Chunk {
 pub(crate) struct Choice {
     #[serde(default)]
     pub(crate) index: u32,
+    /// What a chunk adds.
     #[serde(default)]
     pub(crate) delta: Option<Delta>,
+    /// All of an answer that is not streamed, in the same fields.
+    #[serde(default)]
+    pub(crate) message: Option<Delta>,
     #[serde(default)]
     pub(crate) finish_reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Delta {
+    /// Text by the contract; Mistral's thinking models send parts.
     #[serde(default)]
-    pub(crate) content: Option<String>,
+    content: Option<Value>,
     #[serde(default)]
     pub(crate) tool_calls: Option<Vec<ToolCallDelta>>,
     /// A refusal is what the model says instead of content.
     #[serde(default)]
-    pub(crate) refusal: Option<String>,
-    /// DeepSeek, vLLM, llama.cpp.
+    refusal: Option<String>,
     #[serde(default)]
     reasoning_content: Option<Value>,
-    /// OpenRouter, Ollama.
     #[serde(default)]
     reasoning: Option<Value>,
+    /// What tool calls were before they were several. Only a caller who asked for one gets it.
+    #[serde(default)]
+    pub(crate) function_call: Option<FunctionDelta>,
+    #[serde(default)]
+    pub(crate) audio: Option<IgnoredAny>,
+}
+
+/// What the model thinks aloud.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Thought {
+    /// Empty where its form is not known.
+    pub(crate) text: String,
+    /// What the server calls it, where it is called anything.
+    pub(crate) field: Option<Field>,
 }
 
 impl Delta {
-    /// Whether the model thinks aloud in it, which is not shown.
-    pub(crate) fn reasons(&self) -> bool {
-        let said = |field: &Option<Value>| field.as_ref().is_some_and(|v| !v.is_null() && v != "");
-        said(&self.reasoning_content) || said(&self.reasoning)
+    /// Takes out the text that the caller is to see.
+    pub(crate) fn take_said(&mut self) -> String {
+        let content = match self.content.take() {
+            Some(Value::String(text)) => text,
+            Some(Value::Array(parts)) => {
+                let texts = parts
+                    .iter()
+                    .filter_map(|part| part.get("text")?.as_str())
+                    .collect();
+                self.content = Some(Value::Array(parts));
+                texts
+            }
+            _ => String::new(),
+        };
+        match self.refusal.take() {
+            Some(refusal) if content.is_empty() => refusal,
+            Some(refusal) => content + &refusal,
+            None => content,
+        }
+    }
+
+    /// Takes out what the model thinks aloud, if it does. Servers that say it twice say the same.
+    pub(crate) fn take_thought(&mut self) -> Option<Thought> {
+        let named = [
+            (self.reasoning_content.take(), Field::ReasoningContent),
+            (self.reasoning.take(), Field::Reasoning),
+        ];
+        let named = named.into_iter().find_map(|(said, field)| match said {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => (!text.is_empty()).then_some(Thought {
+                text,
+                field: Some(field),
+            }),
+            Some(_) => Some(Thought::default()),
+        });
+        named.or_else(|| {
+            let parts = self.content.as_ref()?.as_array()?;
+            let thoughts = parts.iter().filter_map(|part| part.get("thinking")?.as_array());
+            let texts = thoughts.flatten().filter_map(|part| part.get("text")?.as_str());
+            let text: String = texts.collect();
+            (!text.is_empty()).then_some(Thought { text, field: None })
+        })
     }
 }
 
@@ -72,9 +130,9 @@ pub(crate) struct FunctionDelta {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct WireUsage {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Option<u64>,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
     #[serde(default)]
@@ -96,20 +154,22 @@ struct CompletionDetails {
 impl From<WireUsage> for Usage {
     /// The wire counts cached tokens among the prompt's and reasoning among the completion's: taken apart here.
     fn from(wire: WireUsage) -> Self {
+        let prompt = wire.prompt_tokens.unwrap_or(0);
+        let completion = wire.completion_tokens.unwrap_or(0);
         let cached = wire
             .prompt_tokens_details
             .and_then(|d| d.cached_tokens)
             .unwrap_or(0)
-            .min(wire.prompt_tokens);
+            .min(prompt);
         let reasoning = wire
             .completion_tokens_details
             .and_then(|d| d.reasoning_tokens)
             .unwrap_or(0)
-            .min(wire.completion_tokens);
+            .min(completion);
         Usage {
-            input_tokens: wire.prompt_tokens - cached,
+            input_tokens: prompt - cached,
             cached_input_tokens: cached,
-            output_tokens: wire.completion_tokens - reasoning,
+            output_tokens: completion - reasoning,
             reasoning_tokens: reasoning,
             ..Usage::default()
         }
@@ -124,50 +184,6 @@ pub(crate) fn finish_reason(text: &str) -> FinishReason {
         "content_filter" => FinishReason::ContentFilter,
         _ => FinishReason::Stop,
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct ModelList {
-    data: Vec<ListedModel>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ListedModel {
-    id: String,
-    /// vLLM.
-    #[serde(default)]
-    max_model_len: Option<u32>,
-    /// Groq and others.
-    #[serde(default)]
-    context_window: Option<u32>,
-    /// OpenRouter.
-    #[serde(default)]
-    context_length: Option<u32>,
-    /// llama.cpp.
-    #[serde(default)]
-    meta: Option<ListedMeta>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ListedMeta {
-    #[serde(default)]
-    n_ctx: Option<u32>,
-    #[serde(default)]
-    n_ctx_train: Option<u32>,
-}
-
-/// Reads a server's list of models, in the server's order.
-pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Error> {
-    let list: ModelList = serde_json::from_slice(body)?;
-    Ok(list
-        .data
-        .into_iter()
-        .map(|m| {
-            let window = m.max_model_len.or(m.context_window).or(m.context_length);
-            let window = window.or(m.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
-            ModelInfo::named(m.id).with_window(window)
-        })
-        .collect())
 }
 
 #[cfg(test)]
@@ -194,34 +210,10 @@ mod tests {
     #[test]
     fn usage_that_contradicts_itself_never_underflows() {
         let usage = usage(
-            r#"{"prompt_tokens": 5, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 9},
+            r#"{"prompt_tokens": 5, "completion_tokens": null, "prompt_tokens_details": {"cached_tokens": 9},
                 "completion_tokens_details": {"reasoning_tokens": null}}"#,
         );
         assert_eq!((usage.input_tokens, usage.cached_input_tokens), (0, 5));
         assert_eq!(usage.total_tokens(), 5);
-    }
-
-    #[test]
-    fn model_lists_tell_the_context_window_in_every_servers_way() {
-        let models = model_list(
-            br#"{"object": "list", "data": [{"id": "a", "max_model_len": 1}, {"id": "b", "context_window": 2},
-                {"id": "c", "context_length": 3}, {"id": "d", "meta": {"n_ctx_train": 4}},
-                {"id": "e", "owned_by": "x"}]}"#,
-        )
-        .unwrap();
-        let got: Vec<_> = models
-            .iter()
-            .map(|m| (m.name.as_str(), m.can.context_window))
-            .collect();
-        assert_eq!(
-            got,
-            [
-                ("a", Some(1)),
-                ("b", Some(2)),
-                ("c", Some(3)),
-                ("d", Some(4)),
-                ("e", None)
-            ]
-        );
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Admitted {
     permit: GatePermit,
     _slot: Slot,
     began: Duration,
+    /// Calls that ran when it began, itself included.
+    running: u32,
 }
 
 /// How an admitted call ended.
@@ -156,6 +158,7 @@ impl ProviderGate {
                 permit,
                 _slot: slot,
                 began: self.now(),
+                running: self.slots.taken(),
             }),
             Err(refused) => Err(Refusal::Later(refused.retry_after)),
         }
@@ -182,7 +185,7 @@ impl ProviderGate {
             Some(_) => CallOutcome::Ignored,
         };
         self.seen.lock().ended(report, now);
-        let (signal, running) = (self.signal(report), self.slots.taken());
+        let (signal, running) = (self.signal(report), self.slots.taken().max(admitted.running));
         self.adapt(|limit| limit.ended(signal, admitted.began, running, now));
         // A long answer is not a slow provider: what counts is how long it took to begin.
         let latency = report.first_sign.unwrap_or(report.took);

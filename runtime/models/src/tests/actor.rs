@@ -110,7 +110,7 @@ async fn models_learned_by_a_probe_can_be_called_by_name() {
         ..request()
     };
     let failure = world.call_with(&new, &context()).await.result.unwrap_err();
-    assert_eq!(failure.code, ErrorCode::BadUserInput);
+    assert_eq!(failure.code, ErrorCode::NotFound);
     a.serve(&["old", "new"]);
     world.router.provider("a").unwrap().probe().await.unwrap();
     assert_eq!(

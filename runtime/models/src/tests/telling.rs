@@ -13,7 +13,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::script::{Act, Scripted, USED, refuses, says, streams};
 use super::world::{World, config};
-use crate::{ModelsConfig, ModelsError, Price, PriceTable, RouteTarget};
+use crate::{ModelsConfig, ModelsError, Price, PriceTable, Route, RouteTarget};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -268,10 +268,7 @@ async fn every_try_is_counted_once_with_the_time_to_its_first_content() {
 #[test]
 fn a_configuration_that_contradicts_itself_is_refused_by_name() {
     let (a, twin) = (Scripted::new("a", vec![]), Scripted::new("a", vec![]));
-    let named = |name: &str| RouteTarget {
-        provider: name.into(),
-        model: None,
-    };
+    let named = RouteTarget::parse;
     assert_eq!(
         config(&[&a, &twin]).validate(),
         Err(ModelsError::ProviderTwice { name: "a".into() })
@@ -284,7 +281,7 @@ fn a_configuration_that_contradicts_itself_is_refused_by_name() {
     let mut routed = config(&[&a]);
     routed
         .routes
-        .insert("fast".into(), vec![named("a"), named("nobody")]);
+        .insert("fast".into(), vec![named("a"), named("nobody")].into());
     assert_eq!(
         routed.validate(),
         Err(ModelsError::UnknownProvider {
@@ -292,7 +289,7 @@ fn a_configuration_that_contradicts_itself_is_refused_by_name() {
             provider: "nobody".into()
         })
     );
-    routed.routes.insert("fast".into(), vec![]);
+    routed.routes.insert("fast".into(), Route::default());
     assert_eq!(
         routed.validate(),
         Err(ModelsError::EmptyRoute { route: "fast".into() })

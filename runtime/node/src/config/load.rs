@@ -80,7 +80,7 @@ impl Loaded {
     fn redacted(&self) -> Raw {
         let mut raw = self.raw.clone();
         for provider in raw.providers.values_mut() {
-            if let Some(key) = &mut provider.api_key {
+            for key in provider.api_key.iter_mut().chain(&mut provider.api_keys) {
                 *key = "…".to_owned();
             }
         }

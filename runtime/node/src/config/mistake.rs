@@ -90,11 +90,12 @@ fn place(path: &[String], file: Option<&(PathBuf, String)>, variables: &BTreeMap
     }
 }
 
-/// The line that a key stands on, counted from 1.
+/// The line that a key stands on, counted from 1; of what is in a list the line of the list.
 fn line(text: &str, path: &[String]) -> Option<usize> {
     let document = ImDocument::parse(text).ok()?;
     let mut table: &dyn TableLike = document.as_table();
-    let (last, above) = path.split_last()?;
+    let in_list = path.iter().position(|key| key.parse::<usize>().is_ok());
+    let (last, above) = path.get(..in_list.unwrap_or(path.len()))?.split_last()?;
     for key in above {
         table = table.get(key).and_then(Item::as_table_like)?;
     }

@@ -7,6 +7,8 @@ use greenroom_models::Deadlines;
 use serde::{Deserialize, Serialize};
 
 use super::raw::millis;
+use super::raw_facts::{RawCapabilities, RawPrice};
+use super::raw_routes::RawRoute;
 
 /// `[models]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +20,12 @@ pub(crate) struct RawModels {
     pub(crate) total_ms: u64,
     /// Every try of one call at every target.
     pub(crate) tries: u32,
-    /// Logical names and their targets, `provider` or `provider/model`, in order.
-    pub(crate) routes: BTreeMap<String, Vec<String>>,
+    /// Logical names and their targets, `provider` or `provider/model`.
+    pub(crate) routes: BTreeMap<String, RawRoute>,
+    /// What models can do, by `provider/model` or `provider/*`, above what is known.
+    pub(crate) capabilities: BTreeMap<String, RawCapabilities>,
+    /// What tokens cost, by the same, in place of the list price.
+    pub(crate) prices: BTreeMap<String, RawPrice>,
 }
 
 impl Default for RawModels {
@@ -32,6 +38,8 @@ impl Default for RawModels {
             total_ms: millis(ours.total),
             tries: 4,
             routes: BTreeMap::new(),
+            capabilities: BTreeMap::new(),
+            prices: BTreeMap::new(),
         }
     }
 }
@@ -74,6 +82,12 @@ pub(crate) struct RawProvider {
     /// Another place that speaks as Bedrock does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint_url: Option<String>,
+    /// Several keys, used in turn: the next when the one before it is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) api_keys: Vec<String>,
+    /// The environment variables that hold them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) api_key_envs: Vec<String>,
     /// The default first; none: what the server lists.
     pub(crate) models: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

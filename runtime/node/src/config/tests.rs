@@ -1,3 +1,5 @@
+mod models;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -166,6 +168,19 @@ fn values_that_cannot_work_are_refused() {
             "providers.a",
         ),
         ("providers.a = { region = \"eu-west-1\" }", "providers.a"),
+        (
+            "[providers.a]\napi_keys = [\"x\"]\napi_key_envs = [\"Y\"]",
+            "providers.a",
+        ),
+        (
+            "models.routes.fast = { strategy = \"weighted\" }",
+            "models.routes.fast",
+        ),
+        ("[models.capabilities.gpt]", "models.capabilities.\"gpt\""),
+        (
+            "[models.prices.\"a/b\"]\ninput = -1.0\noutput = 1.0",
+            "models.prices.\"a/b\"",
+        ),
     ] {
         let said = mistake(file, &[]);
         assert!(

@@ -57,6 +57,8 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
     let mut models = ModelsConfig::new("dev");
     models.providers = specs;
     models.routes = config.models.routes.iter().cloned().collect();
+    models.capabilities = config.models.capabilities.clone();
+    models.prices = config.models.prices.clone();
     models.deadlines = config.models.deadlines;
     models.retry.tries = config.models.tries;
     models.retry.within = models.retry.within.min(Duration::from_secs(600));

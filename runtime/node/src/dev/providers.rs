@@ -133,14 +133,13 @@ fn configured(
     raw: &RawProvider,
     set: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Remote, Option<u32>), String> {
-    let key = match &raw.api_key_env {
-        Some(variable) => {
-            let missing = || format!("provider {name}: its key's variable {variable} is not set");
-            Some(set(variable).ok_or_else(missing)?)
-        }
-        None => raw.api_key.clone(),
+    let of_variable = |variable: &String| {
+        set(variable).ok_or_else(|| format!("provider {name}: its key's variable {variable} is not set"))
     };
-    let (url, key) = (raw.base_url.as_deref(), key.as_deref());
+    let variables = raw.api_key_env.iter().chain(&raw.api_key_envs);
+    let mut keys: Vec<String> = variables.map(of_variable).collect::<Result<_, _>>()?;
+    keys.extend(raw.api_key.iter().chain(&raw.api_keys).cloned());
+    let (url, key) = (raw.base_url.as_deref(), keys.first().map(String::as_str));
     let remote = match raw.kind {
         RawProviderKind::OpenAi => Remote::openai(name, url, key, &raw.models),
         RawProviderKind::Anthropic => Remote::anthropic(name, url, key, &raw.models),
@@ -153,5 +152,6 @@ fn configured(
             ));
         }
     };
+    let remote = remote.with_more_keys(keys.get(1..).unwrap_or_default());
     Ok((remote, raw.concurrency))
 }

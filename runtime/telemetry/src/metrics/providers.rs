@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{Label, ProviderLabel};
 
+type Gauges = Family<ProviderLabel, Gauge<f64, AtomicU64>>;
 type Read = fn(&ProviderStatus, Timestamp) -> Option<f64>;
 
 /// Name, help, and where the value stands; one that isn't known has no line.
@@ -55,13 +56,13 @@ const GAUGES: [(&str, &str, Read); 10] = [
 
 /// One gauge a column, one line a provider.
 #[derive(Debug)]
-pub(super) struct ProviderGauges(Vec<(Family<ProviderLabel, Gauge<f64, AtomicU64>>, Read)>);
+pub(super) struct ProviderGauges(Vec<(Gauges, Read)>);
 
 impl ProviderGauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("provider");
         let gauge = |(name, help, read): (&str, &str, Read)| {
-            let family: Family<ProviderLabel, Gauge<f64, AtomicU64>> = Family::default();
+            let family = Gauges::default();
             registry.register(name, help, family.clone());
             (family, read)
         };

@@ -10,6 +10,9 @@ use crate::key::ApiKey;
 /// Most characters kept of what a provider says.
 const SAID_AT_MOST: usize = 300;
 
+/// Longest code that is kept, in bytes.
+const CODE_AT_MOST: usize = 100;
+
 /// What an error says of itself.
 #[derive(Debug, Default)]
 pub struct Detail {
@@ -19,6 +22,8 @@ pub struct Detail {
     pub words: Vec<String>,
     /// A `code` that is an HTTP status.
     pub status: Option<u16>,
+    /// `code` or else `type`, as it was written.
+    pub code: Option<String>,
 }
 
 impl Detail {
@@ -58,8 +63,21 @@ impl Detail {
                 .map(str::to_lowercase)
                 .collect(),
             status: status.filter(|s| (100..600).contains(s)),
+            code: [text("code"), text("type")]
+                .into_iter()
+                .flatten()
+                .find(|code| is_code(code))
+                .map(str::to_owned),
         }
     }
+}
+
+/// Whether it is a word for programs, not a number or a sentence.
+fn is_code(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    text.len() <= CODE_AT_MOST
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(word)
 }
 
 fn short(text: &str) -> String {

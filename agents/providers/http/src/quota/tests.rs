@@ -1,5 +1,5 @@
+use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
-use reqwest::header::{HeaderName, HeaderValue};
 
 use super::*;
 

@@ -103,28 +103,73 @@ fn other_choices_than_the_first_and_what_follows_done_are_ignored() {
     );
 }
 
+fn told(delta: &str) -> Vec<ModelEvent> {
+    let mut out = VecDeque::new();
+    let chunk = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
+    assembler().take(chunk.as_bytes(), &mut out).unwrap();
+    out.into()
+}
+
 #[test]
-fn reasoning_and_parts_of_tool_calls_are_progress_and_a_role_alone_is_nothing() {
-    let told = |delta: &str| {
-        let mut out = VecDeque::new();
-        let chunk = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
-        assembler().take(chunk.as_bytes(), &mut out).unwrap();
-        Vec::from(out)
-    };
+fn parts_of_tool_calls_are_progress_and_a_role_alone_is_nothing() {
     for unseen in [
-        r#"{"content":"","reasoning_content":"hm"}"#,
-        r#"{"reasoning":"hm"}"#,
         r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{"}}]}"#,
+        r#"{"reasoning":{"some":"form"}}"#,
     ] {
         assert_eq!(told(unseen), [ModelEvent::Progress], "{unseen}");
     }
     for silent in [
         r#"{"role":"assistant","content":"","reasoning_content":""}"#,
-        r#"{"role":"assistant","content":null,"reasoning":null}"#,
+        r#"{"role":"assistant","content":null,"reasoning":null,"tool_calls":[]}"#,
         "{}",
     ] {
         assert!(told(silent).is_empty(), "{silent}");
     }
+}
+
+#[test]
+fn thoughts_are_told_as_they_come_and_whole_before_the_calls_they_led_to() {
+    let events = run(&[
+        r#"{"choices":[{"delta":{"role":"assistant","content":"","reasoning_content":"h"}}]}"#,
+        r#"{"choices":[{"delta":{"reasoning_content":"m","reasoning":"m"}}]}"#,
+        r#"{"choices":[{"delta":{"content":"hi","tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#,
+    ]);
+    let whole = sealed("hm".to_owned(), Field::ReasoningContent, "p");
+    assert_eq!(
+        events.unwrap(),
+        [
+            ModelEvent::Thinking("h".into()),
+            ModelEvent::Thinking("m".into()),
+            ModelEvent::Content("hi".into()),
+            ModelEvent::Reasoned(whole),
+            call("a", "f", "{}"),
+            end(FinishReason::ToolCalls)
+        ]
+    );
+}
+
+#[test]
+fn thoughts_and_text_in_parts_are_told_apart() {
+    assert_eq!(
+        told(
+            r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"hi"}]}"#
+        ),
+        [
+            ModelEvent::Thinking("hm".into()),
+            ModelEvent::Content("hi".into())
+        ]
+    );
+}
+
+#[test]
+fn endless_thoughts_are_a_fault() {
+    let part = format!(
+        r#"{{"choices":[{{"delta":{{"reasoning":"{}"}}}}]}}"#,
+        "x".repeat(1 << 19)
+    );
+    let mut chunks = vec![part.as_str(); 9];
+    chunks.push("[DONE]");
+    assert_eq!(run(&chunks), Err(FaultClass::Transient));
 }
 
 #[test]
@@ -145,6 +190,7 @@ fn endless_tool_calls_are_a_fault() {
         r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"function":{{"name":"f","arguments":"{}"}}}}]}}}}]}}"#,
         "x".repeat(1 << 19)
     );
-    let chunks = vec![part.as_str(); 9];
+    let mut chunks = vec![part.as_str(); 9];
+    chunks.push("[DONE]");
     assert_eq!(run(&chunks), Err(FaultClass::Transient));
 }

@@ -7,6 +7,9 @@
     reason = "a test may fail where it stands"
 )]
 
+mod embeddings;
+mod relay;
+
 use std::sync::Arc;
 use std::time::Duration;
 

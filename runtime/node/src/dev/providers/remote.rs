@@ -50,6 +50,18 @@ impl Remote {
         })
     }
 
+    /// With keys that are used when those before them are refused.
+    pub(super) fn with_more_keys(mut self, keys: &[String]) -> Self {
+        let more = match &mut self {
+            Self::OpenAi(config) => &mut config.more_keys,
+            Self::Anthropic(config) => &mut config.more_keys,
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(..) => return self,
+        };
+        more.extend(keys.iter().map(ApiKey::new));
+        self
+    }
+
     /// Its name in routes.
     pub(crate) fn name(&self) -> &str {
         match self {

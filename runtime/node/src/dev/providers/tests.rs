@@ -216,3 +216,18 @@ fn a_configured_provider_is_of_the_kind_it_names() {
     assert_eq!(claude.models[0].name, "m");
     assert_eq!(choice.remote[0].1, Some(3));
 }
+
+#[test]
+fn several_keys_are_taken_in_their_order_and_a_missing_variable_is_named() {
+    let file = "providers.claude = { kind = \"anthropic\", api_keys = [\"k1\", \"k2\", \"k3\"] }";
+    let choice = chosen(file, &[], false).unwrap();
+    let claude = anthropic(&choice);
+    assert_eq!(claude.api_key.as_ref().map(|k| k.expose()), Some("k1"));
+    let more: Vec<&str> = claude.more_keys.iter().map(|k| k.expose()).collect();
+    assert_eq!(more, ["k2", "k3"]);
+    let file = "providers.claude = { kind = \"anthropic\", api_key_envs = [\"K1\", \"K2\"] }";
+    let choice = chosen(file, &[("K1", "a"), ("K2", "b")], false).unwrap();
+    assert_eq!(anthropic(&choice).more_keys.len(), 1);
+    let missing = chosen(file, &[("K1", "a")], false).unwrap_err();
+    assert!(missing.contains("claude") && missing.contains("K2"), "{missing}");
+}

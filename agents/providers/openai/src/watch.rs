@@ -1,0 +1,214 @@
+//! What a relayed Chat Completions answer means, read while its bytes pass untouched.
+//!
+//! This is the hot path of the relay: a chunk of text is only glanced at, whatever else comes is parsed.
+//!
+//! The caller's bytes are never altered, not even to ask for figures: a caller who streams without
+//! `stream_options.include_usage` gets none, none are told here, and the call's usage is estimated.
+
+mod embeddings;
+mod glance;
+#[cfg(test)]
+mod tests;
+
+use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
+use greenroom_provider_http::{Faults, Watcher};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::response::{Choice, Chunk, Delta, finish_reason};
+pub(crate) use embeddings::EmbeddingsWatcher;
+use glance::Glance;
+
+/// Most choices that are told apart; OpenAI gives as many.
+const CHOICES_AT_MOST: u32 = 128;
+
+/// Watches one answer.
+pub(crate) struct ChatWatcher {
+    faults: Faults,
+    model: String,
+    glance: Glance,
+    /// How many choices were asked for.
+    choices: u32,
+    /// Which of them have ended, a bit each.
+    ended: u128,
+    finish: Option<FinishReason>,
+    has_calls: bool,
+    usage: Option<Usage>,
+    answered: bool,
+    done: bool,
+}
+
+impl ChatWatcher {
+    pub(crate) fn new(faults: Faults, model: &str, request: &RawRequest) -> Self {
+        Self {
+            faults,
+            model: model.to_owned(),
+            glance: Glance::new(),
+            choices: choices(request),
+            ended: 0,
+            finish: None,
+            has_calls: false,
+            usage: None,
+            answered: false,
+            done: false,
+        }
+    }
+}
+
+impl Watcher for ChatWatcher {
+    fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        if self.done {
+            return Ok(RelaySign::Lifecycle);
+        }
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            self.done = true;
+            return self.end();
+        }
+        match self.glance.said(data) {
+            Some(said) => {
+                self.answered = true;
+                Ok(match said {
+                    0 => RelaySign::Lifecycle,
+                    said => RelaySign::Content { said },
+                })
+            }
+            None => self.parsed(data),
+        }
+    }
+
+    fn end(&mut self) -> Result<RelaySign, ProviderFault> {
+        if self.is_finished() || (self.done && self.answered) {
+            return Ok(self.ended());
+        }
+        Err(self.faults.truncated())
+    }
+
+    fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
+        let answer: Chunk = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
+        self.take(answer)?;
+        if !self.answered {
+            return Err(self.faults.malformed(&"an answer without a choice"));
+        }
+        Ok(self.ended())
+    }
+}
+
+impl ChatWatcher {
+    /// What an event says that must be read.
+    fn parsed(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        match serde_json::from_slice(data) {
+            Ok(chunk) => self.take(chunk),
+            // A chunk of a form of its own means nothing to us, and may to the caller.
+            Err(_) if serde_json::from_slice::<IgnoredAny>(data).is_ok() => Ok(RelaySign::Lifecycle),
+            Err(error) => Err(self.faults.malformed(&error)),
+        }
+    }
+
+    fn take(&mut self, chunk: Chunk) -> Result<RelaySign, ProviderFault> {
+        if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
+            return Err(self.faults.error_object(&error, &self.model));
+        }
+        if let Some(usage) = chunk.usage {
+            self.usage = Some(usage.into());
+        }
+        let was_finished = self.is_finished();
+        let mut said = None;
+        for choice in chunk.choices.into_iter().flatten() {
+            self.answered = true;
+            if let Some(more) = self.choice(choice)? {
+                said = Some(said.unwrap_or(0_u32).saturating_add(more));
+            }
+        }
+        Ok(match (self.finish, said) {
+            (Some(_), _) if self.is_finished() && !was_finished => RelaySign::Finished(self.finish()),
+            (_, Some(said)) => RelaySign::Content { said },
+            (_, None) => RelaySign::Lifecycle,
+        })
+    }
+
+    /// How much was said in it, if it says anything.
+    fn choice(&mut self, choice: Choice) -> Result<Option<u32>, ProviderFault> {
+        let mut said = None;
+        for delta in [choice.delta, choice.message].into_iter().flatten() {
+            self.has_calls |= delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+            said = said.or(bytes_said(delta));
+        }
+        match choice.finish_reason.as_deref() {
+            None | Some("") => {}
+            Some("error") => {
+                let error = Value::from("the provider ended the answer with an error");
+                return Err(self.faults.error_object(&error, &self.model));
+            }
+            Some(reason) => {
+                self.ended |= 1_u128.checked_shl(choice.index).unwrap_or(0);
+                if choice.index == 0 || self.finish.is_none() {
+                    self.finish = Some(finish_reason(reason));
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    /// Whether all choices have ended.
+    fn is_finished(&self) -> bool {
+        self.ended.count_ones() >= self.choices
+    }
+
+    fn finish(&self) -> FinishReason {
+        match self.finish {
+            None | Some(FinishReason::Stop) if self.has_calls => FinishReason::ToolCalls,
+            finish => finish.unwrap_or(FinishReason::Stop),
+        }
+    }
+
+    fn ended(&self) -> RelaySign {
+        RelaySign::End {
+            finish: self.finish(),
+            usage: self.usage,
+        }
+    }
+}
+
+fn bytes_said(mut delta: Delta) -> Option<u32> {
+    let text = delta.take_said();
+    let thought = delta.take_thought();
+    let called = delta.tool_calls.unwrap_or_default();
+    let nothing = text.is_empty() && thought.is_none() && called.is_empty();
+    if nothing && delta.function_call.is_none() && delta.audio.is_none() {
+        return None;
+    }
+    let functions = called.into_iter().filter_map(|call| call.function);
+    let functions: usize = functions
+        .chain(delta.function_call)
+        .map(|function| {
+            let name = function.name.map_or(0, |name| name.len());
+            name + function.arguments.map_or(0, |arguments| match arguments {
+                Value::String(text) => text.len(),
+                other => other.to_string().len(),
+            })
+        })
+        .sum();
+    let bytes = text.len() + thought.map_or(0, |thought| thought.text.len()) + functions;
+    Some(u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    n: Option<u32>,
+}
+
+/// How many choices a request asks for. Hardly any names their number, and only those are read for it.
+fn choices(request: &RawRequest) -> u32 {
+    let names = |bytes: &[u8]| memchr::memmem::find(bytes, b"\"n\"").is_some();
+    if !names(&request.before) && !names(&request.after) {
+        return 1;
+    }
+    let body = [&request.before[..], &request.model, &request.after].concat();
+    let asked = serde_json::from_slice::<Asked>(&body)
+        .ok()
+        .and_then(|asked| asked.n);
+    asked.unwrap_or(1).clamp(1, CHOICES_AT_MOST)
+}

@@ -1,0 +1,104 @@
+use greenroom_kernel::{Capabilities, Strategy};
+use greenroom_models::{Price, RouteTarget};
+
+use super::*;
+
+fn policy(file: &str) -> ModelPolicy {
+    load(&world(file, &[]).sources).unwrap().config.models
+}
+
+#[test]
+fn a_route_is_a_list_or_a_table_with_a_strategy_and_weights() {
+    let file = r#"
+[models.routes]
+plain = ["a/b/c", { target = "d", weight = 0 }]
+[models.routes.spread]
+strategy = "least_latency"
+targets = [{ target = "a/m", weight = 3 }, "b"]
+"#;
+    let target = |text, weight| RouteTarget {
+        weight,
+        ..RouteTarget::parse(text)
+    };
+    let expected = [
+        (
+            "plain",
+            Strategy::Priority,
+            vec![target("a/b/c", 1), target("d", 0)],
+        ),
+        (
+            "spread",
+            Strategy::LeastLatency,
+            vec![target("a/m", 3), target("b", 1)],
+        ),
+    ];
+    let expected = expected.map(|(name, strategy, targets)| (name.to_owned(), Route { strategy, targets }));
+    assert_eq!(policy(file).routes, expected);
+}
+
+#[test]
+fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
+    for (file, parts) in [
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nstrategie = \"weighted\"",
+            ["line 3", "models.routes.r.strategie", "models.routes.r.strategy"].as_slice(),
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nstrategy = \"fastest\"",
+            &["line 3", "fastest", "least_latency"],
+        ),
+        (
+            "[models.routes]\nr = 3",
+            &["line 2", "models.routes.r", "a list of targets"],
+        ),
+        (
+            "[models.routes]\nr = [3]",
+            &["line 2", "models.routes.r", "provider/model"],
+        ),
+        (
+            "[models.routes]\nr = [{ weight = 2 }]",
+            &["models.routes.r", "target"],
+        ),
+        (
+            "[models.capabilities.\"a/m\"]\nvison = true",
+            &["line 2", "vison", "vision"],
+        ),
+        (
+            "[models.prices.\"a/m\"]\ninput = 1.0",
+            &["models.prices.a/m", "output"],
+        ),
+    ] {
+        let said = mistake(file, &[]);
+        for part in parts {
+            assert!(said.contains(part), "{file}: `{part}` in: {said}");
+        }
+    }
+}
+
+#[test]
+fn facts_and_prices_that_are_set_stand_above_the_tables() {
+    let file = r#"
+[models.capabilities."openai/gpt-4o"]
+vision = false
+[models.prices."openai/gpt-4o"]
+input = 3.0
+output = 5.0
+cached_input = 1.0
+"#;
+    let models = policy(file);
+    let can = models
+        .capabilities
+        .can("openai", "gpt-4o", Capabilities::default());
+    assert_eq!((can.vision, can.tools), (Some(false), Some(true)));
+    let expected = greenroom_models::PriceTable::default().with("openai/gpt-4o", Price::new(3.0, 1.0, 5.0));
+    assert_eq!(models.prices, expected);
+}
+
+#[test]
+fn none_of_several_keys_is_shown() {
+    let file = "[providers.a]\nbase_url = \"http://h\"\napi_keys = [\"sesame-1\", \"sesame-2\"]";
+    let loaded = load(&world(file, &[]).sources).unwrap();
+    assert_eq!(loaded.config.providers[0].1.api_keys.len(), 2);
+    assert!(!loaded.shown().unwrap().contains("sesame"));
+    assert!(!loaded.shown_json().to_string().contains("sesame"));
+}
