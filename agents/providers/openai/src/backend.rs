@@ -17,7 +17,7 @@ use crate::models::model_list;
 use crate::request::{Accent, ChatRequest};
 use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
-/// A provider of the OpenAI Chat Completions wire. Clones of its HTTP connections are pooled; one is enough for a
+/// A provider of the OpenAI Chat Completions and Embeddings wires. Its HTTP connections are pooled; one is enough for a
 /// process.
 #[derive(Debug)]
 pub struct OpenAiBackend {

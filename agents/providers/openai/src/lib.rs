@@ -1,8 +1,10 @@
-//! The OpenAI Chat Completions wire, for any base URL that speaks it: OpenAI itself, Ollama, vLLM, llama.cpp,
-//! LM Studio and their kin.
+//! The OpenAI Chat Completions and Embeddings wires, for any base URL that speaks them: OpenAI itself, Ollama, vLLM,
+//! llama.cpp, LM Studio and their kin.
 //!
 //! One try is one streamed HTTP call. Breaker, retries, deadlines and failover sit above, in `greenroom-models`;
-//! what is here turns bytes into events and failures into fault classes, and nothing else.
+//! what is here turns bytes into events and failures into fault classes, and nothing else. Requests in these wires' own
+//! words are relayed: their bytes pass untouched and are only read. The dialects speak the same wires to callers whose
+//! target is of another family.
 
 mod assemble;
 mod backend;

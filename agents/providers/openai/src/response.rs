@@ -143,6 +143,8 @@ pub(crate) struct WireUsage {
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -152,7 +154,8 @@ struct CompletionDetails {
 }
 
 impl From<WireUsage> for Usage {
-    /// The wire counts cached tokens among the prompt's and reasoning among the completion's: taken apart here.
+    /// The wire counts what was read from a cache and written to one among the prompt's tokens, and reasoning among the
+    /// completion's: taken apart here.
     fn from(wire: WireUsage) -> Self {
         let prompt = wire.prompt_tokens.unwrap_or(0);
         let completion = wire.completion_tokens.unwrap_or(0);
@@ -161,14 +164,20 @@ impl From<WireUsage> for Usage {
             .and_then(|d| d.cached_tokens)
             .unwrap_or(0)
             .min(prompt);
+        let written = wire
+            .prompt_tokens_details
+            .and_then(|d| d.cache_write_tokens)
+            .unwrap_or(0)
+            .min(prompt - cached);
         let reasoning = wire
             .completion_tokens_details
             .and_then(|d| d.reasoning_tokens)
             .unwrap_or(0)
             .min(completion);
         Usage {
-            input_tokens: prompt - cached,
+            input_tokens: prompt - cached - written,
             cached_input_tokens: cached,
+            cache_write_tokens: written,
             output_tokens: completion - reasoning,
             reasoning_tokens: reasoning,
             ..Usage::default()
@@ -198,10 +207,11 @@ mod tests {
     fn usage_classes_are_disjoint_and_sum_to_what_the_provider_counted() {
         let usage = usage(
             r#"{"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
-                "prompt_tokens_details": {"cached_tokens": 60, "audio_tokens": 0},
+                "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30, "audio_tokens": 0},
                 "completion_tokens_details": {"reasoning_tokens": 20}}"#,
         );
-        assert_eq!((usage.input_tokens, usage.cached_input_tokens), (40, 60));
+        assert_eq!((usage.input_tokens, usage.cached_input_tokens), (10, 60));
+        assert_eq!(usage.cache_write_tokens, 30);
         assert_eq!((usage.output_tokens, usage.reasoning_tokens), (30, 20));
         assert_eq!(usage.total_tokens(), 150);
         assert!(!usage.estimated);
@@ -210,7 +220,7 @@ mod tests {
     #[test]
     fn usage_that_contradicts_itself_never_underflows() {
         let usage = usage(
-            r#"{"prompt_tokens": 5, "completion_tokens": null, "prompt_tokens_details": {"cached_tokens": 9},
+            r#"{"prompt_tokens": 5, "completion_tokens": null, "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 9},
                 "completion_tokens_details": {"reasoning_tokens": null}}"#,
         );
         assert_eq!((usage.input_tokens, usage.cached_input_tokens), (0, 5));

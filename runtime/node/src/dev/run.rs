@@ -7,9 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{AgentName, Clock, Failure, NodeId, Principal, Randomness, Store, Supervisor, Writer};
+use greenroom_kernel::{
+    AgentName, Clock, Failure, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
+};
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
+use greenroom_provider_http::Dialect;
+use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect};
 use greenroom_supervision::{Environment, Root};
 use greenroom_telemetry::Metrics;
 use greenroom_wire::{GrpcAgent, in_process};
@@ -118,7 +122,7 @@ impl Running {
         let orchestrator = Orchestrator::start(Parts {
             config: config.tasks,
             store: Arc::clone(&store),
-            models: models.router,
+            models: Arc::clone(&models.router) as Arc<dyn Models>,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             metrics: Arc::new(metrics.clone()),
@@ -154,6 +158,8 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+            models: models.router,
+            dialects: dialects(),
             authenticator: authenticator(args.insecure)?,
             clock,
             random,
@@ -231,6 +237,11 @@ fn control_socket(store: &Path) -> Option<ControlSocket> {
             None
         }
     }
+}
+
+/// The wire families that callers may speak.
+fn dialects() -> Vec<Arc<dyn Dialect>> {
+    vec![Arc::new(ChatDialect), Arc::new(EmbeddingsDialect)]
 }
 
 fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {

@@ -3,7 +3,7 @@
 use greenroom_kernel::{Effort, ReasoningWish};
 
 /// The steps, from none at all upwards, and their words.
-const STEPS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
+const STEPS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// The nearest step that the model knows; of two as near the lower, which costs less.
 pub(super) fn step(wish: ReasoningWish, model: &str, is_openai: bool) -> &'static str {
@@ -13,7 +13,8 @@ pub(super) fn step(wish: ReasoningWish, model: &str, is_openai: bool) -> &'stati
         ReasoningWish::Effort(Effort::Low) => 2,
         ReasoningWish::Effort(Effort::Medium) => 3,
         ReasoningWish::Effort(Effort::High) => 4,
-        ReasoningWish::Effort(Effort::XHigh | Effort::Max) => 5,
+        ReasoningWish::Effort(Effort::XHigh) => 5,
+        ReasoningWish::Effort(Effort::Max) => 6,
         // The wire has no word for a budget. The borders are those that other gateways draw.
         ReasoningWish::Tokens(tokens) => match tokens {
             0 => 0,
@@ -39,9 +40,12 @@ fn known(model: &str, is_openai: bool) -> &'static [usize] {
         _ if !is_openai => &[0, 2, 3, 4],
         _ if is("gpt-5-pro") => &[4],
         _ if is("gpt-5") => &[1, 2, 3, 4],
+        _ if is("gpt-5.1-codex-max") => &[0, 2, 3, 4, 5],
         _ if is("gpt-5.1") => &[0, 2, 3, 4],
         _ if is("o1") || is("o3") || is("o4") => &[2, 3, 4],
-        _ => &[0, 2, 3, 4, 5],
+        _ if base.contains("-pro") => &[3, 4, 5],
+        _ if ["gpt-5.2", "gpt-5.3", "gpt-5.4", "gpt-5.5"].into_iter().any(is) => &[0, 2, 3, 4, 5],
+        _ => &[0, 2, 3, 4, 5, 6],
     }
 }
 
@@ -56,6 +60,9 @@ mod tests {
         assert_eq!(openai("gpt-5-mini", Minimal), "minimal");
         assert_eq!(openai("gpt-5.1", Minimal), "none");
         assert_eq!(openai("gpt-5.2", XHigh), "xhigh");
+        assert_eq!(openai("gpt-5.4-mini", Max), "xhigh");
+        assert_eq!(openai("gpt-5.6-sol", Max), "max");
+        assert_eq!(openai("gpt-5.2-pro", Low), "medium");
         assert_eq!(openai("o3-mini", Max), "high");
         assert_eq!(openai("ft:o3-mini:us", Minimal), "low");
         assert_eq!(openai("gpt-5-pro", Low), "high");

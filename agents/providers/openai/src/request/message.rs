@@ -60,7 +60,8 @@ struct CalledFunction<'a> {
     arguments: &'a str,
 }
 
-/// The conversation for `provider`. Marks of caches have no word on this wire: its servers keep what they like.
+/// The conversation for `provider`. Marks of caches are left out: servers of this wire choose by themselves what they
+/// keep, and only OpenAI's newest models know a word for it, which all others refuse.
 ///
 /// Tool messages are text alone here: OpenAI and most others refuse images in them. An image that a tool found follows
 /// as said by the user, named after its call, behind all results of the same turn, since servers also refuse anything

@@ -19,11 +19,11 @@ use write::ChatWriter;
 /// OpenAI Chat Completions, for targets of other families.
 ///
 /// A request is refused where its answer would be another one than it asks for: several choices (`n`), `logprobs`,
-/// sound, files, web search, tools that are no functions.
+/// sound, files, web search, moderation, tools that are no functions.
 ///
 /// These are left out:
-/// - `store`, `metadata`, `prompt_cache_key`, `prompt_cache_retention`, `service_tier`, `prediction`: they change what
-///   OpenAI keeps, what a call costs or how fast it is, not the answer.
+/// - `store`, `metadata`, `prompt_cache_key`, `prompt_cache_options`, `prompt_cache_retention`, `service_tier`,
+///   `prediction`: they change what OpenAI keeps, what a call costs or how fast it is, not the answer.
 /// - `frequency_penalty`, `presence_penalty`, `logit_bias`, `verbosity`: they lean the answer a little, no other family
 ///   has a word for them, and many clients send them always. The token numbers of `logit_bias` mean nothing elsewhere.
 /// - `strict` of tools and schemas: each provider holds a model to its schemas as well as it can.

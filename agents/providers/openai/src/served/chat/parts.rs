@@ -61,8 +61,8 @@ fn image(part: &Fields<'_>) -> Result<Part, Unreadable> {
     let detail = match image.text("detail")? {
         None | Some("auto") => None,
         Some("low") => Some(ImageDetail::Low),
-        Some("high") => Some(ImageDetail::High),
-        Some(_) => return Err(image.wrong("detail", "it must be `auto`, `low` or `high`")),
+        Some("high" | "original") => Some(ImageDetail::High),
+        Some(_) => return Err(image.wrong("detail", "it must be `auto`, `low`, `high` or `original`")),
     };
     let url = image.required_text("url")?;
     let source = source(url).map_err(|message| image.wrong("url", message))?;
@@ -105,8 +105,12 @@ fn source(url: &str) -> Result<ImageSource, &'static str> {
     }
 }
 
-/// A mark that several gateways take from clients for models that cache on demand.
+/// OpenAI's own mark, or the one that several gateways take from clients for models of other families.
 fn cache(part: &Fields<'_>) -> Result<Option<CacheFor>, Unreadable> {
+    if part.object("prompt_cache_breakpoint")?.is_some() {
+        // It lasts half an hour at least: the longer of the two that there are.
+        return Ok(Some(CacheFor::Hour1));
+    }
     let Some(mark) = part.object("cache_control")? else {
         return Ok(None);
     };

@@ -66,6 +66,10 @@ fn untranslatable(request: &Fields<'_>) -> Result<(), Unreadable> {
     }
     request.without("audio", "this model answers in text alone")?;
     request.without(
+        "moderation",
+        "OpenAI moderates nothing that goes to this model: leave it out",
+    )?;
+    request.without(
         "web_search_options",
         "this model does not search the web by itself: give it a tool",
     )
@@ -130,7 +134,7 @@ fn reasoning(request: &Fields<'_>) -> Result<Option<ReasoningWish>, Unreadable> 
         Some("xhigh") => ReasoningWish::Effort(Effort::XHigh),
         Some("max") => ReasoningWish::Effort(Effort::Max),
         Some(_) => {
-            let message = "it must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`";
+            let message = "it must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`";
             return Err(request.wrong("reasoning_effort", message));
         }
     }))

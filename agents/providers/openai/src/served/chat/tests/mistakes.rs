@@ -52,6 +52,14 @@ fn a_wrong_message_is_named_with_its_place() {
             json!({"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://h"}}]}),
             ".content[0].type",
         ),
+        (
+            said(json!([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "9h"}}])),
+            ".content[0].cache_control.ttl",
+        ),
+        (
+            said(json!([{"type": "text", "text": "a", "cache_control": {}}])),
+            ".content[0].cache_control.type",
+        ),
         (json!({"role": "assistant"}), ".content"),
         (json!({"role": "assistant", "audio": {"id": "a"}}), ".audio"),
         (
@@ -131,6 +139,11 @@ fn a_wrong_setting_is_named() {
         ("modalities", json!(["text", "audio"]), "modalities"),
         ("audio", json!({"voice": "a"}), "audio"),
         ("web_search_options", json!({}), "web_search_options"),
+        (
+            "moderation",
+            json!({"model": "omni-moderation-latest"}),
+            "moderation",
+        ),
         ("functions", json!([]), "functions"),
         ("function_call", json!("auto"), "function_call"),
         (

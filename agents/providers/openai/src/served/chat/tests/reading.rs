@@ -83,12 +83,13 @@ fn a_conversation_with_tools_images_and_refusals_is_read_in_order() {
 }
 
 #[test]
-fn functions_as_they_were_before_tools_and_thoughts_given_back_are_read() {
+fn functions_as_they_were_before_tools_thoughts_given_back_and_marks_of_caches_are_read() {
     let body = json!({"messages": [
         {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": ""}},
         {"role": "function", "name": "f", "content": "1"},
         {"role": "assistant", "content": "hi", "reasoning_content": "hm"},
         {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {"role": "user", "content": [{"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}]},
     ]});
     let messages = &read(&body).unwrap().messages;
     assert_eq!(messages[0].tool_calls[0].arguments, "{}");
@@ -109,7 +110,9 @@ fn functions_as_they_were_before_tools_and_thoughts_given_back_are_read() {
         text: "a".into(),
         cache: Some(CacheFor::Hour1),
     };
-    assert_eq!(messages[3].content, Content::Parts(vec![marked]));
+    for message in &messages[3..] {
+        assert_eq!(message.content, Content::Parts(vec![marked.clone()]));
+    }
 }
 
 fn asked(field: &str, value: Value) -> Arc<ModelRequest> {
@@ -142,6 +145,7 @@ fn every_setting_has_its_word() {
     assert_eq!(effort("none"), ReasoningWish::Off);
     assert_eq!(effort("minimal"), ReasoningWish::Effort(Effort::Minimal));
     assert_eq!(effort("xhigh"), ReasoningWish::Effort(Effort::XHigh));
+    assert_eq!(effort("max"), ReasoningWish::Effort(Effort::Max));
     let choice = |value: Value| asked("tool_choice", value).tool_choice.clone();
     assert_eq!(choice(json!("auto")), ToolChoice::Auto);
     assert_eq!(choice(json!("none")), ToolChoice::None);
@@ -193,6 +197,7 @@ fn what_leaves_the_answer_the_same_is_left_out() {
         ("metadata", json!({"a": "b"})),
         ("service_tier", json!("flex")),
         ("prompt_cache_key", json!("k")),
+        ("prompt_cache_options", json!({"mode": "implicit"})),
         ("prediction", json!({"type": "content", "content": "a"})),
         ("frequency_penalty", json!(0.5)),
         ("presence_penalty", json!(0.5)),

@@ -15,15 +15,16 @@ use crate::assemble::Assembler;
 use crate::watch::ChatWatcher;
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (0_u64..1000, 0_u64..1000, 0_u64..1000, 0_u64..1000).prop_map(|(input, cached, output, reasoning)| {
-        Usage {
+    [0_u64..1000, 0..1000, 0..1000, 0..1000, 0..1000].prop_map(
+        |[input, cached, written, output, reasoning]| Usage {
             input_tokens: input,
             cached_input_tokens: cached,
+            cache_write_tokens: written,
             output_tokens: output,
             reasoning_tokens: reasoning,
             ..Usage::default()
-        }
-    })
+        },
+    )
 }
 
 /// Text and thoughts by turns, then tool calls, then the end.

@@ -39,7 +39,7 @@ fn call() -> ToolCall {
 fn figures() -> Value {
     json!({
         "prompt_tokens": 10, "completion_tokens": 11, "total_tokens": 21,
-        "prompt_tokens_details": {"cached_tokens": 3},
+        "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 2},
         "completion_tokens_details": {"reasoning_tokens": 4},
     })
 }
