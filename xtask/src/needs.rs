@@ -50,7 +50,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -175,6 +175,21 @@ const NEEDS: [Need; 10] = [
             "--only-binary",
             ":all:",
             "xllamacpp==2026.10.11549",
+        ]],
+    },
+    Need {
+        name: "aws",
+        why: "botocore, which knows what AWS's services take, and ministack, which speaks as they do",
+        tools: &[PYTHON],
+        reads: &[],
+        commands: &[&[
+            PIP,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "botocore==1.43.106",
+            "ministack==1.5.33",
+            "cryptography==50.0.2",
         ]],
     },
     Need {

@@ -1,5 +1,7 @@
 //! What tokens cost, by class.
 
+mod bedrock;
+
 use std::collections::BTreeMap;
 
 use greenroom_kernel::Usage;
@@ -36,6 +38,17 @@ impl Price {
         Self {
             cache_write: input * 1.25,
             ..Self::new(input, cached_input, output)
+        }
+    }
+
+    /// So many times as much.
+    const fn times(self, factor: f64) -> Self {
+        Self {
+            input: self.input * factor,
+            cached_input: self.cached_input * factor,
+            cache_write: self.cache_write * factor,
+            output: self.output * factor,
+            reasoning: self.reasoning * factor,
         }
     }
 
@@ -101,8 +114,8 @@ const ANTHROPIC: [(&str, Price); 11] = [
 ];
 
 impl Default for PriceTable {
-    /// OpenAI's list prices of August 2025 for the provider `openai`, and Anthropic's of November 2026 for `anthropic`;
-    /// `local` costs nothing.
+    /// OpenAI's list prices of August 2025 for the provider `openai`, and those of November 2026 of Anthropic for
+    /// `anthropic` and of Amazon for `bedrock`; `local` costs nothing.
     fn default() -> Self {
         let of = |provider: &'static str, prices: &'static [(&str, Price)]| {
             let named = move |(model, price): &(&str, Price)| (format!("{provider}/{model}"), *price);
@@ -110,9 +123,10 @@ impl Default for PriceTable {
         };
         let mut prices: BTreeMap<String, Price> =
             of("openai", &OPENAI).chain(of("anthropic", &ANTHROPIC)).collect();
+        prices.extend(bedrock::prices());
         prices.insert("local/*".to_owned(), Price::FREE);
         Self {
-            version: "openai 2025-08, anthropic 2026-11".to_owned(),
+            version: "openai 2025-08, anthropic 2026-11, bedrock 2026-11".to_owned(),
             prices,
         }
     }

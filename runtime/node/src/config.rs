@@ -207,6 +207,28 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
                 "only a provider of kind \"openai\" has a choice of wires",
             ));
         }
+        let keyed = provider.base_url.is_some()
+            || provider.api_key.is_some()
+            || provider.api_key_env.is_some()
+            || !provider.api_keys.is_empty()
+            || !provider.api_key_envs.is_empty();
+        let placed = provider.region.is_some() || provider.endpoint_url.is_some();
+        match provider.kind {
+            RawProviderKind::Bedrock if keyed => {
+                return Err(ConfigError::value(
+                    &key,
+                    "Bedrock has a region and an endpoint_url instead of a base_url, and takes AWS credentials or \
+                     AWS_BEARER_TOKEN_BEDROCK from the environment instead of an api_key",
+                ));
+            }
+            RawProviderKind::OpenAi | RawProviderKind::Anthropic if placed => {
+                return Err(ConfigError::value(
+                    &key,
+                    "only a provider of the kind bedrock has a region or an endpoint_url: the others have a base_url",
+                ));
+            }
+            _ => {}
+        }
         if provider.concurrency == Some(0) {
             return Err(ConfigError::value(
                 &format!("{key}.concurrency"),

@@ -13,6 +13,7 @@
 mod agents;
 mod anthropic;
 mod approvals;
+mod bedrock;
 mod chat;
 mod crash;
 mod docs;

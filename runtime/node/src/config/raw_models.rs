@@ -79,6 +79,12 @@ pub(crate) struct RawProvider {
     /// The environment variable that holds the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_key_env: Option<String>,
+    /// Of AWS, for Bedrock; none: as the environment says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    /// Another place that speaks as Bedrock does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint_url: Option<String>,
     /// Several keys, used in turn: the next when the one before it is refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) api_keys: Vec<String>,
@@ -110,4 +116,6 @@ pub(crate) enum RawProviderKind {
     OpenAi,
     /// The Anthropic Messages wire, at any base URL.
     Anthropic,
+    /// Amazon Bedrock, with AWS credentials.
+    Bedrock,
 }

@@ -168,6 +168,11 @@ fn values_that_cannot_work_are_refused() {
             "providers.a",
         ),
         (
+            "providers.a = { kind = \"bedrock\", api_key_env = \"Y\" }",
+            "providers.a",
+        ),
+        ("providers.a = { region = \"eu-west-1\" }", "providers.a"),
+        (
             "[providers.a]\napi_keys = [\"x\"]\napi_key_envs = [\"Y\"]",
             "providers.a",
         ),

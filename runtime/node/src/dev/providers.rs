@@ -1,5 +1,6 @@
 //! Which providers `dev` takes, and why.
 
+mod aws;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ pub(crate) struct Choice {
 /// Looks at the configuration, then the environment, then at this machine.
 ///
 /// # Errors
-/// A configured key's variable that is not set.
+/// A configured key's variable that is not set, or a provider that this binary was built without.
 pub(crate) fn choose(
     config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -33,6 +34,7 @@ pub(crate) fn choose(
 ) -> Result<Choice, String> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let mut choice = found(config, &set, ollama_answers)?;
+    choice.unused.extend(aws::unusable(&set));
     let possible = cfg!(feature = "local-model");
     match config.local.enabled {
         Some(wanted) => {
@@ -46,7 +48,6 @@ pub(crate) fn choose(
     if choice.remote.is_empty() && !possible {
         choice.why = "nothing was found, and this binary was built without the local model".to_owned();
     }
-    choice.unused.extend(unused(&set));
     Ok(choice)
 }
 
@@ -82,13 +83,15 @@ fn found(
             (Some(_), None) => "OPENAI_API_KEY is set",
             _ => "OPENAI_BASE_URL is set",
         };
-        let kind = RawProviderKind::OpenAi;
-        let remote = Remote::new(kind, "openai", url.as_deref(), key.as_deref(), &[]);
+        let remote = Remote::openai("openai", url.as_deref(), key.as_deref(), &[]);
         let passed_over = anthropic.map(|_| {
             "ANTHROPIC_API_KEY is set too, but OpenAI's comes first: name both in [providers]".to_owned()
         });
         return Ok(Choice {
-            unused: passed_over.into_iter().collect(),
+            unused: passed_over
+                .into_iter()
+                .chain(aws::passed_over(set, "OpenAI's"))
+                .collect(),
             ..one(remote, why)
         });
     }
@@ -98,19 +101,24 @@ fn found(
             Some(_) => "ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL are set",
             None => "ANTHROPIC_API_KEY is set",
         };
-        let kind = RawProviderKind::Anthropic;
-        return Ok(one(
-            Remote::new(kind, "anthropic", url.as_deref(), anthropic.as_deref(), &[]),
-            why,
-        ));
+        let remote = Remote::anthropic("anthropic", url.as_deref(), anthropic.as_deref(), &[]);
+        return Ok(Choice {
+            unused: aws::passed_over(set, "Anthropic's").into_iter().collect(),
+            ..one(remote, why)
+        });
+    }
+    #[cfg(feature = "bedrock")]
+    if let Some(why) = aws::found(set) {
+        return Ok(one(aws::bedrock("bedrock", &RawProvider::default(), set), &why));
     }
     if ollama_answers() {
         return Ok(one(
-            Remote::new(RawProviderKind::OpenAi, "ollama", Some(OLLAMA), None, &[]),
+            Remote::openai("ollama", Some(OLLAMA), None, &[]),
             "Ollama answers on its standard port",
         ));
     }
-    let why = "no provider is configured, neither OPENAI_API_KEY nor ANTHROPIC_API_KEY is set, and no Ollama answers"
+    let why = "no provider is configured, neither OPENAI_API_KEY nor ANTHROPIC_API_KEY nor AWS credentials with a region \
+               are set, and no Ollama answers"
         .to_owned();
     Ok(Choice {
         remote: Vec::new(),
@@ -131,25 +139,19 @@ fn configured(
     let variables = raw.api_key_env.iter().chain(&raw.api_key_envs);
     let mut keys: Vec<String> = variables.map(of_variable).collect::<Result<_, _>>()?;
     keys.extend(raw.api_key.iter().chain(&raw.api_keys).cloned());
-    Ok((
-        Remote::new(
-            raw.kind,
-            name,
-            raw.base_url.as_deref(),
-            keys.first().map(String::as_str),
-            &raw.models,
-        )
-        .called_in(raw.api)
-        .with_more_keys(keys.get(1..).unwrap_or_default()),
-        raw.concurrency,
-    ))
-}
-
-fn unused(set: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let mut seen = Vec::new();
-    let keys = set("AWS_ACCESS_KEY_ID").is_some() || set("AWS_PROFILE").is_some();
-    if keys && (set("AWS_REGION").is_some() || set("AWS_DEFAULT_REGION").is_some()) {
-        seen.push("AWS credentials are set, but this version has no Bedrock adapter".to_owned());
-    }
-    seen
+    let (url, key) = (raw.base_url.as_deref(), keys.first().map(String::as_str));
+    let remote = match raw.kind {
+        RawProviderKind::OpenAi => Remote::openai(name, url, key, &raw.models).called_in(raw.api),
+        RawProviderKind::Anthropic => Remote::anthropic(name, url, key, &raw.models),
+        #[cfg(feature = "bedrock")]
+        RawProviderKind::Bedrock => aws::bedrock(name, raw, set),
+        #[cfg(not(feature = "bedrock"))]
+        RawProviderKind::Bedrock => {
+            return Err(format!(
+                "provider {name}: this binary was built without Bedrock: build it with the feature bedrock"
+            ));
+        }
+    };
+    let remote = remote.with_more_keys(keys.get(1..).unwrap_or_default());
+    Ok((remote, raw.concurrency))
 }

@@ -28,7 +28,8 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
         lines.push(reachable(remote, &choice.why).await);
     }
     if choice.remote.is_empty() && !choice.local {
-        let remedy = "set OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or set local.enabled to true";
+        let remedy = "set OPENAI_API_KEY, ANTHROPIC_API_KEY or AWS credentials with a region, start Ollama, or set \
+                      local.enabled to true";
         lines.push(Line::fail(PROVIDER, format!("none: {}", choice.why), remedy));
     }
     for unused in choice.unused {
@@ -55,7 +56,7 @@ async fn reachable(remote: &Remote, why: &str) -> Line {
             let models = backend.models().len();
             Line::ok(
                 PROVIDER,
-                format!("{name} at {url} answers ({models} models): {why}"),
+                format!("{name} at {url} {} ({models} models): {why}", remote.probed()),
             )
         }
         Ok(Err(fault)) => Line::fail(

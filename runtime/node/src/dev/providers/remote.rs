@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use greenroom_kernel::{Clock, ModelBackend, ModelInfo};
 use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig};
+#[cfg(feature = "bedrock")]
+use greenroom_provider_bedrock::{BedrockBackend, BedrockConfig};
 use greenroom_provider_openai::{ApiKey, ConfigError, OpenAiApi, OpenAiBackend, OpenAiConfig};
 
-use crate::config::{RawOpenAiApi, RawProviderKind};
+use crate::config::RawOpenAiApi;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 /// OpenAI lists its models in no order that tells a good default.
@@ -23,37 +25,31 @@ pub(crate) enum Remote {
     OpenAi(OpenAiConfig),
     /// By the Anthropic Messages wire.
     Anthropic(AnthropicConfig),
+    /// Amazon Bedrock, and where that is.
+    #[cfg(feature = "bedrock")]
+    Bedrock(BedrockConfig, String),
 }
 
 impl Remote {
-    /// At `url`, or where the company of that wire is. Without `models` it is what the server lists, and at the company
-    /// itself a small model.
-    pub(super) fn new(
-        kind: RawProviderKind,
-        name: &str,
-        url: Option<&str>,
-        key: Option<&str>,
-        models: &[String],
-    ) -> Self {
-        let key = key.map(ApiKey::new);
-        match kind {
-            RawProviderKind::OpenAi => {
-                let url = url.unwrap_or(OPENAI);
-                Self::OpenAi(OpenAiConfig {
-                    api_key: key,
-                    models: served(models, url, "https://api.openai.com", OPENAI_MODEL),
-                    ..OpenAiConfig::new(name, url)
-                })
-            }
-            RawProviderKind::Anthropic => {
-                let url = url.unwrap_or(ANTHROPIC);
-                Self::Anthropic(AnthropicConfig {
-                    api_key: key,
-                    models: served(models, url, ANTHROPIC, ANTHROPIC_MODEL),
-                    ..AnthropicConfig::new(name, url)
-                })
-            }
-        }
+    /// A server of OpenAI's wire at `url`, or OpenAI itself. Without `models` it is what the server lists, and at the
+    /// company itself a small model.
+    pub(super) fn openai(name: &str, url: Option<&str>, key: Option<&str>, models: &[String]) -> Self {
+        let url = url.unwrap_or(OPENAI);
+        Self::OpenAi(OpenAiConfig {
+            api_key: key.map(ApiKey::new),
+            models: served(models, url, "https://api.openai.com", OPENAI_MODEL),
+            ..OpenAiConfig::new(name, url)
+        })
+    }
+
+    /// The same of Anthropic's.
+    pub(super) fn anthropic(name: &str, url: Option<&str>, key: Option<&str>, models: &[String]) -> Self {
+        let url = url.unwrap_or(ANTHROPIC);
+        Self::Anthropic(AnthropicConfig {
+            api_key: key.map(ApiKey::new),
+            models: served(models, url, ANTHROPIC, ANTHROPIC_MODEL),
+            ..AnthropicConfig::new(name, url)
+        })
     }
 
     /// Called in that one of OpenAI's wires, where it speaks OpenAI's.
@@ -73,6 +69,8 @@ impl Remote {
         let more = match &mut self {
             Self::OpenAi(config) => &mut config.more_keys,
             Self::Anthropic(config) => &mut config.more_keys,
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(..) => return self,
         };
         more.extend(keys.iter().map(ApiKey::new));
         self
@@ -83,6 +81,8 @@ impl Remote {
         match self {
             Self::OpenAi(config) => &config.name,
             Self::Anthropic(config) => &config.name,
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(config, _) => &config.name,
         }
     }
 
@@ -91,6 +91,8 @@ impl Remote {
         match self {
             Self::OpenAi(config) => &config.base_url,
             Self::Anthropic(config) => &config.base_url,
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(_, place) => place,
         }
     }
 
@@ -99,6 +101,17 @@ impl Remote {
         match self {
             Self::OpenAi(config) => &config.models,
             Self::Anthropic(config) => &config.models,
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(config, _) => &config.models,
+        }
+    }
+
+    /// What a probe that went well has found out.
+    pub(crate) fn probed(&self) -> &'static str {
+        match self {
+            Self::OpenAi(_) | Self::Anthropic(_) => "answers",
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(..) => "has credentials",
         }
     }
 
@@ -107,6 +120,8 @@ impl Remote {
         Ok(match self {
             Self::OpenAi(config) => Arc::new(OpenAiBackend::new(config.clone(), clock)?),
             Self::Anthropic(config) => Arc::new(AnthropicBackend::new(config.clone(), clock)?),
+            #[cfg(feature = "bedrock")]
+            Self::Bedrock(config, _) => Arc::new(BedrockBackend::new(config.clone(), clock)),
         })
     }
 }

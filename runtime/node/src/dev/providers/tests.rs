@@ -76,11 +76,90 @@ fn the_local_model_can_be_forced_or_forbidden() {
     assert!(!none.local && none.remote.is_empty());
 }
 
+const AWS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "eu-west-1")];
+
+#[cfg(feature = "bedrock")]
+mod bedrock {
+    use super::*;
+
+    fn bedrock(choice: &Choice) -> &greenroom_provider_bedrock::BedrockConfig {
+        match &choice.remote[0].0 {
+            Remote::Bedrock(config, _) => config,
+            _ => panic!("another wire was taken: {choice:?}"),
+        }
+    }
+
+    #[test]
+    fn credentials_with_a_region_come_before_ollama_and_say_where() {
+        let choice = chosen("", &AWS, true).unwrap();
+        assert_eq!(
+            names(&choice),
+            [("bedrock", "https://bedrock-runtime.eu-west-1.amazonaws.com")]
+        );
+        assert_eq!(choice.why, "AWS_ACCESS_KEY_ID and AWS_REGION are set");
+        assert!(!choice.local && choice.unused.is_empty());
+        assert_eq!(bedrock(&choice).models[0].name, "eu.amazon.nova-2-lite-v1:0");
+        for one in AWS {
+            assert_eq!(names(&chosen("", &[one], true).unwrap())[0].0, "ollama");
+        }
+        for credentials in [
+            "AWS_PROFILE",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        ] {
+            let there = [(credentials, "x"), ("AWS_DEFAULT_REGION", "us-east-1")];
+            let choice = chosen("", &there, true).unwrap();
+            assert_eq!(
+                choice.why,
+                format!("{credentials} and AWS_DEFAULT_REGION are set")
+            );
+        }
+    }
+
+    #[test]
+    fn its_endpoint_is_honoured_as_the_sdk_honours_it() {
+        let all = ("AWS_ENDPOINT_URL", "http://h:1");
+        let own = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://h:2");
+        let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+        let at = |more: &[(&str, &str)]| {
+            let choice = chosen("", &[&AWS, more].concat(), false).unwrap();
+            bedrock(&choice).endpoint_url.clone()
+        };
+        assert_eq!(at(&[all]).as_deref(), Some("http://h:1"));
+        assert_eq!(at(&[all, own]).as_deref(), Some("http://h:2"));
+        assert_eq!(at(&[all, own, ignored]), None);
+    }
+
+    #[test]
+    fn a_company_s_key_comes_first_and_that_is_told() {
+        for (key, name) in [(KEY, "openai"), (CLAUDE, "anthropic")] {
+            let choice = chosen("", &[&AWS[..], &[key]].concat(), true).unwrap();
+            assert_eq!(names(&choice)[0].0, name);
+            assert!(choice.unused[0].contains("AWS_ACCESS_KEY_ID"), "{choice:?}");
+        }
+        assert!(chosen(ACME, &AWS, true).unwrap().unused.is_empty());
+    }
+
+    #[test]
+    fn a_configured_one_says_its_region_and_its_models() {
+        let file = "providers.aws = { kind = \"bedrock\", region = \"us-west-2\", models = [\"m\"], concurrency = 3 }";
+        let choice = chosen(file, &AWS, false).unwrap();
+        let config = bedrock(&choice);
+        assert_eq!(config.name, "aws");
+        assert_eq!(config.region.as_deref(), Some("us-west-2"));
+        assert_eq!(config.models[0].name, "m");
+        assert_eq!(choice.remote[0].1, Some(3));
+        let choice = chosen("providers.aws.kind = \"bedrock\"", &AWS, false).unwrap();
+        assert_eq!(bedrock(&choice).region.as_deref(), Some("eu-west-1"));
+    }
+}
+
+#[cfg(not(feature = "bedrock"))]
 #[test]
 fn credentials_without_an_adapter_are_told() {
-    let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "eu-west-1")];
-    assert_eq!(chosen("", &aws, false).unwrap().unused.len(), 1);
-    assert!(chosen("", &aws[..1], false).unwrap().unused.is_empty());
+    assert_eq!(chosen("", &AWS, false).unwrap().unused.len(), 1);
+    let refused = chosen("providers.aws.kind = \"bedrock\"", &AWS, false).unwrap_err();
+    assert!(refused.contains("built without"), "{refused}");
 }
 
 #[test]
@@ -115,7 +194,7 @@ const CLAUDE: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-1");
 fn anthropic(choice: &Choice) -> &greenroom_provider_anthropic::AnthropicConfig {
     match &choice.remote[0].0 {
         Remote::Anthropic(config) => config,
-        Remote::OpenAi(_) => panic!("another wire was taken: {choice:?}"),
+        _ => panic!("another wire was taken: {choice:?}"),
     }
 }
 

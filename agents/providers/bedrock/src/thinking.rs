@@ -1,0 +1,218 @@
+//! Wishes to think, in each maker's words.
+//!
+//! <https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html>,
+//! <https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html>
+
+use greenroom_kernel::{Effort, ReasoningWish};
+use serde_json::{Map, Value, json};
+
+use crate::request::Unsayable;
+use crate::traits::Thinking;
+
+/// The least that Claude takes.
+const LEAST_BUDGET: u32 = 1024;
+
+/// A wish as it is sent: fields of the model's own, and an effort.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) effort: Option<&'static str>,
+}
+
+impl Asked {
+    fn field(name: &str, value: Value) -> Self {
+        Self {
+            fields: Map::from_iter([(name.to_owned(), value)]),
+            effort: None,
+        }
+    }
+}
+
+/// `max_tokens` is the answer's bound, which thinking counts against. A model that has no words for the wish is left
+/// alone.
+pub(crate) fn asked(
+    thinking: Thinking,
+    wish: Option<ReasoningWish>,
+    max_tokens: Option<u32>,
+) -> Result<Asked, Unsayable> {
+    let Some(wish) = wish else {
+        return Ok(Asked::default());
+    };
+    Ok(match (thinking, wish) {
+        (Thinking::Unasked, _) | (Thinking::Budget, ReasoningWish::Off) => Asked::default(),
+        (Thinking::Budget, wish) => {
+            let budget = within(tokens(wish), max_tokens)?;
+            Asked::field("thinking", json!({"type": "enabled", "budget_tokens": budget}))
+        }
+        (Thinking::Adaptive { off, always, .. }, ReasoningWish::Off) => match off {
+            Some(off) => Asked::field("thinking", json!({ "type": off })),
+            None => Asked {
+                effort: always.then_some("low"),
+                ..Asked::default()
+            },
+        },
+        (Thinking::Adaptive { xhigh, .. }, wish) => Asked {
+            effort: Some(match effort(wish) {
+                Effort::Minimal | Effort::Low => "low",
+                Effort::Medium => "medium",
+                Effort::XHigh if xhigh => "xhigh",
+                Effort::High | Effort::XHigh => "high",
+                Effort::Max => "max",
+            }),
+            ..Asked::field("thinking", json!({"type": "adaptive"}))
+        },
+        (Thinking::Nova, ReasoningWish::Off) => Asked::field("reasoningConfig", json!({"type": "disabled"})),
+        (Thinking::Nova, wish) => Asked::field(
+            "reasoningConfig",
+            json!({"type": "enabled", "maxReasoningEffort": of_three(effort(wish))}),
+        ),
+        // They always think.
+        (Thinking::Effort, ReasoningWish::Off) => Asked::field("reasoning_effort", json!("low")),
+        (Thinking::Effort, wish) => Asked::field("reasoning_effort", json!(of_three(effort(wish)))),
+    })
+}
+
+/// A budget that leaves room for an answer.
+fn within(budget: u32, max_tokens: Option<u32>) -> Result<u32, Unsayable> {
+    match max_tokens {
+        Some(most) if most <= LEAST_BUDGET => Err(Unsayable::NoRoomToThink(most)),
+        Some(most) => Ok(budget.min((most / 2).max(LEAST_BUDGET))),
+        None => Ok(budget),
+    }
+}
+
+fn tokens(wish: ReasoningWish) -> u32 {
+    let tokens = match wish {
+        ReasoningWish::Tokens(tokens) => tokens,
+        ReasoningWish::Off | ReasoningWish::Effort(Effort::Minimal) => LEAST_BUDGET,
+        ReasoningWish::Effort(Effort::Low) => 2048,
+        ReasoningWish::Effort(Effort::Medium) => 8192,
+        ReasoningWish::Effort(Effort::High) => 16_384,
+        ReasoningWish::Effort(Effort::XHigh) => 24_576,
+        ReasoningWish::Effort(Effort::Max) => 32_000,
+    };
+    tokens.max(LEAST_BUDGET)
+}
+
+/// The step whose tokens come nearest.
+fn effort(wish: ReasoningWish) -> Effort {
+    match wish {
+        ReasoningWish::Effort(effort) => effort,
+        ReasoningWish::Off => Effort::Minimal,
+        ReasoningWish::Tokens(..1536) => Effort::Minimal,
+        ReasoningWish::Tokens(1536..5120) => Effort::Low,
+        ReasoningWish::Tokens(5120..12_288) => Effort::Medium,
+        ReasoningWish::Tokens(12_288..20_480) => Effort::High,
+        ReasoningWish::Tokens(20_480..28_288) => Effort::XHigh,
+        ReasoningWish::Tokens(28_288..) => Effort::Max,
+    }
+}
+
+fn of_three(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Minimal | Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High | Effort::XHigh | Effort::Max => "high",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(
+        thinking: Thinking,
+        wish: ReasoningWish,
+        max_tokens: Option<u32>,
+    ) -> (Value, Option<&'static str>) {
+        let asked = asked(thinking, Some(wish), max_tokens).unwrap();
+        (Value::Object(asked.fields), asked.effort)
+    }
+
+    const ADAPTIVE: Thinking = Thinking::Adaptive {
+        off: Some("disabled"),
+        always: false,
+        xhigh: true,
+    };
+
+    #[test]
+    fn without_a_wish_nothing_is_said_to_anybody() {
+        for thinking in [
+            Thinking::Unasked,
+            Thinking::Budget,
+            ADAPTIVE,
+            Thinking::Nova,
+            Thinking::Effort,
+        ] {
+            assert_eq!(asked(thinking, None, Some(1)).unwrap(), Asked::default());
+        }
+    }
+
+    #[test]
+    fn a_budget_leaves_room_for_the_answer() {
+        let budget = |wish, most| said(Thinking::Budget, wish, most).0["thinking"]["budget_tokens"].clone();
+        assert_eq!(budget(ReasoningWish::Tokens(5000), None), 5000);
+        assert_eq!(budget(ReasoningWish::Tokens(5), None), 1024);
+        assert_eq!(budget(ReasoningWish::Effort(Effort::High), Some(4096)), 2048);
+        assert_eq!(budget(ReasoningWish::Effort(Effort::High), Some(1025)), 1024);
+        let wish = Some(ReasoningWish::Effort(Effort::Low));
+        assert_eq!(
+            asked(Thinking::Budget, wish, Some(1024)).unwrap_err(),
+            Unsayable::NoRoomToThink(1024)
+        );
+        assert_eq!(
+            said(Thinking::Budget, ReasoningWish::Off, Some(1)),
+            (json!({}), None)
+        );
+    }
+
+    #[test]
+    fn adaptive_models_are_told_an_effort_that_they_know() {
+        let asked = |wish| said(ADAPTIVE, wish, None);
+        assert_eq!(
+            asked(ReasoningWish::Tokens(6000)),
+            (json!({"thinking": {"type": "adaptive"}}), Some("medium"))
+        );
+        assert_eq!(asked(ReasoningWish::Effort(Effort::XHigh)).1, Some("xhigh"));
+        assert_eq!(
+            asked(ReasoningWish::Off),
+            (json!({"thinking": {"type": "disabled"}}), None)
+        );
+        let older = Thinking::Adaptive {
+            off: None,
+            always: false,
+            xhigh: false,
+        };
+        assert_eq!(
+            said(older, ReasoningWish::Effort(Effort::XHigh), None).1,
+            Some("high")
+        );
+        assert_eq!(said(older, ReasoningWish::Off, None), (json!({}), None));
+        let always = Thinking::Adaptive {
+            off: None,
+            always: true,
+            xhigh: true,
+        };
+        assert_eq!(said(always, ReasoningWish::Off, None), (json!({}), Some("low")));
+    }
+
+    #[test]
+    fn others_are_told_in_their_own_words() {
+        assert_eq!(
+            said(Thinking::Nova, ReasoningWish::Effort(Effort::Max), None).0,
+            json!({"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}})
+        );
+        assert_eq!(
+            said(Thinking::Nova, ReasoningWish::Off, None).0,
+            json!({"reasoningConfig": {"type": "disabled"}})
+        );
+        assert_eq!(
+            said(Thinking::Effort, ReasoningWish::Tokens(1), None).0,
+            json!({"reasoning_effort": "low"})
+        );
+        assert_eq!(
+            said(Thinking::Unasked, ReasoningWish::Tokens(1), None).0,
+            json!({})
+        );
+    }
+}
