@@ -32,6 +32,7 @@ pages! {
     the_first_tool_is_true: "docs/first-tool.md", 0;
     writing_an_agent_is_true: "docs/agents.md", 2;
     the_built_in_agents_are_as_told: "docs/built-in-agents.md", 0;
+    clients_of_others_are_served_as_told: "docs/openai-and-anthropic-clients.md", 2;
     embedding_is_true: "docs/embedding.md", 0;
     operating_it_is_true: "docs/operations.md", 0;
     the_guarantees_are_true: "docs/guarantees.md", 0;
