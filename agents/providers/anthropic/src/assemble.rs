@@ -1,4 +1,5 @@
-//! From the wire's events to the kernel's: text as it comes, tool calls once they are whole, the end once it is certain.
+//! From the wire's events to the kernel's: text and thoughts as they come, tool calls and thoughts with their seals once
+//! they are whole, the end once it is certain.
 
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,16 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::response::{Block, Delta, Event, WireUsage, finish_reason};
+use crate::seal;
 
 /// Most bytes of a document in one answer.
 const DOCUMENT_AT_MOST: usize = 16 << 20;
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
+
+/// Most bytes of one thought.
+const THOUGHT_AT_MOST: usize = 4 << 20;
 
 #[derive(Debug)]
 struct PartialCall {
@@ -28,6 +33,13 @@ struct PartialCall {
     json: String,
 }
 
+/// A thought that has begun.
+#[derive(Debug)]
+enum Thought {
+    Shown { text: String, signature: String },
+    Redacted { data: String },
+}
+
 /// Puts one answer together.
 #[derive(Debug)]
 pub(crate) struct Assembler {
@@ -35,6 +47,8 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<PartialCall>,
     call_bytes: usize,
+    /// The block that is thought in, by its index.
+    thought: Option<(u32, Thought)>,
     /// The text until now, where it is to be a JSON document.
     document: Option<String>,
     finish: Option<FinishReason>,
@@ -51,6 +65,7 @@ impl Assembler {
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            thought: None,
             document: document.then(String::new),
             finish: None,
             usage: None,
@@ -73,6 +88,19 @@ impl Assembler {
                 });
                 ModelEvent::Progress
             }
+            Block::Thinking { thinking, signature } => {
+                let told = told(&thinking);
+                let thought = Thought::Shown {
+                    text: thinking,
+                    signature,
+                };
+                self.thought = Some((index, thought));
+                told
+            }
+            Block::RedactedThinking { data } => {
+                self.thought = Some((index, Thought::Redacted { data }));
+                ModelEvent::Progress
+            }
             Block::Unseen => ModelEvent::Progress,
         })
     }
@@ -89,8 +117,46 @@ impl Assembler {
                 }
                 ModelEvent::Progress
             }
+            Delta::Thinking { thinking } => {
+                self.think(index, &thinking)?;
+                told(&thinking)
+            }
+            Delta::Signature { signature: whole } => {
+                if let Some((at, Thought::Shown { signature, .. })) = &mut self.thought
+                    && *at == index
+                {
+                    *signature = whole;
+                }
+                ModelEvent::Progress
+            }
             Delta::Unseen => ModelEvent::Progress,
         })
+    }
+
+    fn think(&mut self, index: u32, more: &str) -> Result<(), ProviderFault> {
+        let Some((at, Thought::Shown { text, .. })) = &mut self.thought else {
+            return Ok(());
+        };
+        if *at == index {
+            text.push_str(more);
+        }
+        if text.len() > THOUGHT_AT_MOST {
+            let why = format!("more than {THOUGHT_AT_MOST} bytes of one thought");
+            return Err(self.faults.malformed(&why));
+        }
+        Ok(())
+    }
+
+    /// A thought is whole when its block stops, or when another begins: not every server says that one stops.
+    fn thought_whole(&mut self, out: &mut VecDeque<ModelEvent>) {
+        let thought = match self.thought.take() {
+            Some((_, Thought::Shown { text, signature })) => seal::signed(text, &signature),
+            Some((_, Thought::Redacted { data })) => seal::redacted(&data),
+            None => return,
+        };
+        if !thought.text.is_empty() || thought.seal.is_some() {
+            out.push_back(ModelEvent::Reasoned(thought));
+        }
     }
 
     fn content(&mut self, text: String) -> Result<ModelEvent, ProviderFault> {
@@ -140,6 +206,15 @@ impl Assembler {
     }
 }
 
+/// More of a thought, as far as it is shown.
+fn told(thinking: &str) -> ModelEvent {
+    if thinking.is_empty() {
+        ModelEvent::Progress
+    } else {
+        ModelEvent::Thinking(thinking.to_owned())
+    }
+}
+
 impl greenroom_provider_http::Assembler for Assembler {
     /// The server said `message_stop`.
     fn is_done(&self) -> bool {
@@ -162,9 +237,15 @@ impl greenroom_provider_http::Assembler for Assembler {
                 out.push_back(ModelEvent::Progress);
             }
             Event::ContentBlockStart { index, content_block } => {
+                self.thought_whole(out);
                 out.push_back(self.began(index, content_block)?);
             }
             Event::ContentBlockDelta { index, delta } => out.push_back(self.grew(index, delta)?),
+            Event::ContentBlockStop { index } => {
+                if self.thought.as_ref().is_some_and(|(at, _)| *at == index) {
+                    self.thought_whole(out);
+                }
+            }
             Event::MessageDelta { delta, usage } => {
                 self.figures(usage);
                 self.finish = delta.stop_reason.as_deref().map(finish_reason).or(self.finish);
@@ -181,6 +262,7 @@ impl greenroom_provider_http::Assembler for Assembler {
         let (true, Some(mut finish)) = (self.done, self.finish) else {
             return Err(self.faults.truncated());
         };
+        self.thought_whole(out);
         if finish == FinishReason::Stop && !self.calls.is_empty() {
             finish = FinishReason::ToolCalls;
         }

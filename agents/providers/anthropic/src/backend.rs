@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use greenroom_kernel::{
     CallContext, Clock, Credentials, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    RawRequest, RelayAnswer, WireFamily,
 };
 use greenroom_provider_http::{
     Catalogue, ConfigError, HeaderMap, HeaderName, HeaderValue, Settings, Upstream,
@@ -13,8 +14,10 @@ use greenroom_provider_http::{
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
 use crate::config::{AnthropicConfig, Endpoints};
+use crate::listing::{model_list, of_name};
+use crate::relay::sendable;
 use crate::request::MessagesRequest;
-use crate::response::model_list;
+use crate::watch::MessagesWatcher;
 
 /// The version of the wire that this adapter speaks.
 const VERSION: &str = "2023-06-01";
@@ -51,11 +54,15 @@ impl AnthropicBackend {
             probe_timeout: config.probe_timeout,
             wire: &WIRE,
         };
+        let known = |model: ModelInfo| ModelInfo {
+            can: model.can.or(of_name(&model.name)),
+            name: model.name,
+        };
         Ok(Self {
             upstream: Upstream::new(settings, clock)?,
             endpoints,
             max_tokens: config.max_tokens,
-            catalogue: Catalogue::new(config.models),
+            catalogue: Catalogue::new(config.models.into_iter().map(known).collect()),
         })
     }
 }
@@ -87,6 +94,23 @@ impl ModelBackend for AnthropicBackend {
         let assembler = Assembler::new(faults.clone(), model, !request.output.is_text());
         let url = self.endpoints.messages.clone();
         self.upstream.stream(url, body, model, context, assembler).await
+    }
+
+    fn relays(&self, family: WireFamily) -> bool {
+        family == WireFamily::AnthropicMessages
+    }
+
+    /// The caller's own `anthropic-version` and `anthropic-beta` go before ours.
+    async fn relay(
+        &self,
+        model: &str,
+        request: &RawRequest,
+        context: &CallContext,
+    ) -> Result<RelayAnswer, ProviderFault> {
+        let watcher = MessagesWatcher::new(self.upstream.faults().clone(), model);
+        let url = self.endpoints.messages.clone();
+        let request = sendable(request);
+        self.upstream.relay(url, &request, model, context, watcher).await
     }
 
     async fn probe(&self) -> Result<(), ProviderFault> {

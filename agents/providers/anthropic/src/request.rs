@@ -1,10 +1,18 @@
 //! What is sent: the kernel's request in the provider's words, always streamed.
 
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
 use greenroom_kernel::{ModelRequest, OutputFormat, ToolChoice, ToolSpec};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::blocks::{Inside, Mark};
+use crate::claude::{Sampling, Takes};
 use crate::schema::closed;
+use crate::thinking::{Thinking, Thought};
 use crate::turns::{Turn, turns};
 
 /// What this wire has no words for.
@@ -18,6 +26,8 @@ pub(crate) enum Unsayable {
     Temperature(f32),
     #[error("a tool's message must name the call that it answers in tool_call_id")]
     ResultOfNothing,
+    #[error("this provider takes no image in {0}: put it into a user's message")]
+    ImageOf(&'static str),
 }
 
 #[derive(Debug, Serialize)]
@@ -25,7 +35,7 @@ pub(crate) struct MessagesRequest<'a> {
     model: &'a str,
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<String>,
+    system: Option<Inside<'a>>,
     messages: Vec<Turn<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,27 +49,45 @@ pub(crate) struct MessagesRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_config: Option<OutputConfig>,
+    thinking: Option<Thinking>,
+    #[serde(skip_serializing_if = "OutputConfig::is_empty")]
+    output_config: OutputConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 struct Tool<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
-    input_schema: &'a Value,
+    input_schema: Cow<'a, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Mark>,
 }
 
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Choice<'a> {
-    Any,
-    None,
-    Tool { name: &'a str },
+struct Choice<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disable_parallel_tool_use: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct OutputConfig {
-    format: Format,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+}
+
+impl OutputConfig {
+    fn is_empty(&self) -> bool {
+        self.format.is_none() && self.effort.is_none()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -68,46 +96,81 @@ enum Format {
     JsonSchema { schema: Value },
 }
 
+#[derive(Debug, Serialize)]
+struct Metadata<'a> {
+    user_id: &'a str,
+}
+
 impl<'a> MessagesRequest<'a> {
     /// `max_tokens` is for a request without a bound.
     pub(crate) fn new(model: &'a str, request: &'a ModelRequest, max_tokens: u32) -> Result<Self, Unsayable> {
-        if let Some(temperature) = request.temperature.filter(|t| !(0.0..=1.0).contains(t)) {
-            return Err(Unsayable::Temperature(temperature));
-        }
+        let takes = Takes::of(model);
+        let thought = Thought::of(takes, request, max_tokens);
         let (system, messages) = turns(&request.messages)?;
+        let (temperature, top_p) = sampling(takes, &thought, request)?;
         Ok(Self {
             model,
-            max_tokens: request.max_tokens.unwrap_or(max_tokens),
+            max_tokens: thought.max_tokens,
             system,
             messages,
             stream: true,
-            temperature: request.temperature,
-            top_p: request.top_p,
+            temperature,
+            top_p,
             stop_sequences: &request.stop,
             tools: request.tools.iter().map(tool).collect(),
             tool_choice: choice(request),
-            output_config: output_config(&request.output)?,
+            thinking: thought.thinking,
+            output_config: OutputConfig {
+                format: format(&request.output)?,
+                effort: thought.effort,
+            },
+            metadata: request.end_user.as_deref().map(|user_id| Metadata { user_id }),
         })
     }
 }
 
-fn choice(request: &ModelRequest) -> Option<Choice<'_>> {
-    match &request.tool_choice {
-        ToolChoice::Auto => None,
-        // The wire refuses a choice where there is none, and there nothing can be chosen anyway.
-        ToolChoice::None => (!request.tools.is_empty()).then_some(Choice::None),
-        ToolChoice::Required => Some(Choice::Any),
-        ToolChoice::Tool(name) => Some(Choice::Tool { name }),
+/// What a model has no word for is left out, like a seed: it samples as it always does. A value that no model of this
+/// wire has is refused.
+fn sampling(
+    takes: Takes,
+    thought: &Thought,
+    request: &ModelRequest,
+) -> Result<(Option<f32>, Option<f32>), Unsayable> {
+    if takes.sampling == Sampling::None || thought.is_asked_for() {
+        return Ok((None, None));
     }
+    if let Some(temperature) = request.temperature.filter(|t| !(0.0..=1.0).contains(t)) {
+        return Err(Unsayable::Temperature(temperature));
+    }
+    let top_p = request
+        .top_p
+        .filter(|_| takes.sampling == Sampling::All || request.temperature.is_none());
+    Ok((request.temperature, top_p))
 }
 
-fn output_config(output: &OutputFormat) -> Result<Option<OutputConfig>, Unsayable> {
+fn choice(request: &ModelRequest) -> Option<Choice<'_>> {
+    let one_by_one = request.parallel_tools == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        // The wire refuses a choice where there is none, and there nothing can be chosen anyway.
+        ToolChoice::Auto | ToolChoice::None if request.tools.is_empty() => return None,
+        ToolChoice::Auto if one_by_one => ("auto", None),
+        ToolChoice::Auto => return None,
+        ToolChoice::None => ("none", None),
+        ToolChoice::Required => ("any", None),
+        ToolChoice::Tool(name) => ("tool", Some(name.as_str())),
+    };
+    Some(Choice {
+        kind,
+        name,
+        disable_parallel_tool_use: one_by_one && kind != "none",
+    })
+}
+
+fn format(output: &OutputFormat) -> Result<Option<Format>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
-        OutputFormat::JsonSchema { schema, .. } => Ok(Some(OutputConfig {
-            format: Format::JsonSchema {
-                schema: closed(schema),
-            },
+        OutputFormat::JsonSchema { schema, .. } => Ok(Some(Format::JsonSchema {
+            schema: closed(schema),
         })),
         OutputFormat::Regex { .. } => Err(Unsayable::Regex),
     }
@@ -117,130 +180,21 @@ fn tool(tool: &ToolSpec) -> Tool<'_> {
     Tool {
         name: &tool.name,
         description: &tool.description,
-        input_schema: &tool.parameters,
+        input_schema: of_an_object(&tool.parameters),
+        cache_control: Mark::of(tool.cache),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use greenroom_kernel::{ModelMessage, ModelRole};
-    use serde_json::json;
-
-    use super::*;
-
-    fn sent(request: &ModelRequest) -> Value {
-        serde_json::to_value(MessagesRequest::new("m", request, 4096).unwrap()).unwrap()
-    }
-
-    fn refused(request: &ModelRequest) -> Unsayable {
-        MessagesRequest::new("m", request, 4096).unwrap_err()
-    }
-
-    #[test]
-    fn a_bare_request_holds_only_what_was_asked_and_the_bound_that_the_wire_wants() {
-        let request = ModelRequest {
-            messages: vec![ModelMessage::text(ModelRole::User, "hi")],
-            ..ModelRequest::default()
-        };
-        assert_eq!(
-            sent(&request),
-            json!({
-                "model": "m", "max_tokens": 4096, "stream": true,
-                "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
-            })
-        );
-    }
-
-    #[test]
-    fn settings_travel_under_the_wires_names_and_a_seed_not_at_all() {
-        let request = ModelRequest {
-            messages: vec![ModelMessage::text(ModelRole::System, "be brief")],
-            max_tokens: Some(9),
-            temperature: Some(0.5),
-            top_p: Some(0.25),
-            seed: Some(7),
-            stop: vec!["END".into()],
-            ..ModelRequest::default()
-        };
-        assert_eq!(
-            sent(&request),
-            json!({
-                "model": "m", "max_tokens": 9, "stream": true, "messages": [], "system": "be brief",
-                "temperature": 0.5, "top_p": 0.25, "stop_sequences": ["END"],
-            })
-        );
-    }
-
-    #[test]
-    fn a_temperature_out_of_range_is_refused_and_not_bent() {
-        for temperature in [1.01, 2.0, -0.1, f32::NAN] {
-            let request = ModelRequest {
-                temperature: Some(temperature),
-                ..ModelRequest::default()
-            };
-            let told = refused(&request).to_string();
-            assert!(told.contains("from 0 to 1"), "{told}");
+/// The wire wants it said that arguments are an object. Other wires take it for granted.
+fn of_an_object(schema: &Value) -> Cow<'_, Value> {
+    match schema {
+        Value::Object(words) if words.contains_key("type") => Cow::Borrowed(schema),
+        Value::Object(words) => {
+            let mut said = Map::new();
+            said.insert("type".to_owned(), "object".into());
+            said.extend(words.clone());
+            Cow::Owned(said.into())
         }
-        for temperature in [0.0, 1.0] {
-            let request = ModelRequest {
-                temperature: Some(temperature),
-                ..ModelRequest::default()
-            };
-            assert_eq!(sent(&request)["temperature"], temperature);
-        }
-    }
-
-    #[test]
-    fn tools_and_the_choice_among_them_travel_in_the_providers_words() {
-        let chosen = |tool_choice| {
-            let request = ModelRequest {
-                tools: vec![ToolSpec {
-                    name: "add".into(),
-                    description: "adds".into(),
-                    parameters: json!({"type": "object"}),
-                    cache: None,
-                }],
-                tool_choice,
-                ..ModelRequest::default()
-            };
-            let sent = sent(&request);
-            assert_eq!(
-                sent["tools"],
-                json!([{"name": "add", "description": "adds", "input_schema": {"type": "object"}}])
-            );
-            sent["tool_choice"].clone()
-        };
-        assert_eq!(chosen(ToolChoice::Auto), Value::Null);
-        assert_eq!(chosen(ToolChoice::None), json!({"type": "none"}));
-        assert_eq!(chosen(ToolChoice::Required), json!({"type": "any"}));
-        assert_eq!(
-            chosen(ToolChoice::Tool("add".into())),
-            json!({"type": "tool", "name": "add"})
-        );
-        let none = ModelRequest {
-            tool_choice: ToolChoice::None,
-            ..ModelRequest::default()
-        };
-        assert_eq!(sent(&none).get("tool_choice"), None);
-    }
-
-    #[test]
-    fn a_schema_travels_closed_and_a_regular_expression_not_at_all() {
-        let asked = |output| ModelRequest {
-            output,
-            ..ModelRequest::default()
-        };
-        let request = asked(OutputFormat::JsonSchema {
-            name: "doc".into(),
-            schema: json!({"type": "object", "properties": {"a": {"type": "string"}}}),
-        });
-        assert_eq!(
-            sent(&request)["output_config"],
-            json!({"format": {"type": "json_schema", "schema": {
-                "type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false,
-            }}})
-        );
-        let pattern = "a+".to_owned();
-        assert_eq!(refused(&asked(OutputFormat::Regex { pattern })), Unsayable::Regex);
+        _ => Cow::Owned(serde_json::json!({"type": "object"})),
     }
 }

@@ -1,8 +1,8 @@
-//! What comes back: the events of an answer, lists of models. What isn't known is passed over, since the wire grows.
+//! What comes back: the events of an answer, and whole ones. What isn't known is passed over, since the wire grows.
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/streaming>
 
-use greenroom_kernel::{FinishReason, ModelInfo, Usage};
+use greenroom_kernel::{FinishReason, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ pub(crate) enum Event {
     ContentBlockDelta {
         index: u32,
         delta: Delta,
+    },
+    ContentBlockStop {
+        index: u32,
     },
     MessageDelta {
         delta: Ended,
@@ -56,7 +59,17 @@ pub(crate) enum Block {
         #[serde(default)]
         input: Value,
     },
-    /// Thinking, shown or not, and whatever else there will be.
+    Thinking {
+        #[serde(default)]
+        thinking: String,
+        #[serde(default)]
+        signature: String,
+    },
+    RedactedThinking {
+        #[serde(default)]
+        data: String,
+    },
+    /// The provider's own tools, and whatever else there will be.
     #[serde(other)]
     Unseen,
 }
@@ -68,7 +81,11 @@ pub(crate) enum Delta {
     Text { text: String },
     #[serde(rename = "input_json_delta")]
     InputJson { partial_json: String },
-    /// Thinking, its signature, citations.
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    /// Citations, and whatever else there will be.
     #[serde(other)]
     Unseen,
 }
@@ -90,6 +107,14 @@ pub(crate) struct WireUsage {
     cache_creation_input_tokens: Option<u64>,
     #[serde(default)]
     output_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Option<u64>,
 }
 
 impl WireUsage {
@@ -101,18 +126,23 @@ impl WireUsage {
                 .cache_creation_input_tokens
                 .or(self.cache_creation_input_tokens),
             output_tokens: newer.output_tokens.or(self.output_tokens),
+            output_tokens_details: newer.output_tokens_details.or(self.output_tokens_details),
         }
     }
 }
 
 impl From<WireUsage> for Usage {
-    /// The wire counts cached tokens apart from fresh ones. Thinking is part of its output and has no figure of its own.
+    /// The wire counts cached tokens apart from fresh ones, and thinking as a part of its output.
     fn from(wire: WireUsage) -> Self {
+        let output = wire.output_tokens.unwrap_or(0);
+        let details = wire.output_tokens_details.unwrap_or_default();
+        let thinking = details.thinking_tokens.unwrap_or(0).min(output);
         Usage {
             input_tokens: wire.input_tokens.unwrap_or(0),
             cached_input_tokens: wire.cache_read_input_tokens.unwrap_or(0),
             cache_write_tokens: wire.cache_creation_input_tokens.unwrap_or(0),
-            output_tokens: wire.output_tokens.unwrap_or(0),
+            output_tokens: output - thinking,
+            reasoning_tokens: thinking,
             ..Usage::default()
         }
     }
@@ -129,21 +159,17 @@ pub(crate) fn finish_reason(text: &str) -> FinishReason {
     }
 }
 
+/// A whole answer of a request that was not streamed, as far as its end goes.
 #[derive(Debug, Deserialize)]
-struct ModelList {
-    data: Vec<ListedModel>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ListedModel {
-    id: String,
-    #[serde(default)]
-    max_input_tokens: Option<u32>,
-}
-
-/// Reads a server's list of models, in the server's order: the newest first.
-pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Error> {
-    let list: ModelList = serde_json::from_slice(body)?;
-    let info = |model: ListedModel| ModelInfo::named(model.id).with_window(model.max_input_tokens);
-    Ok(list.data.into_iter().map(info).collect())
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Whole {
+    Message {
+        #[serde(default)]
+        stop_reason: Option<String>,
+        #[serde(default)]
+        usage: Option<WireUsage>,
+    },
+    Error {
+        error: Value,
+    },
 }

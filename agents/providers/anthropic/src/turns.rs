@@ -1,12 +1,17 @@
 //! A conversation in the wire's form: instructions apart, then turns of the user and the assistant by turns.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
-use greenroom_kernel::{ModelMessage, ModelRole, ToolCall};
+use greenroom_kernel::{CacheFor, Content, ModelMessage, ModelRole, Part, ToolCall};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::blocks::{Block, Inside, Mark, call_id};
 use crate::request::Unsayable;
+use crate::seal::{Opened, opened};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,56 +26,39 @@ pub(crate) struct Turn<'a> {
     content: Vec<Block<'a>>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Block<'a> {
-    Text {
-        text: Cow<'a, str>,
-    },
-    ToolUse {
-        id: &'a str,
-        name: &'a str,
-        input: Value,
-    },
-    ToolResult {
-        tool_use_id: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        content: Cow<'a, str>,
-    },
-}
-
 /// A conversation's instructions, wherever they stand in it, and its turns. The wire refuses texts without a letter:
 /// they are left out.
-pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<String>, Vec<Turn<'_>>), Unsayable> {
+pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<Inside<'_>>, Vec<Turn<'_>>), Unsayable> {
     let (mut system, mut turns) = (Vec::new(), Vec::new());
     for message in messages {
-        let said = message.content.text();
-        let text = (!said.trim().is_empty()).then(|| said.clone());
         match message.role {
-            ModelRole::System => system.extend(text),
+            ModelRole::System => {
+                if message.content.has_image() {
+                    return Err(Unsayable::ImageOf("instructions"));
+                }
+                system.extend(blocks(&message.content));
+            }
             ModelRole::User => {
-                if let Some(text) = text {
-                    content(&mut turns, Role::User).push(Block::Text { text });
+                let blocks = blocks(&message.content);
+                if !blocks.is_empty() {
+                    content(&mut turns, Role::User).extend(blocks);
                 }
             }
             ModelRole::Assistant => {
-                let blocks = text.map(|text| Block::Text { text });
-                let mut blocks = blocks
-                    .into_iter()
-                    .chain(message.tool_calls.iter().map(tool_use))
-                    .peekable();
-                if blocks.peek().is_some() {
-                    content(&mut turns, Role::Assistant).extend(blocks);
+                if message.content.has_image() {
+                    return Err(Unsayable::ImageOf("an assistant's message"));
+                }
+                let mut spoken = blocks(&message.content);
+                spoken.extend(message.tool_calls.iter().map(tool_use));
+                // The wire refuses a turn of thoughts alone.
+                if !spoken.is_empty() {
+                    let turn = content(&mut turns, Role::Assistant);
+                    turn.extend(thoughts(&message.content));
+                    turn.extend(spoken);
                 }
             }
             ModelRole::Tool => {
-                let result = Block::ToolResult {
-                    tool_use_id: message
-                        .tool_call_id
-                        .as_deref()
-                        .ok_or(Unsayable::ResultOfNothing)?,
-                    content: said,
-                };
+                let result = tool_result(message)?;
                 let blocks = content(&mut turns, Role::User);
                 // All results of a turn come before what the user says in it.
                 let is_result = |block: &Block<'_>| matches!(block, Block::ToolResult { .. });
@@ -79,7 +67,106 @@ pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<String>, Vec<Tu
             }
         }
     }
-    Ok(((!system.is_empty()).then(|| system.join("\n\n")), turns))
+    Ok((instructions(system), turns))
+}
+
+/// Text alone unless a mark wants its block.
+fn instructions(blocks: Vec<Block<'_>>) -> Option<Inside<'_>> {
+    if blocks.is_empty() {
+        return None;
+    }
+    match blocks.iter().map(unmarked).collect::<Option<Vec<_>>>().as_deref() {
+        None => Some(Inside::Blocks(blocks)),
+        Some([text]) => Some(Inside::Text(Cow::Borrowed(*text))),
+        Some(texts) => Some(Inside::Text(Cow::Owned(texts.join("\n\n")))),
+    }
+}
+
+fn unmarked<'a>(block: &Block<'a>) -> Option<&'a str> {
+    match block {
+        Block::Text {
+            text,
+            cache_control: None,
+        } => Some(text),
+        _ => None,
+    }
+}
+
+/// What is said and shown.
+fn blocks(content: &Content) -> Vec<Block<'_>> {
+    match content {
+        Content::Text(text) => said(text, None).into_iter().collect(),
+        Content::Parts(parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Text { text, cache } => said(text, *cache),
+                Part::Image { source, cache, .. } => Some(Block::Image {
+                    source: source.into(),
+                    cache_control: Mark::of(*cache),
+                }),
+                Part::Reasoning(_) => None,
+            })
+            .collect(),
+    }
+}
+
+fn said(text: &str, cache: Option<CacheFor>) -> Option<Block<'_>> {
+    (!text.trim().is_empty()).then(|| Block::Text {
+        text,
+        cache_control: Mark::of(cache),
+    })
+}
+
+/// The thoughts that this wire sealed, in order: others can't be read here. The wire wants them before anything else.
+fn thoughts(content: &Content) -> Vec<Block<'_>> {
+    let Content::Parts(parts) = content else {
+        return Vec::new();
+    };
+    parts
+        .iter()
+        .filter_map(|part| {
+            let Part::Reasoning(thought) = part else {
+                return None;
+            };
+            Some(match opened(thought)? {
+                Opened::Signature(signature) => Block::Thinking {
+                    thinking: &thought.text,
+                    signature,
+                },
+                Opened::Redacted(data) => Block::RedactedThinking { data },
+            })
+        })
+        .collect()
+}
+
+fn tool_result(message: &ModelMessage) -> Result<Block<'_>, Unsayable> {
+    let id = message
+        .tool_call_id
+        .as_deref()
+        .ok_or(Unsayable::ResultOfNothing)?;
+    let (content, cache) = match &message.content {
+        Content::Text(text) => (Inside::Text(Cow::Borrowed(text.as_str())), None),
+        Content::Parts(parts) => {
+            // What is inside a block can't be marked, the block can.
+            let cache = parts.iter().rev().find_map(|part| match part {
+                Part::Text { cache, .. } | Part::Image { cache, .. } => *cache,
+                Part::Reasoning(_) => None,
+            });
+            let mut inside = blocks(&message.content);
+            for block in &mut inside {
+                if let Block::Text { cache_control, .. } | Block::Image { cache_control, .. } = block {
+                    *cache_control = None;
+                }
+            }
+            (Inside::Blocks(inside), cache)
+        }
+    };
+    Ok(Block::ToolResult {
+        tool_use_id: call_id(id),
+        content,
+        is_error: message.is_error,
+        cache_control: Mark::of(cache),
+    })
 }
 
 /// The content of the turn that is `role`'s, a new one if the other's was last.
@@ -94,118 +181,24 @@ fn content<'t, 'a>(turns: &'t mut Vec<Turn<'a>>, role: Role) -> &'t mut Vec<Bloc
     &mut turns[last].content
 }
 
-/// The wire takes an object only. A model that once wrote something else must not end the conversation: its text is
-/// handed back inside one.
-fn tool_use(call: &ToolCall) -> Block<'_> {
-    let arguments = match call.arguments.trim() {
+/// A call's arguments as the wire has them: an object only. A model that once wrote something else must not end the
+/// conversation: its text is handed back inside one.
+pub(crate) fn input(arguments: &str) -> Value {
+    let object = match arguments.trim() {
         "" => "{}",
         arguments => arguments,
     };
-    let input = serde_json::from_str::<Value>(arguments)
+    serde_json::from_str::<Value>(object)
         .ok()
         .filter(Value::is_object)
-        .unwrap_or_else(|| json!({"unreadable": call.arguments}));
-    Block::ToolUse {
-        id: &call.id,
-        name: &call.name,
-        input,
-    }
+        .unwrap_or_else(|| json!({"unreadable": arguments}))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(messages: &[ModelMessage]) -> (Option<String>, Value) {
-        let (system, turns) = turns(messages).unwrap();
-        (system, serde_json::to_value(turns).unwrap())
-    }
-
-    fn text(role: ModelRole, text: &str) -> ModelMessage {
-        ModelMessage::text(role, text)
-    }
-
-    fn result(id: &str, content: &str) -> ModelMessage {
-        ModelMessage {
-            tool_call_id: Some(id.into()),
-            ..text(ModelRole::Tool, content)
-        }
-    }
-
-    fn calls(content: &str, calls: &[(&str, &str)]) -> ModelMessage {
-        let call = |(id, arguments): &(&str, &str)| ToolCall {
-            id: (*id).into(),
-            name: "add".into(),
-            arguments: (*arguments).into(),
-        };
-        ModelMessage {
-            tool_calls: calls.iter().map(call).collect(),
-            ..text(ModelRole::Assistant, content)
-        }
-    }
-
-    #[test]
-    fn instructions_stand_apart_and_the_turns_alternate() {
-        let (system, turns) = said(&[
-            text(ModelRole::System, "be brief"),
-            text(ModelRole::User, "hi"),
-            text(ModelRole::User, "there"),
-            text(ModelRole::Assistant, "yes?"),
-            text(ModelRole::System, "be kind"),
-            text(ModelRole::Assistant, " \n"),
-            text(ModelRole::User, ""),
-            text(ModelRole::User, "nothing"),
-        ]);
-        assert_eq!(system.as_deref(), Some("be brief\n\nbe kind"));
-        assert_eq!(
-            turns,
-            json!([
-                {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "text", "text": "there"}]},
-                {"role": "assistant", "content": [{"type": "text", "text": "yes?"}]},
-                {"role": "user", "content": [{"type": "text", "text": "nothing"}]},
-            ])
-        );
-        assert_eq!(said(&[text(ModelRole::User, "hi")]).0, None);
-    }
-
-    #[test]
-    fn parallel_results_are_one_turn_and_come_before_what_the_user_says() {
-        let (_, turns) = said(&[
-            calls("adding", &[("c1", r#"{"a":1}"#), ("c2", "")]),
-            result("c1", "2"),
-            text(ModelRole::User, "hurry"),
-            result("c2", ""),
-        ]);
-        assert_eq!(
-            turns,
-            json!([
-                {"role": "assistant", "content": [
-                    {"type": "text", "text": "adding"},
-                    {"type": "tool_use", "id": "c1", "name": "add", "input": {"a": 1}},
-                    {"type": "tool_use", "id": "c2", "name": "add", "input": {}},
-                ]},
-                {"role": "user", "content": [
-                    {"type": "tool_result", "tool_use_id": "c1", "content": "2"},
-                    {"type": "tool_result", "tool_use_id": "c2"},
-                    {"type": "text", "text": "hurry"},
-                ]},
-            ])
-        );
-    }
-
-    #[test]
-    fn arguments_that_are_no_object_are_handed_back_inside_one() {
-        for garbled in ["{\"a\":", "[1]", "7"] {
-            let (_, turns) = said(&[calls("", &[("c1", garbled)])]);
-            assert_eq!(turns[0]["content"][0]["input"], json!({"unreadable": garbled}));
-        }
-    }
-
-    #[test]
-    fn a_result_that_answers_no_call_is_refused() {
-        assert_eq!(
-            turns(&[text(ModelRole::Tool, "2")]).unwrap_err(),
-            Unsayable::ResultOfNothing
-        );
+fn tool_use(call: &ToolCall) -> Block<'_> {
+    let input = input(&call.arguments);
+    Block::ToolUse {
+        id: call_id(&call.id),
+        name: &call.name,
+        input,
     }
 }

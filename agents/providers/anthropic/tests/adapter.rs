@@ -14,11 +14,12 @@ use std::time::Duration;
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, Clock, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelMessage,
-    ModelRequest, ModelRole, OutputFormat, ProviderFault, Timestamp, ToolCall, Usage,
+    ModelRequest, ModelRole, OutputFormat, ProviderFault, Reasoning, Seal, Timestamp, ToolCall, Usage,
 };
 use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig, ApiKey};
 use greenroom_provider_http::testkit::{Fake, Step, answer, end, head, raw};
 use proptest::prelude::*;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 const TEXT: &str = "event: message_start\n\
@@ -203,7 +204,7 @@ async fn a_streamed_answer_arrives_with_its_text_its_end_and_its_figures() {
     assert_eq!(seen.header("accept"), Some("text/event-stream"));
     assert_eq!(
         seen.body,
-        serde_json::json!({
+        json!({
             "model": "m", "system": "be brief", "max_tokens": 16, "stream": true,
             "messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
         })
@@ -211,15 +212,24 @@ async fn a_streamed_answer_arrives_with_its_text_its_end_and_its_figures() {
 }
 
 #[tokio::test]
-async fn parallel_tool_calls_arrive_whole_and_thinking_is_not_shown() {
+async fn parallel_tool_calls_arrive_whole_behind_the_thought_that_led_to_them() {
     let usage = Usage {
         input_tokens: 472,
         output_tokens: 89,
         ..Usage::default()
     };
+    let thought = Reasoning {
+        text: "Paris and Rome.".into(),
+        seal: Some(Seal {
+            family: "anthropic".into(),
+            value: json!({"type": "thinking", "signature": "EqQBCgIYAhIM"}),
+        }),
+    };
     assert_eq!(
         against(vec![head(), raw(CALLS), end()]).await.unwrap(),
         [
+            Ok(ModelEvent::Thinking("Paris and Rome.".into())),
+            Ok(ModelEvent::Reasoned(thought)),
             call("toolu_1", "{\"city\": \"Paris\"}"),
             call("toolu_2", "{\"city\": \"Rome\"}"),
             ended(FinishReason::ToolCalls, usage),
@@ -423,7 +433,12 @@ async fn a_probe_learns_what_is_served() {
     assert!(backend.models().is_empty());
     backend.probe().await.unwrap();
     let info = |name: &str, context_window| ModelInfo::named(name).with_window(context_window);
-    assert_eq!(backend.models(), [info("b", Some(200_000)), info("a", None)]);
+    let known = |context_window| {
+        let mut known = info("b", context_window);
+        known.can.max_output = Some(64_000);
+        known
+    };
+    assert_eq!(backend.models(), [known(Some(200_000)), info("a", None)]);
     let asked = &fake.seen()[0];
     assert!(asked.head.starts_with("GET /v1/models?limit=1000 HTTP/1.1\r\n"));
     assert_eq!(asked.header("anthropic-version"), Some("2023-06-01"));
@@ -434,10 +449,7 @@ async fn a_probe_learns_what_is_served() {
     };
     let configured = AnthropicBackend::new(configured, Arc::new(FixedClock)).unwrap();
     configured.probe().await.unwrap();
-    assert_eq!(
-        configured.models(),
-        [info("mine", Some(7)), info("b", Some(200_000))]
-    );
+    assert_eq!(configured.models(), [info("mine", Some(7)), known(Some(200_000))]);
     assert_eq!(fake.seen()[1].header("x-api-key"), None);
     assert_eq!(configured.probe().await, Ok(()));
     assert_eq!(configured.probe().await.unwrap_err().class, FaultClass::HardDown);

@@ -18,9 +18,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, Clock, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelMessage, ModelRequest,
-    ModelRole, OutputFormat, ProviderFault, Timestamp, ToolSpec, Usage,
+    ModelRole, OutputFormat, ProviderFault, RelaySign, Timestamp, ToolSpec, Usage, WireFamily,
 };
 use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig, ApiKey};
+use greenroom_provider_http::{HeaderMap, peek};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -175,6 +176,24 @@ async fn told(
     Ok((text, rest))
 }
 
+/// What a caller's own request brings back, and how it ends.
+async fn relayed(backend: &AnthropicBackend, stream: bool) -> (String, RelaySign) {
+    let body = json!({"model": "mine", "max_tokens": 50, "stream": stream,
+        "messages": [{"role": "user", "content": "the capital?"}]});
+    let body = body.to_string().into_bytes().into();
+    let request = peek(WireFamily::AnthropicMessages, &body, HeaderMap::new()).unwrap();
+    let context = CallContext::default();
+    let answer = backend
+        .relay("claude-test", &request.raw, &context)
+        .await
+        .unwrap();
+    let frames = tokio::time::timeout(Duration::from_secs(60), answer.frames.collect::<Vec<_>>());
+    let frames: Vec<_> = frames.await.unwrap().into_iter().map(Result::unwrap).collect();
+    let bytes: Vec<&[u8]> = frames.iter().map(|frame| &frame.bytes[..]).collect();
+    let end = frames.last().unwrap().sign;
+    (String::from_utf8(bytes.concat()).unwrap(), end)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs @copilotkit/aimock, which `cargo xtask test` installs"]
 async fn a_mock_that_somebody_else_wrote_is_understood() {
@@ -231,6 +250,24 @@ async fn a_mock_that_somebody_else_wrote_is_understood() {
         });
     }
     assert_eq!(told(&backend, &request).await.unwrap().0, "Sunny.");
+
+    for stream in [true, false] {
+        let (body, end) = relayed(&backend, stream).await;
+        assert!(body.contains("théré"), "{body}");
+        let usage = Usage {
+            input_tokens: 12,
+            output_tokens: 7,
+            ..Usage::default()
+        };
+        let finish = FinishReason::Stop;
+        assert_eq!(
+            end,
+            RelaySign::End {
+                finish,
+                usage: Some(usage)
+            }
+        );
+    }
 
     let busy = told(&backend, &asked("busy?")).await.unwrap_err();
     assert_eq!(busy.class, FaultClass::Overloaded);

@@ -42,6 +42,11 @@ pub trait Dialect: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The HTTP status of an error. Most families answer with the one that HTTP has for its kind.
+    fn status(&self, error: &EdgeError) -> u16 {
+        error.kind.status()
+    }
+
     /// Writes an error's body.
     fn error(&self, error: &EdgeError) -> Vec<u8>;
 

@@ -11,10 +11,11 @@ use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Set
 
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
-use crate::config::{Endpoints, MaxTokensField, OpenAiConfig};
+use crate::config::{Endpoints, MaxTokensField, OpenAiApi, OpenAiConfig};
 use crate::embed::{self, EmbedRequest};
 use crate::models::model_list;
 use crate::request::{Accent, ChatRequest};
+use crate::responses::{self, ResponsesRequest, ResponsesWatcher};
 use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
 /// A provider of the OpenAI Chat Completions and Embeddings wires. Its HTTP connections are pooled; one is enough for a
@@ -24,6 +25,7 @@ pub struct OpenAiBackend {
     upstream: Upstream,
     endpoints: Endpoints,
     max_tokens_field: MaxTokensField,
+    api: OpenAiApi,
     catalogue: Catalogue,
 }
 
@@ -55,6 +57,7 @@ impl OpenAiBackend {
             upstream,
             endpoints,
             max_tokens_field,
+            api: config.api,
             catalogue: Catalogue::new(config.models),
         })
     }
@@ -81,6 +84,14 @@ impl ModelBackend for OpenAiBackend {
         context: &CallContext,
     ) -> Result<ModelStream, ProviderFault> {
         let faults = self.upstream.faults();
+        if self.api == OpenAiApi::Responses {
+            let said = ResponsesRequest::new(model, request, self.endpoints.is_openai())
+                .map_err(|e| faults.unsendable(&e))?;
+            let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
+            let assembler = responses::Assembler::new(faults.clone(), model);
+            let url = self.endpoints.responses.clone();
+            return self.upstream.stream(url, body, model, context, assembler).await;
+        }
         let accent = Accent {
             max_tokens: self.max_tokens_field,
             is_openai: self.endpoints.is_openai(),
@@ -116,7 +127,11 @@ impl ModelBackend for OpenAiBackend {
     }
 
     fn relays(&self, family: WireFamily) -> bool {
-        matches!(family, WireFamily::OpenAiChat | WireFamily::OpenAiEmbeddings)
+        match family {
+            WireFamily::OpenAiChat | WireFamily::OpenAiEmbeddings => true,
+            WireFamily::OpenAiResponses => self.api == OpenAiApi::Responses || self.endpoints.is_openai(),
+            WireFamily::AnthropicMessages => false,
+        }
     }
 
     async fn relay(
@@ -140,7 +155,12 @@ impl ModelBackend for OpenAiBackend {
                     .relay(endpoints.embeddings.clone(), request, model, context, watcher)
                     .await
             }
-            family @ (WireFamily::OpenAiResponses | WireFamily::AnthropicMessages) => {
+            WireFamily::OpenAiResponses => {
+                let watcher = ResponsesWatcher::new(faults.clone(), model);
+                let url = endpoints.responses.clone();
+                upstream.relay(url, request, model, context, watcher).await
+            }
+            family @ WireFamily::AnthropicMessages => {
                 let message = format!("this provider does not take {family:?} requests");
                 Err(ProviderFault::new(
                     faults.provider(),

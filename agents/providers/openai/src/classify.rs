@@ -46,7 +46,7 @@ fn by_word(word: &str) -> Option<Verdict> {
         | "permission_denied"
         | "account_deactivated" => Verdict::Credentials,
         "model_not_found" | "not_found_error" | "deploymentnotfound" => Verdict::NotFound,
-        _ => return None,
+        _ => return crate::responses::by_word(word),
     })
 }
 

@@ -14,6 +14,16 @@ pub enum MaxTokensField {
     MaxCompletionTokens,
 }
 
+/// In which of its wires a provider is called. Requests that are relayed keep their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OpenAiApi {
+    /// Chat Completions: what nearly every server speaks.
+    #[default]
+    Chat,
+    /// Responses: OpenAI's own, and that of a few others. Its models think on where they stopped.
+    Responses,
+}
+
 /// One provider of the Chat Completions wire.
 #[derive(Debug, Clone)]
 pub struct OpenAiConfig {
@@ -33,6 +43,8 @@ pub struct OpenAiConfig {
     pub probe_timeout: Duration,
     /// How to send `max_tokens`; none decides by the host.
     pub max_tokens_field: Option<MaxTokensField>,
+    /// In which wire it is called.
+    pub api: OpenAiApi,
 }
 
 impl OpenAiConfig {
@@ -47,6 +59,7 @@ impl OpenAiConfig {
             connect_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),
             max_tokens_field: None,
+            api: OpenAiApi::Chat,
         }
     }
 }
@@ -57,6 +70,7 @@ pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
     pub(crate) chat: Uri,
     pub(crate) embeddings: Uri,
+    pub(crate) responses: Uri,
     pub(crate) models: Uri,
 }
 
@@ -66,6 +80,7 @@ impl Endpoints {
         Ok(Self {
             chat: base.join("chat/completions"),
             embeddings: base.join("embeddings"),
+            responses: base.join("responses"),
             models: base.join("models"),
             base,
         })
@@ -85,6 +100,7 @@ mod tests {
         let urls = |url: &str| Endpoints::of(&OpenAiConfig::new("p", url)).unwrap();
         let ours = urls("http://h:1/v1/");
         assert_eq!(ours.chat, "http://h:1/v1/chat/completions");
+        assert_eq!(ours.responses, "http://h:1/v1/responses");
         assert_eq!(ours.models, "http://h:1/v1/models");
         assert!(!ours.is_openai());
         assert!(urls("https://api.openai.com/v1").is_openai());

@@ -14,12 +14,14 @@ mod embed;
 mod models;
 mod request;
 mod response;
+mod responses;
 mod served;
 mod thoughts;
 mod vector;
 mod watch;
 
 pub use backend::OpenAiBackend;
-pub use config::{MaxTokensField, OpenAiConfig};
+pub use config::{MaxTokensField, OpenAiApi, OpenAiConfig};
 pub use greenroom_provider_http::{ApiKey, ConfigError};
+pub use responses::ResponsesDialect;
 pub use served::{ChatDialect, EmbeddingsDialect};

@@ -11,7 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::MaxTokensField;
+pub(crate) use effort::step;
 use format::ResponseFormat;
+pub(crate) use format::is_strict;
 use message::Message;
 
 /// What this wire has no words for.

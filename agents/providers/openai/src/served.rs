@@ -4,6 +4,9 @@ mod chat;
 mod embeddings;
 mod error;
 mod fields;
+mod reference;
 
 pub use chat::ChatDialect;
 pub use embeddings::EmbeddingsDialect;
+pub(crate) use error::{error_body, error_bytes};
+pub(crate) use reference::reference;

@@ -212,10 +212,15 @@ async fn models_that_can_t_do_what_a_request_needs_are_left_out_and_named_when_n
     };
     let said = refused(&world, &of_one, &context()).await;
     assert!(said.contains("a/a-m sees no images"), "{said}");
-    let of_one = ModelRequest {
+    let mut of_one = ModelRequest {
         model: Some("a/a-m".into()),
         ..long
     };
+    // The answer may be shorter than it could be.
+    assert_eq!(served(&world, &of_one, &context()).await, "a");
+    of_one
+        .messages
+        .push(ModelMessage::text(ModelRole::User, "x".repeat(600)));
     let said = refused(&world, &of_one, &context()).await;
     assert!(said.contains("context window of 100 tokens"), "{said}");
 }

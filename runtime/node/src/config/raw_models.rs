@@ -68,6 +68,9 @@ pub(crate) struct RawLocal {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawProvider {
     pub(crate) kind: RawProviderKind,
+    /// Which of OpenAI's wires it is called in; none: Chat Completions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<RawOpenAiApi>,
     /// None: that of the company whose wire it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
@@ -92,6 +95,16 @@ pub(crate) struct RawProvider {
     pub(crate) models: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) concurrency: Option<u32>,
+}
+
+/// One of OpenAI's wires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawOpenAiApi {
+    /// Chat Completions.
+    Chat,
+    /// Responses.
+    Responses,
 }
 
 /// A wire family.

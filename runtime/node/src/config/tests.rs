@@ -160,6 +160,10 @@ fn values_that_cannot_work_are_refused() {
         ("researcher.max_parts = 99", "researcher.max_parts"),
         ("providers.local.kind = \"openai\"", "providers.local"),
         (
+            "[providers.a]\nkind = \"anthropic\"\napi = \"responses\"",
+            "providers.a.api",
+        ),
+        (
             "[providers.a]\napi_key = \"x\"\napi_key_env = \"Y\"",
             "providers.a",
         ),

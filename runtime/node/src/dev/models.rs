@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
+use greenroom_provider_anthropic::MessagesDialect;
+use greenroom_provider_http::Dialect;
+use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect, ResponsesDialect};
 use greenroom_supervision::SupervisorSpec;
 use greenroom_telemetry::Metrics;
 
@@ -70,6 +73,16 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
         #[cfg(feature = "local-model")]
         local,
     })
+}
+
+/// The wire families that `/v1` speaks.
+pub(super) fn dialects() -> Vec<Arc<dyn Dialect>> {
+    vec![
+        Arc::new(ChatDialect),
+        Arc::new(ResponsesDialect),
+        Arc::new(EmbeddingsDialect),
+        Arc::new(MessagesDialect),
+    ]
 }
 
 /// Counts tries on the operator's page.

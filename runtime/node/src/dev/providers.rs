@@ -152,6 +152,8 @@ fn configured(
             ));
         }
     };
-    let remote = remote.with_more_keys(keys.get(1..).unwrap_or_default());
+    let remote = remote
+        .called_in(raw.api)
+        .with_more_keys(keys.get(1..).unwrap_or_default());
     Ok((remote, raw.concurrency))
 }

@@ -12,8 +12,6 @@ use greenroom_kernel::{
 };
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
-use greenroom_provider_http::Dialect;
-use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect};
 use greenroom_supervision::{Environment, Root};
 use greenroom_telemetry::Metrics;
 use greenroom_wire::{GrpcAgent, in_process};
@@ -99,6 +97,7 @@ impl Running {
             metrics: Arc::new(CountTries(metrics.clone())),
         };
         let models = models::build(&config, choice, ports)?;
+        let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
         let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
         let joined = joined(&config.agent_hosts)?;
@@ -122,7 +121,7 @@ impl Running {
         let orchestrator = Orchestrator::start(Parts {
             config: config.tasks,
             store: Arc::clone(&store),
-            models: Arc::clone(&models.router) as Arc<dyn Models>,
+            models: models.router,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             metrics: Arc::new(metrics.clone()),
@@ -158,8 +157,8 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
-            models: models.router,
-            dialects: dialects(),
+            models: called,
+            dialects: models::dialects(),
             authenticator: authenticator(args.insecure)?,
             clock,
             random,
@@ -237,11 +236,6 @@ fn control_socket(store: &Path) -> Option<ControlSocket> {
             None
         }
     }
-}
-
-/// The wire families that callers may speak.
-fn dialects() -> Vec<Arc<dyn Dialect>> {
-    vec![Arc::new(ChatDialect), Arc::new(EmbeddingsDialect)]
 }
 
 fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {

@@ -1,3 +1,5 @@
+mod thoughts;
+
 use greenroom_kernel::FaultClass;
 use greenroom_provider_http::Assembler as _;
 use serde_json::json;
@@ -135,7 +137,8 @@ fn what_is_not_shown_is_progress_and_what_is_unknown_is_nothing() {
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"redacted_thinking","data":"x"}}"#,
-        r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","id":"x"}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":""}}"#,
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"x"}}"#,
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}"#,
     ] {
@@ -230,7 +233,15 @@ fn endless_tool_calls_are_a_fault() {
     let part = json!({"type": "content_block_delta", "index": 0,
         "delta": {"type": "input_json_delta", "partial_json": "x".repeat(1 << 19)}})
     .to_string();
-    let mut events = vec![part.as_str(); 8];
-    events.insert(0, begun);
-    assert_eq!(run(&events), Err(FaultClass::Transient));
+    let ended = stopped("tool_use");
+    let call_of = |parts: usize| {
+        let parts = std::iter::repeat_n(part.as_str(), parts);
+        let events: Vec<&str> = std::iter::once(begun)
+            .chain(parts)
+            .chain([&ended, STOP])
+            .collect();
+        run(&events).map(|_| ())
+    };
+    assert_eq!(call_of(7), Ok(()));
+    assert_eq!(call_of(8), Err(FaultClass::Transient));
 }

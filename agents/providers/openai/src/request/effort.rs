@@ -6,7 +6,7 @@ use greenroom_kernel::{Effort, ReasoningWish};
 const STEPS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// The nearest step that the model knows; of two as near the lower, which costs less.
-pub(super) fn step(wish: ReasoningWish, model: &str, is_openai: bool) -> &'static str {
+pub(crate) fn step(wish: ReasoningWish, model: &str, is_openai: bool) -> &'static str {
     let wanted = match wish {
         ReasoningWish::Off => 0,
         ReasoningWish::Effort(Effort::Minimal) => 1,

@@ -37,7 +37,7 @@ pub(super) fn response_format(output: &OutputFormat) -> Result<Option<ResponseFo
 /// Whether a schema is of the kind that strict mode takes: every object closed, with all its properties required.
 /// Others are sent as a wish, since strict mode would refuse them.
 /// <https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>
-fn is_strict(schema: &Value) -> bool {
+pub(crate) fn is_strict(schema: &Value) -> bool {
     match schema {
         Value::Object(words) => {
             let object = words.get("type").is_some_and(|kind| kind == "object");

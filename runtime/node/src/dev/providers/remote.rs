@@ -6,7 +6,9 @@ use greenroom_kernel::{Clock, ModelBackend, ModelInfo};
 use greenroom_provider_anthropic::{AnthropicBackend, AnthropicConfig};
 #[cfg(feature = "bedrock")]
 use greenroom_provider_bedrock::{BedrockBackend, BedrockConfig};
-use greenroom_provider_openai::{ApiKey, ConfigError, OpenAiBackend, OpenAiConfig};
+use greenroom_provider_openai::{ApiKey, ConfigError, OpenAiApi, OpenAiBackend, OpenAiConfig};
+
+use crate::config::RawOpenAiApi;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 /// OpenAI lists its models in no order that tells a good default.
@@ -19,7 +21,7 @@ const ANTHROPIC_MODEL: &str = "claude-haiku-4-5";
 /// How to reach a provider.
 #[derive(Debug, Clone)]
 pub(crate) enum Remote {
-    /// By the OpenAI Chat Completions wire.
+    /// By one of OpenAI's wires.
     OpenAi(OpenAiConfig),
     /// By the Anthropic Messages wire.
     Anthropic(AnthropicConfig),
@@ -48,6 +50,18 @@ impl Remote {
             models: served(models, url, ANTHROPIC, ANTHROPIC_MODEL),
             ..AnthropicConfig::new(name, url)
         })
+    }
+
+    /// Called in that one of OpenAI's wires, where it speaks OpenAI's.
+    #[must_use]
+    pub(super) fn called_in(mut self, api: Option<RawOpenAiApi>) -> Self {
+        if let (Self::OpenAi(config), Some(api)) = (&mut self, api) {
+            config.api = match api {
+                RawOpenAiApi::Chat => OpenAiApi::Chat,
+                RawOpenAiApi::Responses => OpenAiApi::Responses,
+            };
+        }
+        self
     }
 
     /// With keys that are used when those before them are refused.

@@ -173,6 +173,22 @@ fn a_key_s_variable_must_be_set() {
     assert!(acme.api_key.is_some());
 }
 
+#[test]
+fn a_provider_is_called_in_the_wire_that_is_set() {
+    use greenroom_provider_openai::OpenAiApi;
+    for (line, api) in [
+        ("", OpenAiApi::Chat),
+        ("api = \"chat\"\n", OpenAiApi::Chat),
+        ("api = \"responses\"\n", OpenAiApi::Responses),
+    ] {
+        let choice = chosen(&format!("{ACME}{line}"), &[], false).unwrap();
+        let Remote::OpenAi(acme) = &choice.remote[0].0 else {
+            panic!("another wire was taken: {choice:?}");
+        };
+        assert_eq!(acme.api, api, "{line}");
+    }
+}
+
 const CLAUDE: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-1");
 
 fn anthropic(choice: &Choice) -> &greenroom_provider_anthropic::AnthropicConfig {

@@ -1,0 +1,54 @@
+//! The tools of a request, and the choice among them.
+
+use greenroom_kernel::{ToolChoice, ToolSpec, Unreadable};
+use serde_json::Value;
+
+use super::content::mark;
+use super::fields::{Object, each, flag, kind, needed, object, text, within};
+
+pub(super) fn tools(list: &[Value]) -> Result<Vec<ToolSpec>, Unreadable> {
+    each(list, "tools", tool)
+}
+
+fn tool(tool: &Object) -> Result<ToolSpec, Unreadable> {
+    if let Some(kind) = text(tool, "type")?.filter(|kind| *kind != "custom") {
+        return Err(Unreadable::at(
+            "type",
+            format!(
+                "tools of type `{kind}` are Anthropic's own: ask a model of an Anthropic provider, or describe the tool with a name and an input_schema"
+            ),
+        ));
+    }
+    Ok(ToolSpec {
+        name: needed(text(tool, "name"), "name")?.to_owned(),
+        description: text(tool, "description")?.unwrap_or_default().to_owned(),
+        parameters: needed(object(tool, "input_schema"), "input_schema")?
+            .clone()
+            .into(),
+        cache: mark(tool)?,
+    })
+}
+
+/// The choice, and whether several tools may be asked for at once.
+pub(super) fn choice(request: &Object) -> Result<(ToolChoice, Option<bool>), Unreadable> {
+    let Some(choice) = object(request, "tool_choice")? else {
+        return Ok((ToolChoice::Auto, None));
+    };
+    let read = || {
+        let chosen = match kind(choice)? {
+            "auto" => ToolChoice::Auto,
+            "any" => ToolChoice::Required,
+            "none" => ToolChoice::None,
+            "tool" => ToolChoice::Tool(needed(text(choice, "name"), "name")?.to_owned()),
+            other => {
+                return Err(Unreadable::at(
+                    "type",
+                    format!("it must be `auto`, `any`, `tool` or `none`, and is `{other}`"),
+                ));
+            }
+        };
+        let one_by_one = flag(choice, "disable_parallel_tool_use")?;
+        Ok((chosen, one_by_one.map(|one_by_one| !one_by_one)))
+    };
+    read().map_err(within("tool_choice"))
+}

@@ -1,0 +1,160 @@
+//! What a relayed answer means, read while its bytes pass untouched.
+//!
+//! Nearly all events of an answer are its deltas. Those are known by how they begin, as every known server writes them,
+//! and not parsed; what is written otherwise is. The figures that estimates are made of are bytes on the wire.
+
+#[cfg(test)]
+mod tests;
+
+use greenroom_kernel::{FinishReason, ProviderFault, RelaySign, Usage};
+use greenroom_provider_http::{Faults, Watcher};
+
+use crate::response::{Block, Delta, Event, Whole, WireUsage, finish_reason};
+
+/// Reads one relayed answer.
+#[derive(Debug)]
+pub(crate) struct MessagesWatcher {
+    faults: Faults,
+    model: String,
+    usage: Option<WireUsage>,
+    finish: Option<FinishReason>,
+    /// It asked for a tool: some servers then still say that the turn is over.
+    called: bool,
+}
+
+impl MessagesWatcher {
+    pub(crate) fn new(faults: Faults, model: &str) -> Self {
+        Self {
+            faults,
+            model: model.to_owned(),
+            usage: None,
+            finish: None,
+            called: false,
+        }
+    }
+
+    fn figures(&mut self, newer: Option<WireUsage>) {
+        if let Some(newer) = newer {
+            self.usage = Some(self.usage.unwrap_or_default().updated(newer));
+        }
+    }
+
+    fn parsed(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        let event: Event = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
+        Ok(match event {
+            Event::MessageStart { message } => {
+                self.figures(message.usage);
+                RelaySign::Lifecycle
+            }
+            Event::ContentBlockStart { content_block, .. } => self.began(&content_block),
+            Event::ContentBlockDelta { delta, .. } => grew(&delta),
+            Event::MessageDelta { delta, usage } => {
+                self.figures(usage);
+                match delta.stop_reason {
+                    Some(reason) => {
+                        let finish = self.meant(finish_reason(&reason));
+                        self.finish = Some(finish);
+                        RelaySign::Finished(finish)
+                    }
+                    None => RelaySign::Lifecycle,
+                }
+            }
+            Event::MessageStop => RelaySign::End {
+                finish: self.finish.ok_or_else(|| self.faults.truncated())?,
+                usage: self.usage.map(Usage::from),
+            },
+            Event::Error { error } => return Err(self.faults.error_object(&error, &self.model)),
+            Event::ContentBlockStop { .. } | Event::Ping | Event::Unknown => RelaySign::Lifecycle,
+        })
+    }
+
+    fn began(&mut self, block: &Block) -> RelaySign {
+        match block {
+            Block::Text { text } => unless_empty(text),
+            Block::Thinking { thinking, .. } => unless_empty(thinking),
+            Block::ToolUse { id, name, .. } => {
+                self.called = true;
+                content(id.len() + name.len())
+            }
+            // Nothing is said in them that could be counted, but the caller sees them.
+            Block::RedactedThinking { .. } | Block::Unseen => content(0),
+        }
+    }
+
+    fn meant(&self, finish: FinishReason) -> FinishReason {
+        match finish {
+            FinishReason::Stop if self.called => FinishReason::ToolCalls,
+            finish => finish,
+        }
+    }
+}
+
+impl Watcher for MessagesWatcher {
+    fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        match delta(data) {
+            Some(sign) => Ok(sign),
+            None => self.parsed(data),
+        }
+    }
+
+    /// Nothing but `message_stop` makes an answer whole.
+    fn end(&mut self) -> Result<RelaySign, ProviderFault> {
+        Err(self.faults.truncated())
+    }
+
+    fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
+        let whole: Whole = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
+        match whole {
+            Whole::Message { stop_reason, usage } => {
+                let reason = stop_reason.ok_or_else(|| self.faults.truncated())?;
+                Ok(RelaySign::End {
+                    finish: finish_reason(&reason),
+                    usage: usage.map(Usage::from),
+                })
+            }
+            Whole::Error { error } => Err(self.faults.error_object(&error, &self.model)),
+        }
+    }
+}
+
+fn content(bytes: usize) -> RelaySign {
+    RelaySign::Content {
+        said: u32::try_from(bytes).unwrap_or(u32::MAX),
+    }
+}
+
+fn unless_empty(text: &str) -> RelaySign {
+    if text.is_empty() {
+        RelaySign::Lifecycle
+    } else {
+        content(text.len())
+    }
+}
+
+fn grew(delta: &Delta) -> RelaySign {
+    match delta {
+        Delta::Text { text } => unless_empty(text),
+        Delta::InputJson { partial_json } => unless_empty(partial_json),
+        Delta::Thinking { thinking } => unless_empty(thinking),
+        Delta::Signature { .. } | Delta::Unseen => content(0),
+    }
+}
+
+/// The sign of a delta that is written as all known servers write it; none for everything else.
+fn delta(data: &[u8]) -> Option<RelaySign> {
+    let rest = data.strip_prefix(br#"{"type":"content_block_delta","index":"#)?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let rest = rest.get(digits..)?.strip_prefix(br#","delta":{"type":""#)?;
+    let said = rest
+        .strip_prefix(br#"text_delta","text":""#)
+        .or_else(|| rest.strip_prefix(br#"input_json_delta","partial_json":""#))
+        .or_else(|| rest.strip_prefix(br#"thinking_delta","thinking":""#));
+    match said {
+        Some([b'"', ..]) => None,
+        Some(said) => Some(content(said.strip_suffix(br#""}}"#)?.len())),
+        None => {
+            let signature = rest.strip_prefix(br#"signature_delta","signature":""#)?;
+            signature.ends_with(br#""}}"#).then_some(content(0))
+        }
+    }
+}
