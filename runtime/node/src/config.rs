@@ -201,12 +201,6 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
             let why = format!("it has both {first} and {second}: keep one");
             return Err(ConfigError::value(&key, &why));
         }
-        if provider.api.is_some() && provider.kind != RawProviderKind::OpenAi {
-            return Err(ConfigError::value(
-                &format!("{key}.api"),
-                "only a provider of kind \"openai\" has a choice of wires",
-            ));
-        }
         let keyed = provider.base_url.is_some()
             || provider.api_key.is_some()
             || provider.api_key_env.is_some()
@@ -228,6 +222,12 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
                 ));
             }
             _ => {}
+        }
+        if provider.api.is_some() && provider.kind != RawProviderKind::OpenAi {
+            return Err(ConfigError::value(
+                &format!("{key}.api"),
+                "only a provider of kind \"openai\" has a choice of wires",
+            ));
         }
         if provider.concurrency == Some(0) {
             return Err(ConfigError::value(

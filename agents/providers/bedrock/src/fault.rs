@@ -264,9 +264,11 @@ fn capital(code: &str) -> String {
     code
 }
 
+/// On one line, and not too long.
 fn short(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(SAID_AT_MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }

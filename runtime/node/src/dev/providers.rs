@@ -141,7 +141,7 @@ fn configured(
     keys.extend(raw.api_key.iter().chain(&raw.api_keys).cloned());
     let (url, key) = (raw.base_url.as_deref(), keys.first().map(String::as_str));
     let remote = match raw.kind {
-        RawProviderKind::OpenAi => Remote::openai(name, url, key, &raw.models).called_in(raw.api),
+        RawProviderKind::OpenAi => Remote::openai(name, url, key, &raw.models),
         RawProviderKind::Anthropic => Remote::anthropic(name, url, key, &raw.models),
         #[cfg(feature = "bedrock")]
         RawProviderKind::Bedrock => aws::bedrock(name, raw, set),
@@ -152,6 +152,8 @@ fn configured(
             ));
         }
     };
-    let remote = remote.with_more_keys(keys.get(1..).unwrap_or_default());
+    let remote = remote
+        .called_in(raw.api)
+        .with_more_keys(keys.get(1..).unwrap_or_default());
     Ok((remote, raw.concurrency))
 }

@@ -23,7 +23,7 @@ impl ProvideCredentials for Asked {
         let found = match self.1 {
             true => Ok(Credentials::new("AKID", "secret", None, None, "a test")),
             false => Err(greenroom_provider_bedrock::CredentialsError::not_loaded(
-                "nobody is here",
+                "nobody\n  is here",
             )),
         };
         greenroom_provider_bedrock::FutureCredentials::ready(found)
