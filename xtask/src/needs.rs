@@ -50,7 +50,7 @@ struct Need {
 
 const PIP: &str = "{parts}/python/bin/pip";
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
     Need {
         name: "python",
         why: "a private environment for the Python parts below",
@@ -69,7 +69,7 @@ const NEEDS: [Need; 11] = [
             "--quiet",
             "--disable-pip-version-check",
             "oteltap==1.0.0",
-            "openai>=2,<4",
+            "openai==3.57.0",
         ]],
     },
     Need {
@@ -191,6 +191,35 @@ const NEEDS: [Need; 11] = [
             "ministack==1.5.33",
             "cryptography==50.0.2",
         ]],
+    },
+    Need {
+        name: "official-clients",
+        why: "the official clients of OpenAI and Anthropic that `/v1` serves, besides OpenAI's in Python",
+        tools: &[PYTHON, NPM],
+        reads: &[],
+        commands: &[
+            &[
+                PIP,
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "anthropic==2.14.0",
+            ],
+            // The newest of OpenAI's that runs on Node 20.
+            &[
+                "npm",
+                "install",
+                "--prefix",
+                "{parts}/clients",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--loglevel=error",
+                "openai@6.49.0",
+                "@anthropic-ai/sdk@1.14.0",
+                "zod@4.6.7",
+            ],
+        ],
     },
     Need {
         name: "python-agent",

@@ -64,6 +64,8 @@ pub(crate) struct Call {
     /// Whether it may start over after its reader has seen a part of it.
     restarts: bool,
     running: Option<(usize, Observed)>,
+    /// Who served a call that has ended well.
+    ended_by: Option<ServedBy>,
     shown: bool,
 }
 
@@ -82,6 +84,7 @@ impl Call {
             input: None,
             restarts: true,
             running: None,
+            ended_by: None,
             shown: false,
         }
     }
@@ -173,6 +176,8 @@ impl Call {
         let Some((at, mut observed)) = self.running.take() else {
             return End::Relayed;
         };
+        let by = self.candidates.served_by(at);
+        self.ended_by = Some(by.clone());
         let usage = observed.ended_well(ended);
         let relayed = observed.running().is_some_and(|running| running.is_relayed());
         if relayed {
@@ -185,7 +190,6 @@ impl Call {
             });
         }
         let brought = observed.take();
-        let by = self.candidates.served_by(at);
         End::Answer(Box::new(ModelAnswer {
             content: brought.content,
             reasoning: brought.reasoning,
@@ -205,11 +209,12 @@ impl Call {
         }
     }
 
-    /// Who serves the call now.
+    /// Who serves the call now, or has served it.
     fn served_by(&self) -> Option<ServedBy> {
-        self.running
-            .as_ref()
-            .map(|(at, _)| self.candidates.served_by(*at))
+        match &self.running {
+            Some((at, _)) => Some(self.candidates.served_by(*at)),
+            None => self.ended_by.clone(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod anthropic;
 mod approvals;
 mod bedrock;
 mod chat;
+mod clients;
 mod crash;
 mod docs;
 mod export;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use greenroom_kernel::{CallEvent, CallFailure, Failure, Served, ServedAnswer, ServedBy};
+use greenroom_kernel::{CallEvent, CallFailure, Failure, Served, ServedAnswer};
 
 use http::HeaderMap;
 
@@ -30,10 +30,8 @@ impl Call {
                     }
                 }
                 Step::End(End::Answer(answer)) => {
-                    let by = served(&answer.provider, &answer.model, self.candidates.course.made());
                     let end = CallEvent::End(answer);
-                    let answer = ServedAnswer::Spoken(stream::once(async { Ok(end) }).boxed());
-                    return Ok(Served { by, answer });
+                    ServedAnswer::Spoken(stream::once(async { Ok(end) }).boxed())
                 }
                 Step::End(End::Vectors(vectors)) => ServedAnswer::Embedded { vectors },
                 Step::End(End::Relayed) => return Err(nothing_came().into()),
@@ -48,12 +46,10 @@ impl Call {
 
     /// Nobody sees a part of it: it may start over until it is whole.
     async fn whole(mut self) -> Result<Served, CallFailure> {
-        let (mut body, mut headers, mut by) = (Vec::new(), HeaderMap::new(), None);
+        let (mut body, mut headers) = (Vec::new(), HeaderMap::new());
         loop {
             let step = self.next().await?;
-            if let Some(now) = self.served_by() {
-                by = Some(now);
-            }
+            let by = self.served_by();
             let answer = match step {
                 Step::Restart => {
                     body.clear();
@@ -127,14 +123,6 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     match (pieces.pop(), pieces.is_empty()) {
         (Some(only), true) => only,
         (last, _) => pieces.into_iter().chain(last).collect::<Vec<_>>().concat().into(),
-    }
-}
-
-fn served(provider: &str, model: &str, failed: u32) -> ServedBy {
-    ServedBy {
-        provider: provider.into(),
-        model: model.into(),
-        tries: failed + 1,
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallContext, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream,
-    ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelaySign, ToolCall, Usage, WireFamily,
+    CallContext, EmbeddingRequest, Embeddings, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo,
+    ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelaySign, ToolCall,
+    Usage, WireFamily,
 };
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -182,6 +183,18 @@ impl ModelBackend for Scripted {
 
     fn relays(&self, family: WireFamily) -> bool {
         family == WireFamily::OpenAiChat && self.relays.load(Ordering::SeqCst)
+    }
+
+    async fn embed(
+        &self,
+        _: &str,
+        request: &EmbeddingRequest,
+        _: &CallContext,
+    ) -> Result<Embeddings, ProviderFault> {
+        Ok(Embeddings {
+            vectors: request.inputs.iter().map(|_| vec![0.5]).collect(),
+            usage: Some(USED),
+        })
     }
 
     async fn relay(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallEvent, CallFailure, ErrorCode, FaultClass, Models, RawRequest, Readable, Served, ServedAnswer,
-    Unreadable, WireCall, WireFamily, Wish,
+    CallEvent, CallFailure, EmbeddingInput, EmbeddingRequest, ErrorCode, FaultClass, Models, RawRequest,
+    Readable, Served, ServedAnswer, Unreadable, WireCall, WireFamily, Wish,
 };
 use http::HeaderMap;
 
@@ -111,6 +111,41 @@ async fn what_is_not_streamed_comes_whole() {
     let b = Scripted::new("b", vec![says("hello")]);
     let served = serve(&World::of(&[&b]), wire(false)).await.unwrap();
     assert_eq!(seen(served.answer).await.0, ["<hello>"]);
+}
+
+struct Embeds;
+
+impl Readable for Embeds {
+    fn wish(&self) -> Result<Wish, Unreadable> {
+        Ok(Wish::Embeddings(Arc::new(EmbeddingRequest {
+            inputs: vec![EmbeddingInput::Text("here".to_owned())],
+            ..EmbeddingRequest::default()
+        })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn vectors_of_another_family_come_with_who_made_them() {
+    let a = Scripted::new("a", Vec::new());
+    let mut call = wire(false);
+    call.raw.family = WireFamily::OpenAiEmbeddings;
+    call.readable = Arc::new(Embeds);
+    let served = serve(&World::of(&[&a]), call).await.unwrap();
+    assert_eq!((&*served.by.provider, served.by.tries), ("a", 1));
+    let ServedAnswer::Embedded { vectors } = served.answer else {
+        panic!("no vectors");
+    };
+    assert_eq!((vectors.vectors, vectors.usage), (vec![vec![0.5]], Some(USED)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_word_is_an_answer() {
+    for streamed in [false, true] {
+        let a = Scripted::new("a", vec![streams(&[Act::End(Some(USED))])]);
+        let served = serve(&World::of(&[&a]), wire(streamed)).await.unwrap();
+        assert_eq!((&*served.by.provider, served.by.tries), ("a", 1));
+        assert_eq!(seen(served.answer).await.0, ["<>"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) agents: Vec<String>,
     /// Base URL of an OpenAI-compatible model server.
     pub(crate) model: Option<String>,
+    /// What `greenroom.toml` says.
+    pub(crate) config: Option<String>,
     /// More environment.
     pub(crate) env: Vec<(String, String)>,
     /// Where the store is, if not with the rest.
@@ -58,6 +60,9 @@ impl Server {
     /// Starts one on a new store.
     pub(crate) async fn start(options: Options) -> Self {
         let home = tempfile::tempdir().unwrap();
+        if let Some(config) = &options.config {
+            std::fs::write(home.path().join("greenroom.toml"), config).unwrap();
+        }
         let mut server = Self {
             options,
             home,
