@@ -60,11 +60,14 @@ pub(super) async fn call(
         match named.and_then(|model| model.strip_prefix(AGENT)) {
             Some(name) => {
                 let name = AgentName::parse(name).map_err(|_| agent::unknown())?;
-                agent::answer(inner, dialect, who, name, asked, trace.clone(), hold).await
+                let asking = agent::answer(inner, dialect, who, name, asked, trace.clone(), hold);
+                Box::pin(asking).await
             }
             None => model(inner, dialect, asked, cancel, hold).await,
         }
     };
+    // It goes through several hands: boxed, it is moved but once.
+    let answering = Box::pin(answering);
     let answering = greenroom_telemetry::within(Some(&trace), answering).instrument(span);
     let patience = inner.config.request_timeout;
     let answered = tokio::time::timeout(patience, answering).await;

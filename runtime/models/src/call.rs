@@ -71,13 +71,15 @@ pub(crate) struct Call {
 
 impl Call {
     /// A call whose reader is told when it starts over.
+    ///
+    /// Boxed, for it goes from hand to hand.
     pub(crate) fn new(
         shared: &Arc<Shared>,
         asked: Asked,
         context: CallContext,
         targets: Vec<Target>,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             candidates: Candidates::new(shared, context, targets),
             asked,
             lost: Usage::default(),
@@ -86,14 +88,15 @@ impl Call {
             running: None,
             ended_by: None,
             shown: false,
-        }
+        })
     }
 
     /// What comes next; nothing is asked of it after [`Step::End`] or an error. Cancel-safe once the call has content.
     pub(crate) async fn next(&mut self) -> Result<Step, CallFailure> {
         loop {
             let Some((at, running)) = &mut self.running else {
-                if self.begin().await? {
+                // Boxed: it is large, and most of what is asked for is the next sign of a try that runs.
+                if Box::pin(self.begin()).await? {
                     return Ok(Step::Restart);
                 }
                 continue;

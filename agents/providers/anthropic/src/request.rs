@@ -106,7 +106,8 @@ impl<'a> MessagesRequest<'a> {
     pub(crate) fn new(model: &'a str, request: &'a ModelRequest, max_tokens: u32) -> Result<Self, Unsayable> {
         let takes = Takes::of(model);
         let thought = Thought::of(takes, request, max_tokens);
-        let (system, messages) = turns(&request.messages)?;
+        let in_words = request.output.is_any_object().then_some(ANY_OBJECT);
+        let (system, messages) = turns(&request.messages, in_words)?;
         let (temperature, top_p) = sampling(takes, &thought, request)?;
         Ok(Self {
             model,
@@ -166,9 +167,14 @@ fn choice(request: &ModelRequest) -> Option<Choice<'_>> {
     })
 }
 
+/// The wire holds answers to closed objects alone, and this one may have any members.
+const ANY_OBJECT: &str =
+    "Answer with one JSON object and nothing else: no words before or behind it, and no code fence.";
+
 fn format(output: &OutputFormat) -> Result<Option<Format>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
+        any if any.is_any_object() => Ok(None),
         OutputFormat::JsonSchema { schema, .. } => Ok(Some(Format::JsonSchema {
             schema: closed(schema),
         })),

@@ -27,8 +27,11 @@ pub(crate) struct Turn<'a> {
 }
 
 /// A conversation's instructions, wherever they stand in it, and its turns. The wire refuses texts without a letter:
-/// they are left out.
-pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<Inside<'_>>, Vec<Turn<'_>>), Unsayable> {
+/// they are left out. `last` is the last of the instructions.
+pub(crate) fn turns<'a>(
+    messages: &'a [ModelMessage],
+    last: Option<&'static str>,
+) -> Result<(Option<Inside<'a>>, Vec<Turn<'a>>), Unsayable> {
     let (mut system, mut turns) = (Vec::new(), Vec::new());
     for message in messages {
         match message.role {
@@ -67,6 +70,10 @@ pub(crate) fn turns(messages: &[ModelMessage]) -> Result<(Option<Inside<'_>>, Ve
             }
         }
     }
+    system.extend(last.map(|text| Block::Text {
+        text,
+        cache_control: None,
+    }));
     Ok((instructions(system), turns))
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn frames<W: Watcher>(
         out: VecDeque::new(),
         fault: None,
     };
-    futures::stream::unfold(relay, |mut relay| async move {
+    // Boxed: each frame takes it out and puts it back.
+    futures::stream::unfold(Box::new(relay), |mut relay| async move {
         let frame = relay.next().await?;
         Some((frame, relay))
     })

@@ -78,7 +78,8 @@ pub(crate) fn events<A: Assembler>(
         out: quota.map(ModelEvent::Quota).into_iter().collect(),
         fault: None,
     };
-    futures::stream::unfold(answer, |mut answer| async move {
+    // Boxed: each event takes it out and puts it back.
+    futures::stream::unfold(Box::new(answer), |mut answer| async move {
         let event = answer.next().await?;
         Some((event, answer))
     })

@@ -22,3 +22,18 @@ pub trait Watcher: Send + 'static {
     /// A body that is no answer.
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault>;
 }
+
+/// One of several, so that an adapter of several families has one call for them all.
+impl Watcher for Box<dyn Watcher> {
+    fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        (**self).event(data)
+    }
+
+    fn end(&mut self) -> Result<RelaySign, ProviderFault> {
+        (**self).end()
+    }
+
+    fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
+        (**self).whole(body)
+    }
+}

@@ -7,7 +7,7 @@ use greenroom_kernel::{
     CallContext, Clock, Credentials, EmbeddingRequest, Embeddings, FaultClass, ModelBackend, ModelInfo,
     ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, WireFamily,
 };
-use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream};
+use greenroom_provider_http::{Catalogue, ConfigError, HeaderMap, HeaderName, Settings, Upstream, Watcher};
 
 use crate::assemble::Assembler;
 use crate::classify::WIRE;
@@ -142,32 +142,30 @@ impl ModelBackend for OpenAiBackend {
     ) -> Result<RelayAnswer, ProviderFault> {
         let (upstream, endpoints) = (&self.upstream, &self.endpoints);
         let faults = upstream.faults();
-        match request.family {
+        let (url, watcher): (_, Box<dyn Watcher>) = match request.family {
             WireFamily::OpenAiChat => {
                 let watcher = ChatWatcher::new(faults.clone(), model, request);
-                upstream
-                    .relay(endpoints.chat.clone(), request, model, context, watcher)
-                    .await
+                (&endpoints.chat, Box::new(watcher))
             }
             WireFamily::OpenAiEmbeddings => {
                 let watcher = EmbeddingsWatcher::new(faults.clone(), model);
-                upstream
-                    .relay(endpoints.embeddings.clone(), request, model, context, watcher)
-                    .await
+                (&endpoints.embeddings, Box::new(watcher))
             }
             WireFamily::OpenAiResponses => {
                 let watcher = ResponsesWatcher::new(faults.clone(), model);
-                let url = endpoints.responses.clone();
-                upstream.relay(url, request, model, context, watcher).await
+                (&endpoints.responses, Box::new(watcher))
             }
             family @ WireFamily::AnthropicMessages => {
                 let message = format!("this provider does not take {family:?} requests");
-                Err(ProviderFault::new(
+                return Err(ProviderFault::new(
                     faults.provider(),
                     FaultClass::BadRequest,
                     message,
-                ))
+                ));
             }
-        }
+        };
+        upstream
+            .relay(url.clone(), request, model, context, watcher)
+            .await
     }
 }

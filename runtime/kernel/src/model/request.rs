@@ -69,6 +69,12 @@ impl OutputFormat {
     pub fn is_text(&self) -> bool {
         *self == Self::Text
     }
+
+    /// Whether any JSON object will do. Providers that hold answers to closed schemas alone can't be told so, and are asked
+    /// in words.
+    pub fn is_any_object(&self) -> bool {
+        matches!(self, Self::JsonSchema { schema, .. } if *schema == serde_json::json!({"type": "object"}))
+    }
 }
 
 /// How much a model should think before it answers.

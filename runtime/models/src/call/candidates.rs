@@ -1,6 +1,7 @@
 //! Where a call may still go, how long it may take, and what has failed so far.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenroom_kernel::{CallContext, CallFailure, ErrorCode, Failure, ProviderFault, ServedBy};
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ pub(super) struct Candidates {
     pub(super) course: Course,
     pub(super) began: Instant,
     pub(super) until: Instant,
+    /// How long its caller is kept waiting for a provider that asked to be left alone, where the caller has its own way
+    /// of coming back.
+    pub(super) patience: Option<Duration>,
     last_fault: Option<ProviderFault>,
 }
 
@@ -32,6 +36,7 @@ impl Candidates {
             targets: targets.into_iter().map(Arc::new).collect(),
             began,
             until: began + total,
+            patience: None,
             last_fault: None,
         }
     }

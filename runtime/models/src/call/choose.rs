@@ -49,6 +49,12 @@ impl Candidates {
         let RetryDecision::Again { after } = decision else {
             return Err(self.given_up());
         };
+        if self
+            .patience
+            .is_some_and(|patience| asked.is_some_and(|wait| wait > patience))
+        {
+            return Err(self.given_up());
+        }
         // A wait that can't end in time is not begun, and a retry nobody may make isn't waited for.
         if Instant::now() + after >= self.until || !self.shared.may_retry() {
             return Err(self.given_up());

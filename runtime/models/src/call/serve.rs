@@ -11,7 +11,9 @@ use super::{Call, End, Step};
 
 impl Call {
     /// Runs until the answer has content, or to its end where it isn't streamed.
-    pub(crate) async fn served(mut self, streamed: bool) -> Result<Served, CallFailure> {
+    pub(crate) async fn served(mut self: Box<Self>, streamed: bool) -> Result<Served, CallFailure> {
+        // Clients of these wires come back by themselves when they are told when.
+        self.candidates.patience = Some(self.candidates.shared.open_wait);
         if !streamed {
             return self.whole().await;
         }
@@ -45,7 +47,7 @@ impl Call {
     }
 
     /// Nobody sees a part of it: it may start over until it is whole.
-    async fn whole(mut self) -> Result<Served, CallFailure> {
+    async fn whole(mut self: Box<Self>) -> Result<Served, CallFailure> {
         let (mut body, mut headers) = (Vec::new(), HeaderMap::new());
         loop {
             let step = self.next().await?;
@@ -79,7 +81,7 @@ impl Call {
     }
 
     /// The pieces of a relayed answer; `first` holds its first content.
-    fn pieces(self, first: Bytes) -> BoxStream<'static, Result<Bytes, CallFailure>> {
+    fn pieces(self: Box<Self>, first: Bytes) -> BoxStream<'static, Result<Bytes, CallFailure>> {
         let rest = stream::unfold(Some(self), |call| async {
             let mut call = call?;
             loop {
@@ -94,7 +96,7 @@ impl Call {
         stream::once(async { Ok(first) }).chain(rest).boxed()
     }
 
-    fn events(mut self, first: CallEvent) -> BoxStream<'static, Result<CallEvent, CallFailure>> {
+    fn events(mut self: Box<Self>, first: CallEvent) -> BoxStream<'static, Result<CallEvent, CallFailure>> {
         // Thoughts and tool calls are shown here too.
         self.shown = true;
         let rest = stream::unfold(Some(self), |call| async {

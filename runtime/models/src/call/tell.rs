@@ -7,7 +7,7 @@ use super::{Call, End, Step};
 impl Call {
     /// Runs to the end. Dropping the future ends the try that runs.
     pub(crate) async fn told(
-        mut self,
+        mut self: Box<Self>,
         on_content: &mut (dyn FnMut(ContentPiece<'_>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         self.input = Some(self.asked.input());

@@ -76,12 +76,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_facts_can_be_read_and_hold_every_priced_model() {
+    fn the_facts_can_be_read_and_hold_every_priced_model_but_bedrock_s() {
         let facts: Facts = serde_json::from_str(FACTS).unwrap();
         assert!(!facts.version.is_empty());
         for target in crate::PriceTable::default().targets() {
             assert!(
-                facts.models.contains_key(target) || target.ends_with("/*"),
+                // Of Bedrock's, many names of the same models, its adapter tells what it knows.
+                facts.models.contains_key(target) || target.ends_with("/*") || target.starts_with("bedrock/"),
                 "{target}"
             );
         }

@@ -289,6 +289,22 @@ async fn a_failed_call_brings_the_fault_of_its_last_try() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_retry_after_is_told_and_a_short_one_waited_for() {
+    for (asked, served_by_a_retry) in [(SECOND, true), (7 * SECOND, false)] {
+        let a = Scripted::new("a", vec![refuses(FaultClass::Throttled), says("hello")]).relaying();
+        *a.retry_after.lock() = Some(asked);
+        let began = tokio::time::Instant::now();
+        let served = serve(&World::of(&[&a]), wire(true)).await;
+        assert_eq!(served.is_ok(), served_by_a_retry);
+        if let Err(failure) = served {
+            assert_eq!(began.elapsed(), Duration::ZERO);
+            assert_eq!(failure.failure.code, ErrorCode::ResourceExhausted);
+            assert_eq!(failure.failure.retry_after_ms, Some(7_000));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_call_ends_at_once() {
     let a = Scripted::new("a", vec![streams(&[Act::Hang])]).relaying();
     let world = World::of(&[&a]);

@@ -262,3 +262,22 @@ fn marks_and_the_end_user_travel_and_a_schema_says_that_it_is_of_an_object() {
     );
     assert_eq!(sent["metadata"], json!({"user_id": "u-1"}));
 }
+
+#[test]
+fn any_object_is_asked_for_in_words_for_the_wire_has_closed_ones_alone() {
+    let request = ModelRequest {
+        messages: vec![ModelMessage::text(ModelRole::System, "be brief")],
+        output: OutputFormat::JsonSchema {
+            name: "json".into(),
+            schema: json!({"type": "object"}),
+        },
+        ..ModelRequest::default()
+    };
+    let sent = sent(&request);
+    assert_eq!(sent.get("output_config"), None);
+    let system = sent["system"].as_str().unwrap();
+    assert!(
+        system.starts_with("be brief\n\nAnswer with one JSON object"),
+        "{system}"
+    );
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::seal;
 
 fn sent(messages: &[ModelMessage]) -> (Value, Value) {
-    let (system, turns) = turns(messages).unwrap();
+    let (system, turns) = turns(messages, None).unwrap();
     (
         serde_json::to_value(system).unwrap(),
         serde_json::to_value(turns).unwrap(),
@@ -94,7 +94,7 @@ fn arguments_that_are_no_object_are_handed_back_inside_one() {
 #[test]
 fn a_result_that_answers_no_call_is_refused() {
     assert_eq!(
-        turns(&[text(ModelRole::Tool, "2")]).unwrap_err(),
+        turns(&[text(ModelRole::Tool, "2")], None).unwrap_err(),
         Unsayable::ResultOfNothing
     );
 }
@@ -141,7 +141,10 @@ fn parts_are_blocks_in_order_with_their_marks() {
     );
     for role in [ModelRole::System, ModelRole::Assistant] {
         let message = ModelMessage::new(role, Content::Parts(vec![image(None)]));
-        assert!(matches!(super::turns(&[message]), Err(Unsayable::ImageOf(_))));
+        assert!(matches!(
+            super::turns(&[message], None),
+            Err(Unsayable::ImageOf(_))
+        ));
     }
 }
 
