@@ -108,7 +108,7 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
             whole,
             "x",
             0.6,
-            0.2,
+            0.25,
             false,
         ),
         figure(
@@ -116,7 +116,7 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
             streamed,
             "x",
             0.7,
-            0.2,
+            0.45,
             false,
         ),
         figure(
