@@ -27,7 +27,21 @@ pub(crate) fn count(inner: &Inner, operation: &str, response: &Response, began: 
 }
 
 /// Names the request, refuses foreign ones, and echoes the name.
-pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    guarded(&inner, request, |request| next.run(request)).await
+}
+
+/// Answers what is below `/v1/`, past the router: a relayed call is short enough to feel it.
+pub(crate) async fn v1(inner: Arc<Inner>, request: Request) -> Response {
+    let door = Arc::clone(&inner);
+    guarded(&inner, request, |request| v1::serve(door, request)).await
+}
+
+async fn guarded<F: Future<Output = Response>>(
+    inner: &Inner,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let id = RequestId::of(request.headers(), &*inner.random);
     let foreign = match inner.config.loopback_only {
         true => origin::refuse_foreign(request.uri(), request.headers()),
@@ -38,15 +52,15 @@ pub(crate) async fn guard(State(inner): State<Arc<Inner>>, mut request: Request,
     let path = request.uri().path();
     let counted = foreign.is_none() && (path == GRAPHQL || v1::is_below(path));
     let mut response = match foreign {
-        Some(why) if v1::is_below(path) => v1::foreign(&inner, &request, why, &id),
+        Some(why) if v1::is_below(path) => v1::foreign(inner, &request, why, &id),
         Some(why) => failure(Failure::new(ErrorCode::Forbidden, why), &id),
         None => {
             request.extensions_mut().insert(id.clone());
-            next.run(request).await
+            answer(request).await
         }
     };
     if !counted {
-        count(&inner, OTHER, &response, began);
+        count(inner, OTHER, &response, began);
     }
     if let Some(value) = id.header() {
         response.headers_mut().insert(request_id::HEADER, value);

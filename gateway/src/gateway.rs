@@ -16,7 +16,7 @@ use crate::config::GatewayConfig;
 use crate::engine::Engine;
 use crate::schema::Backend;
 use crate::server::{self, ServeError};
-use crate::v1::{self, Door};
+use crate::v1::Door;
 use crate::{edge, http, page};
 
 /// What a gateway is made of.
@@ -119,7 +119,6 @@ impl Gateway {
         let Self { inner, routes } = self;
         let routes = Router::new()
             .route(edge::GRAPHQL, any(http::graphql))
-            .route(v1::BELOW, any(v1::serve))
             .route(page::DOCUMENT, any(page::serve))
             .route(page::LOADED, any(page::serve))
             .route(

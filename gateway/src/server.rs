@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use futures::FutureExt;
+use futures::future::Either;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -21,6 +23,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service;
 
 use crate::gateway::Inner;
+use crate::{edge, v1};
 
 /// How long to leave the listener alone after it failed to accept: out of file descriptors, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -54,6 +57,7 @@ pub(crate) async fn serve(
         builder: builder(&inner),
         header_timeout: inner.config.header_timeout,
         routes,
+        inner: Arc::clone(&inner),
     });
     let connections = TaskTracker::new();
     let graceful = GracefulShutdown::new();
@@ -133,6 +137,7 @@ struct Server {
     builder: auto::Builder<TokioExecutor>,
     header_timeout: Duration,
     routes: Router,
+    inner: Arc<Inner>,
 }
 
 impl Server {
@@ -150,12 +155,18 @@ impl Server {
         let service = tower::service_fn({
             let asked = Arc::clone(&asked);
             let routes = self.routes.clone();
+            let inner = Arc::clone(&self.inner);
             move |request: http::Request<hyper::body::Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(lease.clone());
-                routes.clone().call(request)
+                if v1::is_below(request.uri().path()) {
+                    let answer = edge::v1(Arc::clone(&inner), request);
+                    Either::Left(Box::pin(answer.map(Ok)))
+                } else {
+                    Either::Right(routes.clone().call(request))
+                }
             }
         });
         let service = TowerToHyperService::new(service);

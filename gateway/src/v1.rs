@@ -31,9 +31,6 @@ use crate::{edge, http as graphql};
 use place::Place;
 use refusal::Refused;
 
-/// What is served here, for the router.
-pub(crate) const BELOW: &str = "/v1/{*rest}";
-
 /// Whether a path is served here.
 pub(crate) fn is_below(path: &str) -> bool {
     path.strip_prefix("/v1/").is_some_and(|rest| !rest.is_empty())
@@ -80,7 +77,7 @@ impl Door {
 }
 
 /// Serves everything below `/v1/`.
-pub(crate) async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+pub(crate) async fn serve(inner: Arc<Inner>, request: Request) -> Response {
     let began = Instant::now();
     let request_id = request.extensions().get::<RequestId>().cloned();
     let request_id = request_id.unwrap_or_else(|| RequestId::of(request.headers(), &*inner.random));

@@ -56,6 +56,10 @@ impl ModelRouter {
         if left.is_empty() {
             return Err(nobody(&reasons));
         }
+        // Of one there is no order.
+        if let [_] = left.as_slice() {
+            return Ok(left.into_iter().map(|only| only.target).collect());
+        }
         let strategy = context.narrowing.strategy.unwrap_or(strategy);
         let contenders: Vec<Contender> = left.iter().map(Choice::contender).collect();
         let random = match strategy {

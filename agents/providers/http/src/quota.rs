@@ -76,6 +76,10 @@ struct Allowance {
 /// Reads them all; `now` is what moments are counted from. Of several allowances of one kind the scarcest counts. The
 /// wait is that of what is used up; while nothing is, it is the longest.
 pub(crate) fn quota(headers: &HeaderMap, now: Timestamp) -> Option<Quota> {
+    // Most answers tell nothing: that is seen at a glance.
+    if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
+        return None;
+    }
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let mut told: Vec<Allowance> = PAIRS
         .iter()
