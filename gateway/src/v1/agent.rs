@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, AcceptedTask, AgentName, ErrorCode, EventScope, Failure, IdempotencyKey,
-    Principal, SessionId, Unreadable, Wish,
+    Narrowing, Principal, SessionId, Unreadable, Wish,
 };
 use greenroom_provider_http::{Dialect, EdgeError, ErrorKind};
 use http::{HeaderName, HeaderValue};
@@ -41,6 +41,10 @@ pub(super) async fn answer(
     trace: String,
     hold: Hold,
 ) -> Result<Response, Refused> {
+    if asked.own.narrowing != Narrowing::default() {
+        let why = "an agent is no route: strategy, exclude and the bounds of cost and latency are for models";
+        return Err(Unreadable::at("greenroom", why).into());
+    }
     let question = match dialect.read(&asked.body)? {
         Wish::Answer(request) => Question::of(&request)?,
         Wish::Embeddings(_) => {

@@ -1,5 +1,6 @@
 //! Answers on their way out: bytes as they came, or events in the caller's words, at the caller's pace.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -54,12 +55,6 @@ impl Caller {
     }
 }
 
-/// An answer that broke off where no words of the family could say so: the connection is closed within the body, so
-/// that no reader takes it for whole.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer broke off")]
-pub(super) struct Broken;
-
 /// The answer of a model.
 pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Result<Response, Refused> {
     let Served { by, answer } = served;
@@ -71,7 +66,9 @@ pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Resu
                 caller,
                 served: Arc::clone(&by.model),
             };
-            headed(headers, Body::from_stream(Held::new(relayed, hold)))
+            let mut response = headed(headers, Body::from_stream(Held::new(relayed, hold)));
+            unbuffered(response.headers_mut());
+            response
         }
         ServedAnswer::Spoken(events) => spoken(caller, &by.model, events, hold).await?,
         ServedAnswer::Embedded { vectors } => {
@@ -107,7 +104,7 @@ struct Relayed {
 }
 
 impl Stream for Relayed {
-    type Item = Result<Bytes, Broken>;
+    type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -116,15 +113,10 @@ impl Stream for Relayed {
             None => None,
             Some(Err(failed)) => {
                 this.pieces = stream::empty().boxed();
-                Some(match this.caller.stream {
-                    true => {
-                        let mut out = Vec::new();
-                        let mut writer = this.caller.writer(&this.served);
-                        writer.fail(&EdgeError::from(failed), &mut out);
-                        Ok(out.into())
-                    }
-                    false => Err(Broken),
-                })
+                let mut out = Vec::new();
+                let mut writer = this.caller.writer(&this.served);
+                writer.fail(&EdgeError::from(failed), &mut out);
+                Some(Ok(out.into()))
             }
         })
     }
@@ -163,17 +155,21 @@ pub(super) async fn spoken(
     });
     let pieces = stream::once(known(Bytes::from(out)))
         .chain(rest)
-        .map(Ok::<_, Broken>);
+        .map(Ok::<_, Infallible>);
     let mut response = Response::new(Body::from_stream(Held::new(pieces.boxed(), hold)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, EVENTS);
+    response.headers_mut().insert(header::CONTENT_TYPE, EVENTS);
+    unbuffered(response.headers_mut());
+    Ok(response)
+}
+
+/// Keeps what lies between from holding a stream back.
+fn unbuffered(headers: &mut HeaderMap) {
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-store"),
     );
     let buffering = HeaderName::from_static("x-accel-buffering");
     headers.insert(buffering, HeaderValue::from_static("no"));
-    Ok(response)
 }
 
 type Speaking = (

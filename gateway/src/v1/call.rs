@@ -178,7 +178,7 @@ async fn model(
         model: model.clone(),
         stream: raw.stream,
     };
-    // A stream may go on for as long as it lives; who waits for the whole waits as long as a request may take.
+    // A stream may take as long as a model call may; who waits for the whole waits as long as a request may take.
     let deadline = (!raw.stream).then(|| inner.door.clock.now().after(inner.config.request_timeout));
     let context = CallContext {
         deadline,

@@ -39,7 +39,7 @@ impl Refused {
             Unread::NotJson => ErrorKind::UnsupportedMedia,
             Unread::TooLarge(_) => ErrorKind::TooLarge,
             Unread::Cut => ErrorKind::InvalidRequest,
-            Unread::Slow => ErrorKind::Timeout,
+            Unread::Slow => ErrorKind::Slow,
         };
         EdgeError::new(kind, unread.to_string()).into()
     }

@@ -239,7 +239,8 @@ async fn a_reader_that_stalls_is_closed_and_costs_no_memory() {
     let mut dropped = gateway.fake.dropped_streams.subscribe();
     let subscription = "subscription { onChat(sessionId: \"endless\") { cursor message { content } } }";
     socket.subscribe("1", subscription, json!({})).await;
-    tokio::time::timeout(SOON, dropped.wait_for(|n| *n == 1))
+    // Buffers of some megabytes are filled first, which takes a busy machine its time.
+    tokio::time::timeout(SOON * 6, dropped.wait_for(|n| *n == 1))
         .await
         .unwrap()
         .unwrap();

@@ -59,6 +59,14 @@ impl Asked {
         }
     }
 
+    /// Whether the answer is to be told as it comes.
+    pub(crate) fn is_streamed(&self) -> bool {
+        match self {
+            Self::Spoken(_) => true,
+            Self::Wire(call) => call.raw.stream,
+        }
+    }
+
     /// The logical name that is asked for.
     pub(crate) fn logical(&self) -> Option<&str> {
         match self {

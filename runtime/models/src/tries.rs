@@ -23,7 +23,7 @@ use crate::provider::ProviderGate;
 const ANSWER_AT_MOST: u64 = 8 << 20;
 
 /// Most bytes that are held back while no content comes.
-const HELD_AT_MOST: usize = 1 << 20;
+const HELD_AT_MOST: usize = 32 << 20;
 
 /// What a try has brought so far, whether it ends well or not.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub(crate) enum Sign {
     Text(String),
     Thinking(String),
     Call(ToolCall),
-    /// Bytes of a relayed answer, to be passed on. The first of them holds content.
+    /// Bytes of a relayed answer, to be passed on. They come once there is content behind them.
     Piece(Bytes),
     /// The model works on what isn't shown.
     Working,
@@ -127,7 +127,9 @@ impl Try {
         let (cancel, stalls_at) = (&context.cancel, opened.stalls_at(began));
         match asked {
             Asked::Wire(call) if backend.relays(call.raw.family) => {
-                let answer = Self::read(backend.relay(model, &call.raw, context), cancel, stalls_at).await;
+                // One that isn't streamed comes whole: how long the model takes for it is the call's own affair.
+                let patience = if call.raw.stream { stalls_at } else { until };
+                let answer = Self::read(backend.relay(model, &call.raw, context), cancel, patience).await;
                 let answer = opened.done(answer)?.map_err(|fault| opened.told(fault))?;
                 opened.brought.quota = answer.quota;
                 opened.headers = answer.headers;
@@ -221,7 +223,10 @@ impl Try {
 
     fn frame(&mut self, frame: RelayFrame) -> Result<(), TryError> {
         let RelayFrame { bytes, sign } = frame;
-        self.enter(self.phase.after_frame(&sign));
+        // Lifecycle is no sign of the model, before content and behind it.
+        if sign != RelaySign::Lifecycle {
+            self.enter(self.phase.after_frame(&sign));
+        }
         match sign {
             RelaySign::Lifecycle if self.phase == Phase::Opened => {
                 self.held.push(bytes);

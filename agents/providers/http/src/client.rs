@@ -1,7 +1,7 @@
 //! The HTTP client of one provider: hyper's, with its pool and nothing above it.
 //!
 //! Nothing follows redirects, which would carry a conversation to where nobody configured it to go, and nothing tries
-//! again: resilience is decided above, and counted there.
+//! again what was sent: resilience is decided above, and counted there.
 
 mod connector;
 
@@ -21,6 +21,12 @@ pub use connector::ConnectorError;
 
 /// How long an idle connection is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
+
+/// How often a connection of HTTP/2 is asked whether it still stands.
+const H2_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long it may take to say so.
+const H2_DEAD: Duration = Duration::from_secs(10);
 
 /// Why a request brought no answer, or an answer broke off.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +67,10 @@ impl Client {
         let mut pool = Pool::builder(TokioExecutor::new());
         pool.pool_idle_timeout(POOL_IDLE)
             .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new());
+            .timer(TokioTimer::new())
+            // All calls share one connection of HTTP/2: that it is dead must be found out before the kernel does.
+            .http2_keep_alive_interval(H2_ALIVE)
+            .http2_keep_alive_timeout(H2_DEAD);
         Ok(Self {
             pool: pool.build(Connector::to(base, connect_timeout)?),
             headers,

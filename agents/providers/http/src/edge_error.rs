@@ -22,6 +22,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The body isn't JSON by its own word.
     UnsupportedMedia,
+    /// The request took too long to arrive.
+    Slow,
     /// Too many requests, or no allowance left.
     RateLimited,
     /// Nobody can take the call now.
@@ -43,6 +45,7 @@ impl ErrorKind {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::Slow => 408,
             Self::TooLarge => 413,
             Self::UnsupportedMedia => 415,
             Self::RateLimited => 429,

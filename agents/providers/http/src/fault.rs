@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::client::TransportError;
 use crate::key::ApiKey;
 pub use detail::Detail;
-use detail::Redactor;
+use detail::{Redactor, short};
 
 /// How a wire family tells errors.
 #[derive(Debug)]
@@ -229,7 +229,12 @@ impl Faults {
     pub fn malformed(&self, why: &dyn std::fmt::Display) -> ProviderFault {
         self.fault(
             FaultClass::Transient,
-            format!("{} sent a chunk that can't be read: {why}", self.endpoint),
+            // It may quote what was read.
+            format!(
+                "{} sent a chunk that can't be read: {}",
+                self.endpoint,
+                short(&self.redactor.redact(&why.to_string()))
+            ),
         )
     }
 

@@ -3,17 +3,35 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2_iter;
 
-use crate::sse::{LIMIT, SseParser, TooLong};
+use crate::sse::{SseParser, TooLong};
+
+/// Most bytes of one event: it may hold an image.
+const EVENT_AT_MOST: usize = 32 << 20;
 
 /// Cuts chunks at the ends of events. Most chunks end where an event ends: those are passed on without a copy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frames {
     /// The beginning of an event whose end has not come yet.
     partial: BytesMut,
+    limit: usize,
     parser: SseParser,
 }
 
+impl Default for Frames {
+    fn default() -> Self {
+        Self::with_limit(EVENT_AT_MOST)
+    }
+}
+
 impl Frames {
+    fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            partial: BytesMut::new(),
+            parser: SseParser::with_limit(limit),
+        }
+    }
+
     /// Takes the next chunk. Hands the data of each event that it completes to `on_data`; gives back the bytes up to the
     /// end of the last of them, none when it completes none.
     pub(crate) fn feed<E: From<TooLong>>(
@@ -21,10 +39,9 @@ impl Frames {
         chunk: Bytes,
         on_data: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Option<Bytes>, E> {
-        self.parser.feed(&chunk, on_data)?;
         let Some(end) = end_of_last_event(&self.partial, &chunk) else {
-            if self.partial.len() + chunk.len() > LIMIT {
-                return Err(TooLong.into());
+            if self.partial.len() + chunk.len() > self.limit {
+                return Err(TooLong(self.limit).into());
             }
             self.partial.extend_from_slice(&chunk);
             return Ok(None);
@@ -38,6 +55,8 @@ impl Frames {
             std::mem::take(&mut self.partial).freeze()
         };
         self.partial.extend_from_slice(&rest);
+        // What isn't passed on yet isn't read yet either: a sign goes with its bytes.
+        self.parser.feed(&whole, on_data)?;
         Ok(Some(whole))
     }
 
@@ -46,6 +65,7 @@ impl Frames {
         &mut self,
         on_data: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Bytes, E> {
+        self.parser.feed(&self.partial, on_data)?;
         self.parser.finish(on_data)?;
         Ok(std::mem::take(&mut self.partial).freeze())
     }
@@ -115,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_event_without_end_is_refused_beyond_the_limit() {
-        let mut frames = Frames::default();
+        const LIMIT: usize = 1 << 20;
+        let mut frames = Frames::with_limit(LIMIT);
         let mut take = |_: &[u8]| -> Result<(), TooLong> { Ok(()) };
         let line = Bytes::from([b": ".to_vec(), vec![b'x'; 60_000], b"\n".to_vec()].concat());
         let refused = (0..LIMIT / 60_000 + 2).any(|_| frames.feed(line.clone(), &mut take).is_err());

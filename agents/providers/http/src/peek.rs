@@ -23,7 +23,7 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "written")]
     greenroom: Option<&'a RawValue>,
 }
 
@@ -75,7 +75,8 @@ pub fn peek(family: WireFamily, body: &Bytes, headers: HeaderMap) -> Result<Peek
             before,
             model,
             after,
-            stream: fields.stream.unwrap_or(false),
+            // Vectors are never streamed, whatever is said.
+            stream: family != WireFamily::OpenAiEmbeddings && fields.stream.unwrap_or(false),
             headers,
         },
     })

@@ -1,16 +1,17 @@
 //! An incremental parser of server-sent events (WHATWG HTML, "Interpreting an event stream"), as far as these wires
 //! need it: the data of each event, whatever the network does to the chunks it comes in.
 
-/// Longest line, and most data of one event, in bytes.
+/// Longest line, and most data of one event, in bytes, where nothing else is said.
 pub(crate) const LIMIT: usize = 1 << 20;
 
-/// A line or an event was longer than [`LIMIT`].
+/// A line or an event was longer than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line or event of the stream is longer than {LIMIT} bytes")]
-pub(crate) struct TooLong;
+#[error("a line or event of the stream is longer than {0} bytes")]
+pub(crate) struct TooLong(pub(crate) usize);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SseParser {
+    limit: usize,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// The data lines of the current event, each followed by a line feed.
@@ -21,7 +22,24 @@ pub(crate) struct SseParser {
     begun: bool,
 }
 
+impl Default for SseParser {
+    fn default() -> Self {
+        Self::with_limit(LIMIT)
+    }
+}
+
 impl SseParser {
+    /// One whose lines and events may have so many bytes.
+    pub(crate) fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            data: Vec::new(),
+            after_cr: false,
+            begun: false,
+        }
+    }
+
     /// Takes the next bytes and hands the data of each event they complete to `on_data`.
     pub(crate) fn feed<E: From<TooLong>>(
         &mut self,
@@ -72,8 +90,8 @@ impl SseParser {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        if self.line.len() + bytes.len() > LIMIT {
-            return Err(TooLong);
+        if self.line.len() + bytes.len() > self.limit {
+            return Err(TooLong(self.limit));
         }
         self.line.extend_from_slice(bytes);
         Ok(())
@@ -104,8 +122,8 @@ impl SseParser {
             // Comments, event names, ids and reconnection times mean nothing on these wires: the data says itself what it is.
             _ => return Ok(()),
         };
-        if self.data.len() + value.len() >= LIMIT {
-            return Err(TooLong.into());
+        if self.data.len() + value.len() >= self.limit {
+            return Err(TooLong(self.limit).into());
         }
         self.data.extend_from_slice(value);
         self.data.push(b'\n');
@@ -161,22 +179,22 @@ mod tests {
     #[test]
     fn a_line_beyond_the_limit_is_refused_in_one_chunk_and_in_many() {
         let long = vec![b'x'; LIMIT + 1];
-        assert_eq!(events(&[&long]), Err(TooLong));
+        assert_eq!(events(&[&long]), Err(TooLong(LIMIT)));
         assert_eq!(
             events(&[b"data: ", &long[..LIMIT / 2], &long[..LIMIT / 2]]),
-            Err(TooLong)
+            Err(TooLong(LIMIT))
         );
         let mut whole = b"data: ".to_vec();
         whole.extend_from_slice(&long);
         whole.extend_from_slice(b"\n\n");
-        assert_eq!(events(&[&whole]), Err(TooLong));
+        assert_eq!(events(&[&whole]), Err(TooLong(LIMIT)));
     }
 
     #[test]
     fn an_event_of_endless_lines_is_refused() {
         let line = [b"data: ".to_vec(), vec![b'y'; 1000], b"\n".to_vec()].concat();
         let chunks = vec![line.as_slice(); LIMIT / 1000 + 2];
-        assert_eq!(events(&chunks), Err(TooLong));
+        assert_eq!(events(&chunks), Err(TooLong(LIMIT)));
     }
 
     /// Pieces whose joints are where parsers break.

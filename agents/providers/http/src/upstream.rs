@@ -26,6 +26,9 @@ use crate::stream::{Assembler, events};
 use crate::trace::trace;
 use crate::watcher::Watcher;
 
+/// Longest wait for an allowance to be there again, where the provider asks for none: it may be one model's alone.
+const RESET_AT_MOST: Duration = Duration::from_secs(60);
+
 /// Most bytes read of an error's body.
 const ERROR_BODY_AT_MOST: usize = 64 << 10;
 
@@ -325,7 +328,7 @@ impl Upstream {
         let now = self.clock.now();
         retry_after(headers, now).or_else(|| {
             let quota = quota(headers, now).filter(|q| status == 429 && is_used_up(q));
-            quota?.resets_in
+            quota?.resets_in.map(|wait| wait.min(RESET_AT_MOST))
         })
     }
 

@@ -39,8 +39,12 @@ impl Candidates {
         if made == 0 {
             return self.wait_for_any(&fresh).await.map_err(CallFailure::from);
         }
+        // Where somebody untried is only busy, nobody else's wait counts.
+        let asked = match fresh.is_empty() {
+            true => self.course.retry_after(&again),
+            false => None,
+        };
         let everyone: Vec<usize> = fresh.into_iter().chain(again.iter().copied()).collect();
-        let asked = self.course.retry_after(&again);
         let random = self.shared.random.next_u64();
         let decision = self
             .shared

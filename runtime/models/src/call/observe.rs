@@ -170,6 +170,7 @@ impl Observed {
         let brought = self.brought();
         let report = Report {
             fault,
+            whole: self.running.as_ref().is_some_and(Try::is_relayed) && !self.asked.is_streamed(),
             took: self.began.elapsed(),
             first_sign: brought.and_then(|b| b.first_sign),
             first_content: brought.and_then(|b| b.first_content),

@@ -42,6 +42,8 @@ pub(crate) struct Admitted {
 #[derive(Debug, Default)]
 pub(crate) struct Report<'a> {
     pub(crate) fault: Option<&'a ProviderFault>,
+    /// It came whole: nobody knows when it began.
+    pub(crate) whole: bool,
     pub(crate) took: Duration,
     pub(crate) first_sign: Option<Duration>,
     pub(crate) first_content: Option<Duration>,
@@ -181,14 +183,18 @@ impl ProviderGate {
         let now = self.now();
         let outcome = match report.fault {
             None => CallOutcome::Success,
-            Some(fault) if fault.class.is_provider_fault() => CallOutcome::Failure,
+            // A model that isn't there may be the caller's own invention.
+            Some(fault) if fault.class.is_provider_fault() && !is_not_found(fault) => CallOutcome::Failure,
             Some(_) => CallOutcome::Ignored,
         };
         self.seen.lock().ended(report, now);
         let (signal, running) = (self.signal(report), self.slots.taken().max(admitted.running));
         self.adapt(|limit| limit.ended(signal, admitted.began, running, now));
         // A long answer is not a slow provider: what counts is how long it took to begin.
-        let latency = report.first_sign.unwrap_or(report.took);
+        let latency = match report.whole && report.fault.is_none() {
+            true => Duration::ZERO,
+            false => report.first_sign.unwrap_or(report.took),
+        };
         let probe = admitted.permit.is_probe();
         admitted.permit.settle_after(outcome, latency);
         if probe && self.breaker.status().breaker == BreakerState::Closed {
@@ -200,6 +206,9 @@ impl ProviderGate {
     fn signal(&self, report: &Report<'_>) -> LimitSignal {
         let patience = self.deadlines.connect.min(self.deadlines.first_token);
         let Some(fault) = report.fault else {
+            if report.whole {
+                return LimitSignal::Nothing;
+            }
             return report
                 .first_sign
                 .map_or(LimitSignal::Nothing, LimitSignal::Answered);
@@ -273,4 +282,8 @@ impl ProviderGate {
     fn now(&self) -> Duration {
         self.origin.elapsed()
     }
+}
+
+fn is_not_found(fault: &ProviderFault) -> bool {
+    fault.answered.as_ref().is_some_and(|answer| answer.status == 404)
 }

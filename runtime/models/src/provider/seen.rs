@@ -63,9 +63,12 @@ impl Seen {
     /// Takes note of how a call ended.
     pub(super) fn ended(&mut self, report: &Report<'_>, now: Duration) {
         if let Some(fault) = report.fault {
-            self.last_error = Some(fault.message.clone());
-            if let Some(wait) = fault.retry_after {
-                self.hold_for(wait, true, now);
+            // What is wrong with one caller's request is nobody else's business.
+            if fault.class.is_provider_fault() {
+                self.last_error = Some(fault.message.clone());
+                if let Some(wait) = fault.retry_after {
+                    self.hold_for(wait, true, now);
+                }
             }
         } else {
             self.latency.add(report.took);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallContext, EmbeddingRequest, Embeddings, FaultClass, FinishReason, ModelBackend, ModelEvent, ModelInfo,
-    ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame, RelaySign, ToolCall,
-    Usage, WireFamily,
+    CallContext, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason, ModelBackend,
+    ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
+    RelaySign, ToolCall, Usage, WireFamily,
 };
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -24,6 +24,8 @@ pub(super) enum Act {
     Wait(Duration),
     Hang,
     Break(FaultClass),
+    /// The model isn't there.
+    NotFound,
     Panic,
     End(Option<Usage>),
 }
@@ -163,6 +165,14 @@ async fn act(
         }
         Act::Hang => std::future::pending().await,
         Act::Break(class) => Err(fault(class)),
+        Act::NotFound => Err(ProviderFault {
+            answered: Some(Box::new(ErrorAnswer {
+                status: 404,
+                code: None,
+                body: None,
+            })),
+            ..fault(FaultClass::HardDown)
+        }),
         Act::Panic => panic!("scripted panic"),
         Act::End(usage) => Ok(ModelEvent::End {
             finish: FinishReason::Stop,

@@ -192,6 +192,17 @@ async fn after_content_a_fault_ends_a_stream_with_an_error_and_never_as_a_succes
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_streamed_may_take_longer_than_a_beginning_may() {
+    let mut script = streams(&[Act::Say("hello"), Act::End(None)]);
+    script.opening = vec![Act::Wait(120 * SECOND)];
+    let a = Scripted::new("a", vec![script]).relaying();
+    let world = World::of(&[&a]);
+    let served = serve(&world, wire(false)).await.unwrap();
+    assert_eq!(seen(served.answer).await.0, ["helloend"]);
+    assert_eq!(world.classes(), pairs(&[("a", "ok")]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_has_seen_starts_over_when_it_breaks() {
     let a = Scripted::new(
         "a",
@@ -229,6 +240,33 @@ async fn lifecycle_alone_keeps_no_try_alive() {
     let served = serve(&world, wire(true)).await.unwrap();
     assert_eq!(seen(served.answer).await.0, ["hello", "end"]);
     assert!(began.elapsed() <= 61 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_content_lifecycle_alone_keeps_no_try_alive_either() {
+    let mut acts = vec![Act::Say("hel")];
+    for _ in 0..1_000 {
+        acts.extend([Act::Wait(SECOND), Act::Work]);
+    }
+    let a = Scripted::new("a", vec![streams(&acts)]).relaying();
+    let began = tokio::time::Instant::now();
+    let served = serve(&World::of(&[&a]), wire(true)).await.unwrap();
+    let (_, failure) = seen(served.answer).await;
+    assert_eq!(failure.unwrap().fault.unwrap().class, FaultClass::Transient);
+    assert!(began.elapsed() <= 31 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_not_there_opens_no_breaker() {
+    let a = Scripted::new("a", vec![]).relaying();
+    let mut refused = refuses(FaultClass::HardDown);
+    refused.opening = vec![Act::NotFound];
+    *a.otherwise.lock() = refused;
+    let world = World::of(&[&a]);
+    for _ in 0..20 {
+        assert!(serve(&world, wire(true)).await.is_err());
+    }
+    assert_eq!(a.calls().len(), 20, "each was tried");
 }
 
 #[tokio::test(start_paused = true)]

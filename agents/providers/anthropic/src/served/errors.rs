@@ -24,7 +24,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::TooLarge => "request_too_large",
         ErrorKind::RateLimited => "rate_limit_error",
         ErrorKind::Overloaded => "overloaded_error",
-        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Timeout | ErrorKind::Slow => "timeout_error",
         ErrorKind::Upstream | ErrorKind::Internal => "api_error",
     }
 }

@@ -80,7 +80,7 @@ fn is_code(text: &str) -> bool {
         && text.chars().all(word)
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(SAID_AT_MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),

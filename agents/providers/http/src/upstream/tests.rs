@@ -5,7 +5,7 @@ use greenroom_kernel::{FaultClass, FinishReason, ModelEvent, Quota, Timestamp};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::testkit::{Fake, Step, answer, data, end, head};
+use crate::testkit::{Fake, Step, answer, data, end, head, raw};
 
 const WIRE: Wire = Wire {
     name: "Acme",
@@ -211,5 +211,62 @@ async fn what_is_left_of_the_allowance_is_told_first_and_ends_a_throttled_call_s
         [ModelEvent::Quota(quota), ModelEvent::Content("x".into())]
     );
     let throttled = stage.call().await.unwrap_err();
-    assert_eq!(throttled.retry_after, Some(Duration::from_secs(360)));
+    // One model's allowance, and it may be a day's: the provider is asked again before.
+    assert_eq!(throttled.retry_after, Some(Duration::from_secs(60)));
+}
+
+/// Every event is content, but `end`.
+struct Words;
+
+impl Watcher for Words {
+    fn event(&mut self, data: &[u8]) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        Ok(match data {
+            b"end" => greenroom_kernel::RelaySign::End {
+                finish: FinishReason::Stop,
+                usage: None,
+            },
+            said => greenroom_kernel::RelaySign::Content {
+                said: u32::try_from(said.len()).unwrap(),
+            },
+        })
+    }
+
+    fn end(&mut self) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        Err(ProviderFault::new("acme", FaultClass::Transient, "truncated"))
+    }
+
+    fn whole(&mut self, _: &[u8]) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        self.end()
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_ends_within_a_line_end_loses_no_sign() {
+    let script = vec![
+        head(),
+        raw("data: one\r\n\r"),
+        raw("\ndata: end\r\n\r"),
+        raw("\n"),
+        end(),
+    ];
+    let stage = Stage::of(vec![script], &[]).await;
+    let body = Bytes::from_static(b"{\"model\":\"m\",\"stream\":true}");
+    let seen = crate::peek(greenroom_kernel::WireFamily::OpenAiChat, &body, HeaderMap::new()).unwrap();
+    let (url, context) = (stage.base.join("chat"), CallContext::default());
+    let answer = stage
+        .upstream
+        .relay(url, &seen.raw, "m", &context, Words)
+        .await
+        .unwrap();
+    let frames: Vec<RelayFrame> = answer.frames.map(|frame| frame.unwrap()).collect().await;
+    let bytes: Vec<&[u8]> = frames.iter().map(|frame| &frame.bytes[..]).collect();
+    assert_eq!(bytes.concat(), b"data: one\r\n\r\ndata: end\r\n\r\n");
+    let said = frames
+        .iter()
+        .any(|f| f.sign == greenroom_kernel::RelaySign::Content { said: 3 });
+    let ended = matches!(
+        frames.last().unwrap().sign,
+        greenroom_kernel::RelaySign::End { .. }
+    );
+    assert!(said && ended, "{frames:?}");
 }

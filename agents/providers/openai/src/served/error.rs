@@ -18,6 +18,7 @@ pub(crate) fn error_body(error: &EdgeError) -> Value {
         ErrorKind::Overloaded => ("server_error", Some("overloaded")),
         ErrorKind::Upstream => ("server_error", Some("upstream_error")),
         ErrorKind::Timeout => ("server_error", Some("timeout")),
+        ErrorKind::Slow => ("invalid_request_error", Some("timeout")),
         ErrorKind::Internal => ("server_error", Some("internal_error")),
     };
     // Clients tell a refused key by its code: the upstream's word for it differs by family.
