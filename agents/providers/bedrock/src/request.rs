@@ -11,8 +11,8 @@ use greenroom_kernel::{ModelRequest, OutputFormat, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::thinking::asked;
-use crate::traits::{Form, Traits};
+use crate::thinking::{Asked, thinking};
+use crate::traits::{Form, Sampling, Traits};
 use crate::turns::{Block, CachePoint, Marks, Turn, conversation};
 
 /// What Converse has no words for.
@@ -177,7 +177,8 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
     };
     let with_tools = !offered.is_empty() || in_tool.is_some();
     let mut marks = Marks::of(request, !offered.is_empty(), traits);
-    let thinking = asked(traits.thinking, request.reasoning, request.max_tokens)?;
+    let thinking = thinking(traits, request, must_call || in_tool.is_some())?;
+    let inference_config = inference(traits, &thinking, request)?;
     let mut fields = thinking.fields;
     let alone = request.parallel_tools == Some(false) && traits.one_tool_at_a_time;
     if alone && !offered.is_empty() && request.tool_choice.is_auto() {
@@ -197,7 +198,7 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
         body: ConverseRequest {
             messages: conversation.turns,
             system: conversation.system,
-            inference_config: inference(request)?,
+            inference_config,
             tool_config,
             additional_model_request_fields: fields,
             output_config: Output {
@@ -209,7 +210,12 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
     })
 }
 
-fn inference(request: &ModelRequest) -> Result<Inference<'_>, Unsayable> {
+/// What a model has no word for is left out, like a seed: it samples as it always does.
+fn inference<'a>(
+    traits: Traits<'_>,
+    thinking: &Asked,
+    request: &'a ModelRequest,
+) -> Result<Inference<'a>, Unsayable> {
     let unit = |name, value: Option<f32>| match value {
         Some(value) if !(0.0..=1.0).contains(&value) => Err(Unsayable::OutOfRange(name, value)),
         value => Ok(value),
@@ -220,10 +226,18 @@ fn inference(request: &ModelRequest) -> Result<Inference<'_>, Unsayable> {
     {
         return Err(Unsayable::MaxTokens(tokens));
     }
+    let temperature = unit("temperature", request.temperature)?;
+    let top_p = unit("top_p", request.top_p)?;
+    let (temperature, top_p) = match traits.sampling {
+        _ if thinking.rules_out_sampling() => (None, None),
+        Sampling::None => (None, None),
+        Sampling::One if temperature.is_some() => (temperature, None),
+        Sampling::One | Sampling::All => (temperature, top_p),
+    };
     Ok(Inference {
         max_tokens: request.max_tokens,
-        temperature: unit("temperature", request.temperature)?,
-        top_p: unit("top_p", request.top_p)?,
+        temperature,
+        top_p,
         stop_sequences: &request.stop,
     })
 }

@@ -271,6 +271,16 @@ fn image(source: &ImageSource) -> Result<Block<'_>, Unsayable> {
     })
 }
 
+/// Whether a message holds a thought that goes back to `maker`'s models.
+pub(crate) fn holds_a_thought(message: &ModelMessage, maker: &str) -> bool {
+    let Content::Parts(parts) = &message.content else {
+        return false;
+    };
+    let goes_back =
+        |part: &Part| matches!(part, Part::Reasoning(thought) if thought_of(thought, maker).is_some());
+    parts.iter().any(goes_back)
+}
+
 /// A thought goes back only to models of the maker whose model had it, and only with what it was sealed with.
 fn thought_of<'a>(thought: &'a Reasoning, maker: &str) -> Option<Block<'a>> {
     let seal = thought.seal.as_ref().filter(|seal| seal.family == FAMILY)?;

@@ -1,3 +1,5 @@
+mod claude;
+
 use greenroom_kernel::{CacheFor, Content, Effort, ModelMessage, ModelRole, Part, ReasoningWish};
 
 use super::*;
@@ -55,7 +57,7 @@ fn settings_travel_under_converse_s_names_and_a_seed_not_at_all() {
         ..ModelRequest::default()
     };
     assert_eq!(
-        sent(&request),
+        sent_to(NOVA, &request).0,
         json!({
             "messages": [], "system": [{"text": "be brief"}],
             "inferenceConfig": {"maxTokens": 9, "temperature": 0.5, "topP": 0.25, "stopSequences": ["END"]},
