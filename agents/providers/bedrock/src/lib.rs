@@ -13,6 +13,7 @@
 
 mod assemble;
 mod backend;
+mod call_id;
 mod classify;
 mod config;
 mod connect;
