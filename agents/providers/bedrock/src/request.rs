@@ -7,7 +7,9 @@ mod tests;
 
 use std::borrow::Cow;
 
-use greenroom_kernel::{ModelRequest, OutputFormat, ToolChoice, ToolSpec};
+use greenroom_kernel::{
+    ANY_OBJECT_IN_WORDS, ModelRequest, OutputFormat, ToolChoice, ToolSpec, closed_schema, object_schema,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -99,7 +101,7 @@ enum Tool<'a> {
 
 #[derive(Debug, Serialize)]
 struct Json<'a> {
-    json: &'a Value,
+    json: Cow<'a, Value>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -161,6 +163,7 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
     let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_));
     let (awaited, document) = match (&request.output, traits.form) {
         (OutputFormat::Regex { .. }, _) => return Err(Unsayable::Regex),
+        (any, _) if any.is_any_object() => (Awaited::Document, None),
         (OutputFormat::JsonSchema { name, schema }, Form::Schema) => {
             (Awaited::Document, Some((name.clone(), schema)))
         }
@@ -172,7 +175,7 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
         (OutputFormat::JsonSchema { .. } | OutputFormat::Text, _) => (Awaited::Text, None),
     };
     let (text_format, in_tool) = match traits.form {
-        Form::Schema => (document.map(text_format), None),
+        Form::Schema => (document.map(|document| text_format(document, traits)), None),
         Form::Tool => (None, document),
     };
     let with_tools = !offered.is_empty() || in_tool.is_some();
@@ -193,7 +196,10 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
         ),
         tools: tools(offered, in_tool, &mut marks),
     });
-    let conversation = conversation(&request.messages, with_tools, &mut marks)?;
+    let mut conversation = conversation(&request.messages, with_tools, &mut marks)?;
+    if request.output.is_any_object() {
+        conversation.system.push(Block::Text(ANY_OBJECT_IN_WORDS.into()));
+    }
     Ok(Said {
         body: ConverseRequest {
             messages: conversation.turns,
@@ -242,13 +248,15 @@ fn inference<'a>(
     })
 }
 
-fn text_format((name, schema): (String, &Value)) -> TextFormat {
+/// Claude takes closed schemas alone.
+fn text_format((name, schema): (String, &Value), traits: Traits<'_>) -> TextFormat {
+    let schema = match traits.maker {
+        "anthropic" => closed_schema(schema).to_string(),
+        _ => schema.to_string(),
+    };
     TextFormat {
         r#type: "json_schema",
-        structure: Structure::JsonSchema {
-            schema: schema.to_string(),
-            name,
-        },
+        structure: Structure::JsonSchema { schema, name },
     }
 }
 
@@ -263,7 +271,7 @@ fn tools<'a>(
             name: Cow::Borrowed(&tool.name),
             description: &tool.description,
             input_schema: Json {
-                json: &tool.parameters,
+                json: object_schema(&tool.parameters),
             },
         });
         tools.extend(marks.behind_tool(tool.cache).map(Tool::CachePoint));
@@ -271,7 +279,9 @@ fn tools<'a>(
     tools.extend(in_tool.map(|(name, schema)| Tool::ToolSpec {
         name: Cow::Owned(name),
         description: "Gives the answer: its arguments are all of it.",
-        input_schema: Json { json: schema },
+        input_schema: Json {
+            json: object_schema(schema),
+        },
     }));
     tools
 }

@@ -1,4 +1,5 @@
 mod claude;
+mod schemas;
 
 use greenroom_kernel::{CacheFor, Content, Effort, ModelMessage, ModelRole, Part, ReasoningWish};
 
@@ -147,7 +148,7 @@ fn a_schema_is_sent_as_such_where_it_is_taken_and_its_members_keep_their_order()
     assert_eq!(
         sent["outputConfig"],
         json!({"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {
-            "name": "doc", "schema": r#"{"type":"object","properties":{"z":{},"a":{}}}"#,
+            "name": "doc", "schema": r#"{"type":"object","properties":{"z":{},"a":{}},"additionalProperties":false}"#,
         }}}})
     );
     assert_eq!((sent.get("toolConfig"), awaited), (None, Awaited::Document));
