@@ -132,15 +132,17 @@ impl WireUsage {
 }
 
 impl From<WireUsage> for Usage {
-    /// The wire counts cached tokens apart from fresh ones, and thinking as a part of its output.
+    /// The wire counts cached tokens apart from fresh ones, and thinking as a part of its output. A server may write
+    /// any number: none is taken for more than 4294967295, so that sums hold.
     fn from(wire: WireUsage) -> Self {
-        let output = wire.output_tokens.unwrap_or(0);
+        let count = |figure: Option<u64>| figure.unwrap_or(0).min(u64::from(u32::MAX));
+        let output = count(wire.output_tokens);
         let details = wire.output_tokens_details.unwrap_or_default();
         let thinking = details.thinking_tokens.unwrap_or(0).min(output);
         Usage {
-            input_tokens: wire.input_tokens.unwrap_or(0),
-            cached_input_tokens: wire.cache_read_input_tokens.unwrap_or(0),
-            cache_write_tokens: wire.cache_creation_input_tokens.unwrap_or(0),
+            input_tokens: count(wire.input_tokens),
+            cached_input_tokens: count(wire.cache_read_input_tokens),
+            cache_write_tokens: count(wire.cache_creation_input_tokens),
             output_tokens: output - thinking,
             reasoning_tokens: thinking,
             ..Usage::default()
