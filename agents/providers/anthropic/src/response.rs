@@ -153,7 +153,8 @@ impl From<WireUsage> for Usage {
 /// Reads a stop reason; those nobody specified mean that the model stopped.
 pub(crate) fn finish_reason(text: &str) -> FinishReason {
     match text {
-        // A paused turn is not over. Only tools that run at the provider pause one, and none are ever asked for.
+        // A paused turn is not over. Only tools that run at the provider pause one: the adapter asks for none, and who
+        // asks for them through a relay sees the pause in the answer's own words.
         "max_tokens" | "model_context_window_exceeded" | "pause_turn" => FinishReason::Length,
         "tool_use" => FinishReason::ToolCalls,
         "refusal" => FinishReason::ContentFilter,
@@ -167,6 +168,8 @@ pub(crate) fn finish_reason(text: &str) -> FinishReason {
 pub(crate) enum Whole {
     Message {
         #[serde(default)]
+        content: Option<Vec<Piece>>,
+        #[serde(default)]
         stop_reason: Option<String>,
         #[serde(default)]
         usage: Option<WireUsage>,
@@ -174,4 +177,17 @@ pub(crate) enum Whole {
     Error {
         error: Value,
     },
+}
+
+/// A block of a whole answer, as far as its kind goes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Piece {
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+}
+
+impl Piece {
+    pub(crate) fn is_call(&self) -> bool {
+        self.kind.as_deref() == Some("tool_use")
+    }
 }
