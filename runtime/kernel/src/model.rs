@@ -5,6 +5,7 @@ mod capability;
 mod fault;
 mod message;
 mod request;
+mod schema;
 mod wire;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use capability::*;
 pub use fault::*;
 pub use message::*;
 pub use request::*;
+pub use schema::*;
 pub use wire::*;
 
 use crate::{Failure, Timestamp, Usage};

@@ -5,6 +5,7 @@
 mod tests;
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
 use greenroom_provider_http::Faults;
@@ -20,8 +21,11 @@ const DOCUMENT_AT_MOST: usize = 16 << 20;
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
 
-/// Most bytes of one thought.
-const THOUGHT_AT_MOST: usize = 4 << 20;
+/// Most bytes of thoughts in one answer, with what they are sealed with.
+const THOUGHTS_AT_MOST: usize = 4 << 20;
+
+/// What holding a call or a thought takes beside its bytes: many empty ones are too many too.
+const EACH: usize = 64;
 
 #[derive(Debug)]
 struct PartialCall {
@@ -47,6 +51,7 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<PartialCall>,
     call_bytes: usize,
+    thought_bytes: usize,
     /// The block that is thought in, by its index.
     thought: Option<(u32, Thought)>,
     /// The text until now, where it is to be a JSON document.
@@ -65,6 +70,7 @@ impl Assembler {
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            thought_bytes: 0,
             thought: None,
             document: document.then(String::new),
             finish: None,
@@ -78,7 +84,11 @@ impl Assembler {
             Block::Text { text } if text.is_empty() => ModelEvent::Progress,
             Block::Text { text } => self.content(text)?,
             Block::ToolUse { id, name, input } => {
-                self.count(id.len() + name.len() + 64)?;
+                let written = match &input {
+                    Value::Null => 0,
+                    input => input.to_string().len(),
+                };
+                self.count(id.len() + name.len() + written + EACH)?;
                 self.calls.push(PartialCall {
                     index,
                     id,
@@ -89,6 +99,7 @@ impl Assembler {
                 ModelEvent::Progress
             }
             Block::Thinking { thinking, signature } => {
+                self.count_thought(thinking.len() + signature.len() + EACH)?;
                 let told = told(&thinking);
                 let thought = Thought::Shown {
                     text: thinking,
@@ -98,6 +109,7 @@ impl Assembler {
                 told
             }
             Block::RedactedThinking { data } => {
+                self.count_thought(data.len() + EACH)?;
                 self.thought = Some((index, Thought::Redacted { data }));
                 ModelEvent::Progress
             }
@@ -122,6 +134,7 @@ impl Assembler {
                 told(&thinking)
             }
             Delta::Signature { signature: whole } => {
+                self.count_thought(whole.len())?;
                 if let Some((at, Thought::Shown { signature, .. })) = &mut self.thought
                     && *at == index
                 {
@@ -134,15 +147,11 @@ impl Assembler {
     }
 
     fn think(&mut self, index: u32, more: &str) -> Result<(), ProviderFault> {
-        let Some((at, Thought::Shown { text, .. })) = &mut self.thought else {
-            return Ok(());
-        };
-        if *at == index {
+        self.count_thought(more.len())?;
+        if let Some((at, Thought::Shown { text, .. })) = &mut self.thought
+            && *at == index
+        {
             text.push_str(more);
-        }
-        if text.len() > THOUGHT_AT_MOST {
-            let why = format!("more than {THOUGHT_AT_MOST} bytes of one thought");
-            return Err(self.faults.malformed(&why));
         }
         Ok(())
     }
@@ -179,13 +188,22 @@ impl Assembler {
         Ok(())
     }
 
+    fn count_thought(&mut self, bytes: usize) -> Result<(), ProviderFault> {
+        self.thought_bytes += bytes;
+        if self.thought_bytes > THOUGHTS_AT_MOST {
+            let why = format!("more than {THOUGHTS_AT_MOST} bytes of thoughts");
+            return Err(self.faults.malformed(&why));
+        }
+        Ok(())
+    }
+
     fn figures(&mut self, newer: Option<WireUsage>) {
         if let Some(newer) = newer {
             self.usage = Some(self.usage.unwrap_or_default().updated(newer));
         }
     }
 
-    fn call(&self, number: usize, call: PartialCall) -> Result<ModelEvent, ProviderFault> {
+    fn call(&self, call: PartialCall) -> Result<ModelEvent, ProviderFault> {
         if call.name.is_empty() {
             return Err(self.faults.malformed(&"a tool call without a name"));
         }
@@ -195,15 +213,16 @@ impl Assembler {
             (true, input) => input.to_string(),
         };
         Ok(ModelEvent::ToolCall(ToolCall {
-            id: if call.id.is_empty() {
-                format!("call_{number}")
-            } else {
-                call.id
-            },
+            id: if call.id.is_empty() { made_up_id() } else { call.id },
             name: call.name,
             arguments,
         }))
     }
+}
+
+/// An id for a call that came without one, unlike all others of its conversation.
+fn made_up_id() -> String {
+    format!("toolu_{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// More of a thought, as far as it is shown.
@@ -276,8 +295,8 @@ impl greenroom_provider_http::Assembler for Assembler {
         }
         // A call cut off by the token limit or a refusal is no call.
         if finish == FinishReason::ToolCalls {
-            for (number, call) in std::mem::take(&mut self.calls).into_iter().enumerate() {
-                out.push_back(self.call(number, call)?);
+            for call in std::mem::take(&mut self.calls) {
+                out.push_back(self.call(call)?);
             }
         }
         let usage = self.usage.map(Usage::from);

@@ -19,7 +19,6 @@ mod listing;
 mod relay;
 mod request;
 mod response;
-mod schema;
 mod seal;
 mod served;
 mod thinking;

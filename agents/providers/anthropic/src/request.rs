@@ -5,13 +5,14 @@ mod tests;
 
 use std::borrow::Cow;
 
-use greenroom_kernel::{ModelRequest, OutputFormat, ToolChoice, ToolSpec};
+use greenroom_kernel::{
+    ANY_OBJECT_IN_WORDS, ModelRequest, OutputFormat, ToolChoice, ToolSpec, closed_schema, object_schema,
+};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::blocks::{Inside, Mark};
 use crate::claude::{Sampling, Takes};
-use crate::schema::closed;
 use crate::thinking::{Thinking, Thought};
 use crate::turns::{Turn, turns};
 
@@ -106,7 +107,7 @@ impl<'a> MessagesRequest<'a> {
     pub(crate) fn new(model: &'a str, request: &'a ModelRequest, max_tokens: u32) -> Result<Self, Unsayable> {
         let takes = Takes::of(model);
         let thought = Thought::of(takes, request, max_tokens);
-        let in_words = request.output.is_any_object().then_some(ANY_OBJECT);
+        let in_words = request.output.is_any_object().then_some(ANY_OBJECT_IN_WORDS);
         let (system, messages) = turns(&request.messages, in_words)?;
         let (temperature, top_p) = sampling(takes, &thought, request)?;
         Ok(Self {
@@ -167,16 +168,13 @@ fn choice(request: &ModelRequest) -> Option<Choice<'_>> {
     })
 }
 
-/// The wire holds answers to closed objects alone, and this one may have any members.
-const ANY_OBJECT: &str =
-    "Answer with one JSON object and nothing else: no words before or behind it, and no code fence.";
-
 fn format(output: &OutputFormat) -> Result<Option<Format>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
+        // The wire holds answers to closed objects alone, and this one may have any members.
         any if any.is_any_object() => Ok(None),
         OutputFormat::JsonSchema { schema, .. } => Ok(Some(Format::JsonSchema {
-            schema: closed(schema),
+            schema: closed_schema(schema),
         })),
         OutputFormat::Regex { .. } => Err(Unsayable::Regex),
     }
@@ -186,21 +184,7 @@ fn tool(tool: &ToolSpec) -> Tool<'_> {
     Tool {
         name: &tool.name,
         description: &tool.description,
-        input_schema: of_an_object(&tool.parameters),
+        input_schema: object_schema(&tool.parameters),
         cache_control: Mark::of(tool.cache),
-    }
-}
-
-/// The wire wants it said that arguments are an object. Other wires take it for granted.
-fn of_an_object(schema: &Value) -> Cow<'_, Value> {
-    match schema {
-        Value::Object(words) if words.contains_key("type") => Cow::Borrowed(schema),
-        Value::Object(words) => {
-            let mut said = Map::new();
-            said.insert("type".to_owned(), "object".into());
-            said.extend(words.clone());
-            Cow::Owned(said.into())
-        }
-        _ => Cow::Owned(serde_json::json!({"type": "object"})),
     }
 }

@@ -132,15 +132,17 @@ impl WireUsage {
 }
 
 impl From<WireUsage> for Usage {
-    /// The wire counts cached tokens apart from fresh ones, and thinking as a part of its output.
+    /// The wire counts cached tokens apart from fresh ones, and thinking as a part of its output. A server may write
+    /// any number: none is taken for more than 4294967295, so that sums hold.
     fn from(wire: WireUsage) -> Self {
-        let output = wire.output_tokens.unwrap_or(0);
+        let count = |figure: Option<u64>| figure.unwrap_or(0).min(u64::from(u32::MAX));
+        let output = count(wire.output_tokens);
         let details = wire.output_tokens_details.unwrap_or_default();
         let thinking = details.thinking_tokens.unwrap_or(0).min(output);
         Usage {
-            input_tokens: wire.input_tokens.unwrap_or(0),
-            cached_input_tokens: wire.cache_read_input_tokens.unwrap_or(0),
-            cache_write_tokens: wire.cache_creation_input_tokens.unwrap_or(0),
+            input_tokens: count(wire.input_tokens),
+            cached_input_tokens: count(wire.cache_read_input_tokens),
+            cache_write_tokens: count(wire.cache_creation_input_tokens),
             output_tokens: output - thinking,
             reasoning_tokens: thinking,
             ..Usage::default()
@@ -151,7 +153,8 @@ impl From<WireUsage> for Usage {
 /// Reads a stop reason; those nobody specified mean that the model stopped.
 pub(crate) fn finish_reason(text: &str) -> FinishReason {
     match text {
-        // A paused turn is not over. Only tools that run at the provider pause one, and none are ever asked for.
+        // A paused turn is not over. Only tools that run at the provider pause one: the adapter asks for none, and who
+        // asks for them through a relay sees the pause in the answer's own words.
         "max_tokens" | "model_context_window_exceeded" | "pause_turn" => FinishReason::Length,
         "tool_use" => FinishReason::ToolCalls,
         "refusal" => FinishReason::ContentFilter,
@@ -165,6 +168,8 @@ pub(crate) fn finish_reason(text: &str) -> FinishReason {
 pub(crate) enum Whole {
     Message {
         #[serde(default)]
+        content: Option<Vec<Piece>>,
+        #[serde(default)]
         stop_reason: Option<String>,
         #[serde(default)]
         usage: Option<WireUsage>,
@@ -172,4 +177,17 @@ pub(crate) enum Whole {
     Error {
         error: Value,
     },
+}
+
+/// A block of a whole answer, as far as its kind goes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Piece {
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+}
+
+impl Piece {
+    pub(crate) fn is_call(&self) -> bool {
+        self.kind.as_deref() == Some("tool_use")
+    }
 }

@@ -9,7 +9,7 @@ mod tests;
 use greenroom_kernel::{FinishReason, ProviderFault, RelaySign, Usage};
 use greenroom_provider_http::{Faults, Watcher};
 
-use crate::response::{Block, Delta, Event, Whole, WireUsage, finish_reason};
+use crate::response::{Block, Delta, Event, Piece, Whole, WireUsage, finish_reason};
 
 /// Reads one relayed answer.
 #[derive(Debug)]
@@ -105,10 +105,15 @@ impl Watcher for MessagesWatcher {
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         let whole: Whole = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
         match whole {
-            Whole::Message { stop_reason, usage } => {
+            Whole::Message {
+                content,
+                stop_reason,
+                usage,
+            } => {
                 let reason = stop_reason.ok_or_else(|| self.faults.truncated())?;
+                self.called |= content.is_some_and(|content| content.iter().any(Piece::is_call));
                 Ok(RelaySign::End {
-                    finish: finish_reason(&reason),
+                    finish: self.meant(finish_reason(&reason)),
                     usage: usage.map(Usage::from),
                 })
             }

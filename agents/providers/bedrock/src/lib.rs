@@ -7,12 +7,13 @@
 //!
 //! What Converse has no word for: a seed and an end user, which are not sent; images elsewhere and regular expressions,
 //! which are refused. A JSON schema is sent as such to models that take one; Nova and older Claude models are made to
-//! call one tool instead, whose input is the answer.
+//! call one tool instead, whose input is the answer. Any object whatever is asked for in words.
 //!
 //! Breaker, retries, deadlines and failover sit above, in `greenroom-models`.
 
 mod assemble;
 mod backend;
+mod call_id;
 mod classify;
 mod config;
 mod connect;

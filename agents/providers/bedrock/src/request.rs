@@ -7,12 +7,14 @@ mod tests;
 
 use std::borrow::Cow;
 
-use greenroom_kernel::{ModelRequest, OutputFormat, ToolChoice, ToolSpec};
+use greenroom_kernel::{
+    ANY_OBJECT_IN_WORDS, ModelRequest, OutputFormat, ToolChoice, ToolSpec, closed_schema, object_schema,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::thinking::asked;
-use crate::traits::{Form, Traits};
+use crate::thinking::{Asked, thinking};
+use crate::traits::{Form, Sampling, Traits};
 use crate::turns::{Block, CachePoint, Marks, Turn, conversation};
 
 /// What Converse has no words for.
@@ -99,7 +101,7 @@ enum Tool<'a> {
 
 #[derive(Debug, Serialize)]
 struct Json<'a> {
-    json: &'a Value,
+    json: Cow<'a, Value>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -161,6 +163,7 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
     let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_));
     let (awaited, document) = match (&request.output, traits.form) {
         (OutputFormat::Regex { .. }, _) => return Err(Unsayable::Regex),
+        (any, _) if any.is_any_object() => (Awaited::Document, None),
         (OutputFormat::JsonSchema { name, schema }, Form::Schema) => {
             (Awaited::Document, Some((name.clone(), schema)))
         }
@@ -172,12 +175,13 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
         (OutputFormat::JsonSchema { .. } | OutputFormat::Text, _) => (Awaited::Text, None),
     };
     let (text_format, in_tool) = match traits.form {
-        Form::Schema => (document.map(text_format), None),
+        Form::Schema => (document.map(|document| text_format(document, traits)), None),
         Form::Tool => (None, document),
     };
     let with_tools = !offered.is_empty() || in_tool.is_some();
     let mut marks = Marks::of(request, !offered.is_empty(), traits);
-    let thinking = asked(traits.thinking, request.reasoning, request.max_tokens)?;
+    let thinking = thinking(traits, request, must_call || in_tool.is_some())?;
+    let inference_config = inference(traits, &thinking, request)?;
     let mut fields = thinking.fields;
     let alone = request.parallel_tools == Some(false) && traits.one_tool_at_a_time;
     if alone && !offered.is_empty() && request.tool_choice.is_auto() {
@@ -192,12 +196,15 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
         ),
         tools: tools(offered, in_tool, &mut marks),
     });
-    let conversation = conversation(&request.messages, with_tools, &mut marks)?;
+    let mut conversation = conversation(&request.messages, with_tools, &mut marks)?;
+    if request.output.is_any_object() {
+        conversation.system.push(Block::Text(ANY_OBJECT_IN_WORDS.into()));
+    }
     Ok(Said {
         body: ConverseRequest {
             messages: conversation.turns,
             system: conversation.system,
-            inference_config: inference(request)?,
+            inference_config,
             tool_config,
             additional_model_request_fields: fields,
             output_config: Output {
@@ -209,7 +216,12 @@ pub(crate) fn said<'a>(model: &'a str, request: &'a ModelRequest) -> Result<Said
     })
 }
 
-fn inference(request: &ModelRequest) -> Result<Inference<'_>, Unsayable> {
+/// What a model has no word for is left out, like a seed: it samples as it always does.
+fn inference<'a>(
+    traits: Traits<'_>,
+    thinking: &Asked,
+    request: &'a ModelRequest,
+) -> Result<Inference<'a>, Unsayable> {
     let unit = |name, value: Option<f32>| match value {
         Some(value) if !(0.0..=1.0).contains(&value) => Err(Unsayable::OutOfRange(name, value)),
         value => Ok(value),
@@ -220,21 +232,31 @@ fn inference(request: &ModelRequest) -> Result<Inference<'_>, Unsayable> {
     {
         return Err(Unsayable::MaxTokens(tokens));
     }
+    let temperature = unit("temperature", request.temperature)?;
+    let top_p = unit("top_p", request.top_p)?;
+    let (temperature, top_p) = match traits.sampling {
+        _ if thinking.rules_out_sampling() => (None, None),
+        Sampling::None => (None, None),
+        Sampling::One if temperature.is_some() => (temperature, None),
+        Sampling::One | Sampling::All => (temperature, top_p),
+    };
     Ok(Inference {
         max_tokens: request.max_tokens,
-        temperature: unit("temperature", request.temperature)?,
-        top_p: unit("top_p", request.top_p)?,
+        temperature,
+        top_p,
         stop_sequences: &request.stop,
     })
 }
 
-fn text_format((name, schema): (String, &Value)) -> TextFormat {
+/// Claude takes closed schemas alone.
+fn text_format((name, schema): (String, &Value), traits: Traits<'_>) -> TextFormat {
+    let schema = match traits.maker {
+        "anthropic" => closed_schema(schema).to_string(),
+        _ => schema.to_string(),
+    };
     TextFormat {
         r#type: "json_schema",
-        structure: Structure::JsonSchema {
-            schema: schema.to_string(),
-            name,
-        },
+        structure: Structure::JsonSchema { schema, name },
     }
 }
 
@@ -249,7 +271,7 @@ fn tools<'a>(
             name: Cow::Borrowed(&tool.name),
             description: &tool.description,
             input_schema: Json {
-                json: &tool.parameters,
+                json: object_schema(&tool.parameters),
             },
         });
         tools.extend(marks.behind_tool(tool.cache).map(Tool::CachePoint));
@@ -257,7 +279,9 @@ fn tools<'a>(
     tools.extend(in_tool.map(|(name, schema)| Tool::ToolSpec {
         name: Cow::Owned(name),
         description: "Gives the answer: its arguments are all of it.",
-        input_schema: Json { json: schema },
+        input_schema: Json {
+            json: object_schema(schema),
+        },
     }));
     tools
 }

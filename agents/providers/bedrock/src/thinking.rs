@@ -3,11 +3,12 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html>,
 //! <https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html>
 
-use greenroom_kernel::{Effort, ReasoningWish};
+use greenroom_kernel::{Effort, ModelMessage, ModelRequest, ModelRole, ReasoningWish};
 use serde_json::{Map, Value, json};
 
 use crate::request::Unsayable;
-use crate::traits::Thinking;
+use crate::traits::{Thinking, Traits};
+use crate::turns::holds_a_thought;
 
 /// The least that Claude takes.
 const LEAST_BUDGET: u32 = 1024;
@@ -26,11 +27,47 @@ impl Asked {
             effort: None,
         }
     }
+
+    /// Whether a Claude was asked to think: then it takes no sampling settings.
+    pub(crate) fn rules_out_sampling(&self) -> bool {
+        let kind = self
+            .fields
+            .get("thinking")
+            .and_then(|thinking| thinking.get("type"));
+        kind.is_some_and(|kind| kind == "enabled" || kind == "adaptive")
+    }
+}
+
+/// What a request says of thinking. Claude refuses to think where it must call a tool (`forced`), and one that takes
+/// budgets refuses to think on in a turn whose calls it made without a thought that can go back: there the wish gives
+/// way. An effort stays, as it is about more than thinking.
+pub(crate) fn thinking(traits: Traits<'_>, request: &ModelRequest, forced: bool) -> Result<Asked, Unsayable> {
+    let wish = request.reasoning;
+    match traits.thinking {
+        Thinking::Budget if forced || goes_on_thoughtless(&request.messages, traits.maker) => {
+            Ok(Asked::default())
+        }
+        Thinking::Adaptive { .. } if forced && wish != Some(ReasoningWish::Off) => {
+            let mut asked = asked(traits.thinking, wish, request.max_tokens)?;
+            asked.fields.remove("thinking");
+            Ok(asked)
+        }
+        thinking => asked(thinking, wish, request.max_tokens),
+    }
+}
+
+/// Whether the conversation ends with results of calls whose message holds no thought that can go back.
+fn goes_on_thoughtless(messages: &[ModelMessage], maker: &str) -> bool {
+    if messages.last().is_none_or(|last| last.role != ModelRole::Tool) {
+        return false;
+    }
+    let asking = messages.iter().rev().find(|m| m.role == ModelRole::Assistant);
+    asking.is_some_and(|message| !holds_a_thought(message, maker))
 }
 
 /// `max_tokens` is the answer's bound, which thinking counts against. A model that has no words for the wish is left
 /// alone.
-pub(crate) fn asked(
+fn asked(
     thinking: Thinking,
     wish: Option<ReasoningWish>,
     max_tokens: Option<u32>,

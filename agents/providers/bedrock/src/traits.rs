@@ -13,6 +13,17 @@ pub(crate) enum Form {
     Tool,
 }
 
+/// Which sampling settings a model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    /// All that the interface has.
+    All,
+    /// One of temperature and nucleus.
+    One,
+    /// None.
+    None,
+}
+
 /// How a model is asked to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thinking {
@@ -42,6 +53,8 @@ pub(crate) struct Traits<'a> {
     pub(crate) maker: &'a str,
     pub(crate) form: Form,
     pub(crate) thinking: Thinking,
+    /// While it isn't asked to think.
+    pub(crate) sampling: Sampling,
     /// It takes cache points in instructions and messages.
     pub(crate) caches: bool,
     /// It takes them behind tools.
@@ -70,6 +83,7 @@ impl<'a> Traits<'a> {
             maker,
             form: Form::Schema,
             thinking: Thinking::Unasked,
+            sampling: Sampling::All,
             caches: false,
             caches_tools: false,
             caches_for_an_hour: false,
@@ -85,6 +99,11 @@ impl<'a> Traits<'a> {
                         Form::Schema
                     },
                     thinking: claude_thinks(name, version),
+                    sampling: match version {
+                        (..4, _) | (4, 0) => Sampling::All,
+                        (4, ..=6) => Sampling::One,
+                        _ => Sampling::None,
+                    },
                     caches: version >= (3, 5),
                     caches_tools: version >= (3, 5),
                     caches_for_an_hour: version >= (4, 5),

@@ -12,6 +12,7 @@ use greenroom_kernel::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::call_id::call_id;
 use crate::request::Unsayable;
 use crate::traits::Traits;
 
@@ -44,12 +45,12 @@ pub(crate) enum Block<'a> {
         source: Bytes<'a>,
     },
     ToolUse {
-        tool_use_id: &'a str,
+        tool_use_id: Cow<'a, str>,
         name: &'a str,
         input: Cow<'a, RawValue>,
     },
     ToolResult {
-        tool_use_id: &'a str,
+        tool_use_id: Cow<'a, str>,
         content: Vec<Block<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
@@ -211,7 +212,7 @@ impl<'a> Conversation<'a> {
         let (mut points, content): (Vec<_>, Vec<_>) = found.into_iter().partition(is_point);
         points.truncate(1);
         let result = Block::ToolResult {
-            tool_use_id: id,
+            tool_use_id: call_id(id),
             content,
             status: message.is_error.then_some("error"),
         };
@@ -271,6 +272,16 @@ fn image(source: &ImageSource) -> Result<Block<'_>, Unsayable> {
     })
 }
 
+/// Whether a message holds a thought that goes back to `maker`'s models.
+pub(crate) fn holds_a_thought(message: &ModelMessage, maker: &str) -> bool {
+    let Content::Parts(parts) = &message.content else {
+        return false;
+    };
+    let goes_back =
+        |part: &Part| matches!(part, Part::Reasoning(thought) if thought_of(thought, maker).is_some());
+    parts.iter().any(goes_back)
+}
+
 /// A thought goes back only to models of the maker whose model had it, and only with what it was sealed with.
 fn thought_of<'a>(thought: &'a Reasoning, maker: &str) -> Option<Block<'a>> {
     let seal = thought.seal.as_ref().filter(|seal| seal.family == FAMILY)?;
@@ -306,7 +317,7 @@ fn tool_use(call: &ToolCall) -> Block<'_> {
         })
         .unwrap_or_default();
     Block::ToolUse {
-        tool_use_id: &call.id,
+        tool_use_id: call_id(&call.id),
         name: &call.name,
         input,
     }

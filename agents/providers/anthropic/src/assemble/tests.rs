@@ -1,3 +1,4 @@
+mod bounds;
 mod thoughts;
 
 use greenroom_kernel::FaultClass;
@@ -225,23 +226,4 @@ fn a_finished_document_that_is_no_json_is_no_answer() {
     // One that was cut need not have the form, and one that was not asked for has none.
     assert!(document(" 1", "max_tokens").is_ok());
     assert!(run(&[&part("Ada is"), &stopped("end_turn"), STOP]).is_ok());
-}
-
-#[test]
-fn endless_tool_calls_are_a_fault() {
-    let begun = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}"#;
-    let part = json!({"type": "content_block_delta", "index": 0,
-        "delta": {"type": "input_json_delta", "partial_json": "x".repeat(1 << 19)}})
-    .to_string();
-    let ended = stopped("tool_use");
-    let call_of = |parts: usize| {
-        let parts = std::iter::repeat_n(part.as_str(), parts);
-        let events: Vec<&str> = std::iter::once(begun)
-            .chain(parts)
-            .chain([&ended, STOP])
-            .collect();
-        run(&events).map(|_| ())
-    };
-    assert_eq!(call_of(7), Ok(()));
-    assert_eq!(call_of(8), Err(FaultClass::Transient));
 }

@@ -28,7 +28,8 @@ pub(super) fn request(body: &[u8]) -> Result<ModelRequest, Unreadable> {
     let system = texts(fields, "system")?;
     let system = system.map(|content| ModelMessage::new(ModelRole::System, content));
     let messages = system.into_iter().chain(talk::messages(spoken)?).collect();
-    let (tool_choice, parallel_tools) = tools::choice(fields)?;
+    let tools = tools::tools(list(fields, "tools")?.unwrap_or_default())?;
+    let (tool_choice, parallel_tools) = tools::choice(fields, &tools)?;
     Ok(ModelRequest {
         model: text(fields, "model")?.map(str::to_owned),
         messages,
@@ -37,7 +38,7 @@ pub(super) fn request(body: &[u8]) -> Result<ModelRequest, Unreadable> {
         top_p: share(fields, "top_p")?,
         seed: None,
         stop: stops(fields)?,
-        tools: tools::tools(list(fields, "tools")?.unwrap_or_default())?,
+        tools,
         tool_choice,
         output: wishes::output(fields)?,
         reasoning: wishes::reasoning(fields)?,

@@ -29,17 +29,22 @@ fn tool(tool: &Object) -> Result<ToolSpec, Unreadable> {
     })
 }
 
-/// The choice, and whether several tools may be asked for at once.
-pub(super) fn choice(request: &Object) -> Result<(ToolChoice, Option<bool>), Unreadable> {
+/// The choice among `tools`, and whether several of them may be asked for at once.
+pub(super) fn choice(request: &Object, tools: &[ToolSpec]) -> Result<(ToolChoice, Option<bool>), Unreadable> {
     let Some(choice) = object(request, "tool_choice")? else {
         return Ok((ToolChoice::Auto, None));
     };
     let read = || {
         let chosen = match kind(choice)? {
             "auto" => ToolChoice::Auto,
+            "any" if tools.is_empty() => {
+                return Err(Unreadable::new(
+                    "no tool can be called where there are none: name some in `tools`, or choose `auto`",
+                ));
+            }
             "any" => ToolChoice::Required,
             "none" => ToolChoice::None,
-            "tool" => ToolChoice::Tool(needed(text(choice, "name"), "name")?.to_owned()),
+            "tool" => ToolChoice::Tool(named(needed(text(choice, "name"), "name")?, tools)?),
             other => {
                 return Err(Unreadable::at(
                     "type",
@@ -51,4 +56,12 @@ pub(super) fn choice(request: &Object) -> Result<(ToolChoice, Option<bool>), Unr
         Ok((chosen, one_by_one.map(|one_by_one| !one_by_one)))
     };
     read().map_err(within("tool_choice"))
+}
+
+fn named(name: &str, tools: &[ToolSpec]) -> Result<String, Unreadable> {
+    if tools.iter().any(|tool| tool.name == name) {
+        return Ok(name.to_owned());
+    }
+    let why = format!("`{name}` is none of the request's tools: describe it in `tools`, or name one of them");
+    Err(Unreadable::at("name", why))
 }

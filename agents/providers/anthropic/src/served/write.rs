@@ -219,7 +219,7 @@ fn figures(usage: &Usage) -> Value {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_input_tokens,
-        "output_tokens": usage.output_tokens + usage.reasoning_tokens,
+        "output_tokens": usage.output_tokens.saturating_add(usage.reasoning_tokens),
     });
     if usage.reasoning_tokens > 0 {
         figures["output_tokens_details"] = json!({"thinking_tokens": usage.reasoning_tokens});

@@ -163,6 +163,17 @@ fn a_whole_body_is_an_end_or_a_fault() {
         })
     );
     assert_eq!(whole(message(Value::Null)), Err(FaultClass::Transient));
+    let mut calling = message(json!("end_turn"));
+    calling["content"] =
+        json!([{"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}]);
+    let end = |finish| RelaySign::End {
+        finish,
+        usage: Some(usage),
+    };
+    assert_eq!(whole(calling.clone()), Ok(end(FinishReason::ToolCalls)));
+    calling["stop_reason"] = json!("max_tokens");
+    assert_eq!(whole(calling), Ok(end(FinishReason::Length)));
+    assert_eq!(whole(message(json!("end_turn"))), Ok(end(FinishReason::Stop)));
     let error = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}});
     assert_eq!(whole(error), Err(FaultClass::Throttled));
     assert_eq!(whole(json!({"text": "hi"})), Err(FaultClass::Transient));

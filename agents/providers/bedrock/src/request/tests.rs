@@ -1,3 +1,6 @@
+mod claude;
+mod schemas;
+
 use greenroom_kernel::{CacheFor, Content, Effort, ModelMessage, ModelRole, Part, ReasoningWish};
 
 use super::*;
@@ -55,7 +58,7 @@ fn settings_travel_under_converse_s_names_and_a_seed_not_at_all() {
         ..ModelRequest::default()
     };
     assert_eq!(
-        sent(&request),
+        sent_to(NOVA, &request).0,
         json!({
             "messages": [], "system": [{"text": "be brief"}],
             "inferenceConfig": {"maxTokens": 9, "temperature": 0.5, "topP": 0.25, "stopSequences": ["END"]},
@@ -145,7 +148,7 @@ fn a_schema_is_sent_as_such_where_it_is_taken_and_its_members_keep_their_order()
     assert_eq!(
         sent["outputConfig"],
         json!({"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {
-            "name": "doc", "schema": r#"{"type":"object","properties":{"z":{},"a":{}}}"#,
+            "name": "doc", "schema": r#"{"type":"object","properties":{"z":{},"a":{}},"additionalProperties":false}"#,
         }}}})
     );
     assert_eq!((sent.get("toolConfig"), awaited), (None, Awaited::Document));

@@ -1,3 +1,5 @@
+mod ids;
+
 use greenroom_kernel::Seal;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -50,38 +50,3 @@ fn thoughts_are_told_as_they_come_and_whole_with_their_seals() {
         ]
     );
 }
-
-#[test]
-fn an_endless_thought_is_a_fault_and_thinking_has_its_own_figure() {
-    let begun =
-        r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#;
-    let part = json!({"type": "content_block_delta", "index": 0,
-        "delta": {"type": "thinking_delta", "thinking": "x".repeat(1 << 20)}})
-    .to_string();
-    let ended = stopped("end_turn");
-    let thought_of = |parts: usize| {
-        let parts = std::iter::repeat_n(part.as_str(), parts);
-        let events: Vec<&str> = std::iter::once(begun)
-            .chain(parts)
-            .chain([&ended, STOP])
-            .collect();
-        run(&events).map(|_| ())
-    };
-    assert_eq!(thought_of(4), Ok(()));
-    assert_eq!(thought_of(5), Err(FaultClass::Transient));
-
-    let figures = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15,"output_tokens_details":{"thinking_tokens":9}}}"#;
-    let usage = Usage {
-        output_tokens: 6,
-        reasoning_tokens: 9,
-        ..Usage::default()
-    };
-    let finish = FinishReason::Stop;
-    assert_eq!(
-        run(&[figures, STOP]).unwrap(),
-        [ModelEvent::End {
-            finish,
-            usage: Some(usage)
-        }]
-    );
-}

@@ -1,6 +1,6 @@
 use greenroom_kernel::{
     CacheFor, Content, Effort, ImageSource, ModelMessage, ModelRole, OutputFormat, Part, ReasoningWish,
-    ToolCall, ToolChoice,
+    ToolCall, ToolChoice, ToolSpec,
 };
 
 use super::*;
@@ -28,7 +28,8 @@ fn settings_have_their_words_and_what_only_concerns_anthropic_is_passed_over() {
     let said = read(&request(json!({
         "system": "be brief", "temperature": 1, "top_p": 0.5, "top_k": 40, "stop_sequences": ["END", "\n\n"],
         "metadata": {"user_id": "u-1"}, "service_tier": "auto", "speed": "fast", "stream": true,
-        "tool_choice": {"type": "any", "disable_parallel_tool_use": true}, "container": null, "mcp_servers": [],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
+        "tools": [{"name": "f", "input_schema": {}}], "container": null, "mcp_servers": [],
         "inference_geo": "global", "cache_control": {"type": "ephemeral"}, "context_management": {"edits": []},
         "greenroom": {"strategy": "priority"}, "thinking": null, "output_config": {"effort": null},
     })))
@@ -45,6 +46,12 @@ fn settings_have_their_words_and_what_only_concerns_anthropic_is_passed_over() {
             temperature: Some(1.0),
             top_p: Some(0.5),
             stop: vec!["END".into(), "\n\n".into()],
+            tools: vec![ToolSpec {
+                name: "f".into(),
+                description: String::new(),
+                parameters: json!({}),
+                cache: None,
+            }],
             tool_choice: ToolChoice::Required,
             parallel_tools: Some(false),
             end_user: Some("u-1".into()),

@@ -63,6 +63,15 @@ fn a_wrong_field_is_named_from_the_top() {
         (json!({"tool_choice": {"type": "tool"}}), "tool_choice.name"),
         (json!({"tool_choice": {"type": "some"}}), "tool_choice.type"),
         (json!({"tool_choice": "auto"}), "tool_choice"),
+        (json!({"tool_choice": {"type": "any"}}), "tool_choice"),
+        (
+            json!({"tool_choice": {"type": "any"}, "tools": []}),
+            "tool_choice",
+        ),
+        (
+            json!({"tool_choice": {"type": "tool", "name": "g"}, "tools": [{"name": "f", "input_schema": {}}]}),
+            "tool_choice.name",
+        ),
         (json!({"thinking": {"type": "enabled"}}), "thinking.budget_tokens"),
         (json!({"thinking": {"type": "maybe"}}), "thinking.type"),
         (

@@ -182,3 +182,12 @@ fn a_stream_that_breaks_ends_with_an_error_and_no_end() {
     );
     assert!(events.iter().all(|event| event["type"] != "message_stop"));
 }
+
+#[test]
+fn figures_at_their_bound_break_no_sum() {
+    let mut said = answer(FinishReason::Stop);
+    said.usage.output_tokens = u64::MAX;
+    said.usage.reasoning_tokens = 7;
+    let whole: Value = serde_json::from_slice(&writer(json!({})).whole(&said)).unwrap();
+    assert_eq!(whole["usage"]["output_tokens"], u64::MAX);
+}
