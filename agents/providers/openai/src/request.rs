@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::MaxTokensField;
-pub(crate) use effort::step;
+pub(crate) use effort::{step, thinks};
 use format::ResponseFormat;
 pub(crate) use format::is_strict;
 use message::Message;
@@ -133,7 +133,7 @@ impl<'a> ChatRequest<'a> {
             response_format: format::response_format(&request.output)?,
             reasoning_effort: request
                 .reasoning
-                .map(|wish| effort::step(wish, model, accent.is_openai)),
+                .and_then(|wish| effort::step(wish, model, accent.is_openai)),
             user: request.end_user.as_deref(),
         })
     }

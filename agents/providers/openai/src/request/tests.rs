@@ -297,3 +297,22 @@ fn wishes_travel_under_the_wire_s_names_and_those_about_tools_only_with_tools() 
         (&json!(false), &json!("none"))
     );
 }
+
+#[test]
+fn a_model_that_does_not_think_is_sent_no_word_about_it() {
+    let request = ModelRequest {
+        reasoning: Some(ReasoningWish::Off),
+        ..ModelRequest::default()
+    };
+    let sent = |model, is_openai| {
+        let accent = Accent {
+            is_openai,
+            ..accent(MaxTokensField::MaxTokens)
+        };
+        let sent = serde_json::to_value(ChatRequest::new(model, &request, accent).unwrap()).unwrap();
+        sent["reasoning_effort"].clone()
+    };
+    assert_eq!(sent("gpt-4o", true), Value::Null);
+    assert_eq!(sent("gpt-5.1", true), "none");
+    assert_eq!(sent("qwen3", false), Value::Null);
+}

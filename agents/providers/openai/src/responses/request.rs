@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::items::{Conversation, Item};
-use crate::request::{is_strict, step};
+use crate::request::{is_strict, step, thinks};
 
 /// What this wire has no words for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,9 @@ pub(crate) struct ResponsesRequest<'a> {
     instructions: Option<String>,
     stream: bool,
     store: bool,
-    include: [&'static str; 1],
+    /// OpenAI refuses to be asked for sealed thoughts of a model that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    include: Option<[&'static str; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +107,7 @@ impl<'a> ResponsesRequest<'a> {
             instructions: conversation.instructions,
             stream: true,
             store: false,
-            include: ["reasoning.encrypted_content"],
+            include: thinks(model, is_openai).then_some(["reasoning.encrypted_content"]),
             max_output_tokens: request.max_tokens,
             temperature: request.temperature,
             top_p: request.top_p,
@@ -113,9 +115,10 @@ impl<'a> ResponsesRequest<'a> {
             tool_choice: choice(&request.tool_choice),
             parallel_tool_calls: request.parallel_tools.filter(|_| !request.tools.is_empty()),
             text: text(&request.output)?,
-            reasoning: request.reasoning.map(|wish| Thinking {
-                effort: step(wish, model, is_openai),
-            }),
+            reasoning: request
+                .reasoning
+                .and_then(|wish| step(wish, model, is_openai))
+                .map(|effort| Thinking { effort }),
             safety_identifier: request.end_user.as_deref(),
         })
     }

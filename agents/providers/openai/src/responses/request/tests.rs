@@ -35,6 +35,25 @@ fn a_bare_request_is_streamed_not_stored_and_asks_for_sealed_thoughts() {
 }
 
 #[test]
+fn openai_is_not_asked_for_thoughts_of_a_model_that_has_none() {
+    let request = ModelRequest {
+        reasoning: Some(ReasoningWish::Off),
+        ..asking(vec![ModelMessage::text(ModelRole::User, "hi")])
+    };
+    let sent = |model, is_openai| {
+        serde_json::to_value(ResponsesRequest::new(model, &request, is_openai).unwrap()).unwrap()
+    };
+    let without = sent("gpt-4o", true);
+    assert!(
+        without.get("include").is_none() && without.get("reasoning").is_none(),
+        "{without}"
+    );
+    let sealed = json!(["reasoning.encrypted_content"]);
+    assert_eq!(sent("gpt-5.2", true)["include"], sealed);
+    assert_eq!(sent("gpt-4o", false)["include"], sealed);
+}
+
+#[test]
 fn settings_travel_under_this_wire_s_names() {
     let request = ModelRequest {
         max_tokens: Some(64),
