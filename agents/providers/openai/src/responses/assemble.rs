@@ -17,6 +17,9 @@ use super::event::{Delta, ItemEvent, Kind, Response, ResponseEvent, SummaryPart,
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
 
+/// Most bytes of thoughts in one answer, sealed ones among them.
+const THOUGHTS_AT_MOST: usize = 4 << 20;
+
 /// What stands between two parts of a thought's summary.
 const BETWEEN_THOUGHTS: &str = "\n\n";
 
@@ -27,6 +30,7 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<ToolCall>,
     call_bytes: usize,
+    thought_bytes: usize,
     /// Something was said of the message that is on its way.
     said: bool,
     /// Something of the answer came before its end.
@@ -41,6 +45,7 @@ impl Assembler {
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            thought_bytes: 0,
             said: false,
             told: false,
             end: None,
@@ -172,7 +177,14 @@ impl Assembler {
                 self.call(&item)?;
                 out.push_back(ModelEvent::Progress);
             }
-            Some("reasoning") => out.push_back(ModelEvent::Reasoned(thought(item))),
+            Some("reasoning") => {
+                self.thought_bytes += item.to_string().len();
+                if self.thought_bytes > THOUGHTS_AT_MOST {
+                    let why = format!("more than {THOUGHTS_AT_MOST} bytes of thoughts");
+                    return Err(self.faults.malformed(&why));
+                }
+                out.push_back(ModelEvent::Reasoned(thought(item)));
+            }
             _ => {}
         }
         Ok(())
@@ -189,7 +201,7 @@ impl Assembler {
             name: name.to_owned(),
             arguments: text("arguments").unwrap_or("{}").to_owned(),
         };
-        self.call_bytes += call.arguments.len() + 64;
+        self.call_bytes += call.id.len() + call.name.len() + call.arguments.len() + 64;
         if self.call_bytes > CALLS_AT_MOST {
             let why = format!("more than {CALLS_AT_MOST} bytes of tool calls");
             return Err(self.faults.malformed(&why));

@@ -259,6 +259,23 @@ fn what_comes_behind_the_end_and_what_nobody_knows_is_passed_over() {
     assert_eq!(whole(&events), [text("Hi"), end(FinishReason::Stop)]);
 }
 
+#[test]
+fn endless_names_ids_and_thoughts_are_a_fault() {
+    let long = "x".repeat(1 << 19);
+    for item in [
+        json!({"type": "function_call", "call_id": "c", "name": &long}),
+        json!({"type": "function_call", "call_id": &long, "name": "f"}),
+        json!({"type": "reasoning", "summary": [], "encrypted_content": &long}),
+    ] {
+        let done = json!({"type": "response.output_item.done", "item": item});
+        let mut events = vec![done; 9];
+        events.push(completed());
+        let (_, outcome) = assembled(&events);
+        let message = outcome.unwrap_err().message;
+        assert!(message.contains("more than"), "{message}");
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_break_it(data in prop::collection::vec(any::<u8>(), 0..60)) {
