@@ -10,6 +10,7 @@ use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolC
 use greenroom_provider_http::Faults;
 use serde_json::Value;
 
+use crate::call_id;
 use crate::response::{Choice, Chunk, Thought, ToolCallDelta, finish_reason};
 use crate::thoughts::{Field, sealed};
 
@@ -112,13 +113,13 @@ impl greenroom_provider_http::Assembler for Assembler {
         }
         // A call cut off by the token limit or a filter is no call.
         if finish == FinishReason::ToolCalls {
-            for (number, call) in self.calls.drain(..).enumerate() {
+            for call in self.calls.drain(..) {
                 if call.name.is_empty() {
                     return Err(self.faults.malformed(&"a tool call without a name"));
                 }
                 out.push_back(ModelEvent::ToolCall(ToolCall {
                     id: if call.id.is_empty() {
-                        format!("call_{number}")
+                        call_id::made_up()
                     } else {
                         call.id
                     },

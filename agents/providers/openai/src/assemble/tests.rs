@@ -247,3 +247,19 @@ fn a_call_behind_the_last_index_there_is_stays_a_call_of_its_own() {
         ]
     );
 }
+
+#[test]
+fn a_call_without_an_id_gets_one_that_no_other_answer_has() {
+    let ids = || {
+        let told = run(&[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f"}},{"index":1,"function":{"name":"g"}}]},"finish_reason":"stop"}]}"#,
+        ]);
+        told.unwrap().into_iter().filter_map(|event| match event {
+            ModelEvent::ToolCall(call) => Some(call.id),
+            _ => None,
+        })
+    };
+    let made: std::collections::BTreeSet<_> = ids().chain(ids()).collect();
+    assert_eq!(made.len(), 4, "{made:?}");
+    assert!(made.iter().all(|id| id.starts_with("call_")), "{made:?}");
+}

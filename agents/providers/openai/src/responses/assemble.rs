@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::FAMILY;
 use super::event::{Delta, ItemEvent, Kind, Response, ResponseEvent, SummaryPart, error_in};
+use crate::call_id;
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
@@ -197,7 +198,7 @@ impl Assembler {
         };
         let id = text("call_id").or_else(|| text("id"));
         let call = ToolCall {
-            id: id.map_or_else(|| format!("call_{}", self.calls.len()), str::to_owned),
+            id: id.map_or_else(call_id::made_up, str::to_owned),
             name: name.to_owned(),
             arguments: text("arguments").unwrap_or("{}").to_owned(),
         };

@@ -194,6 +194,22 @@ fn tool_calls_are_told_once_the_answer_is_whole() {
 }
 
 #[test]
+fn a_call_without_an_id_gets_one_that_no_other_answer_has() {
+    let ids = || {
+        let call =
+            json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": "f"}});
+        let told = whole(&[call.clone(), call, completed()]);
+        told.into_iter().filter_map(|event| match event {
+            ModelEvent::ToolCall(call) => Some(call.id),
+            _ => None,
+        })
+    };
+    let made: std::collections::BTreeSet<_> = ids().chain(ids()).collect();
+    assert_eq!(made.len(), 4, "{made:?}");
+    assert!(made.iter().all(|id| id.starts_with("call_")), "{made:?}");
+}
+
+#[test]
 fn failures_are_faults_of_their_own_class_in_every_shape() {
     use greenroom_kernel::FaultClass::{BadRequest, ContextLength, Overloaded, Throttled, Transient};
     for (event, class) in [
