@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::config::MaxTokensField;
 pub(crate) use effort::{step, thinks};
 use format::ResponseFormat;
-pub(crate) use format::is_strict;
+pub(crate) use format::{ANY_OBJECT, is_strict, name_json};
 use message::Message;
 
 /// What this wire has no words for.
@@ -114,9 +114,13 @@ impl<'a> ChatRequest<'a> {
     ) -> Result<Self, Unsayable> {
         let bound = |wanted| request.max_tokens.filter(|_| accent.max_tokens == wanted);
         let has_tools = !request.tools.is_empty();
+        let mut messages = message::messages(&request.messages, accent.provider)?;
+        if request.output.is_any_object() && !name_json(request.messages.iter()) {
+            message::ask_for_json(&mut messages);
+        }
         Ok(Self {
             model,
-            messages: message::messages(&request.messages, accent.provider)?,
+            messages,
             stream: true,
             stream_options: StreamOptions { include_usage: true },
             max_tokens: bound(MaxTokensField::MaxTokens),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::FAMILY;
 use super::request::Unsayable;
+use crate::request::{ANY_OBJECT, name_json};
 
 /// One item of the input.
 #[derive(Debug, Serialize)]
@@ -62,10 +63,7 @@ pub(crate) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     /// System messages at the beginning are the instructions; later ones stay where they are.
     pub(crate) fn of(messages: &'a [ModelMessage]) -> Result<Self, Unsayable> {
-        let leading = messages
-            .iter()
-            .take_while(|message| message.role == ModelRole::System)
-            .count();
+        let leading = leading(messages);
         let mut instructions = Vec::new();
         let mut items = Vec::with_capacity(messages.len());
         for (at, message) in messages.iter().enumerate() {
@@ -105,6 +103,21 @@ impl<'a> Conversation<'a> {
             items,
         })
     }
+
+    /// Asks in words for an answer in JSON, where `messages` don't. What the instructions say doesn't count: OpenAI looks
+    /// for the word in the input alone.
+    pub(crate) fn ask_for_json(&mut self, messages: &[ModelMessage]) {
+        if !name_json(messages.iter().skip(leading(messages))) {
+            self.items
+                .insert(0, said_by(ModelRole::System, ANY_OBJECT.into()));
+        }
+    }
+}
+
+/// How many messages of the system stand at the beginning.
+fn leading(messages: &[ModelMessage]) -> usize {
+    let is_system = |message: &&ModelMessage| message.role == ModelRole::System;
+    messages.iter().take_while(is_system).count()
 }
 
 fn said_by<'a>(role: ModelRole, text: Cow<'a, str>) -> Item<'a> {

@@ -82,11 +82,14 @@ struct Text<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Format<'a> {
-    r#type: &'static str,
-    name: &'a str,
-    schema: &'a Value,
-    strict: bool,
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Format<'a> {
+    JsonObject,
+    JsonSchema {
+        name: &'a str,
+        schema: &'a Value,
+        strict: bool,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -100,7 +103,10 @@ impl<'a> ResponsesRequest<'a> {
         if !request.stop.is_empty() {
             return Err(Unsayable::Stop);
         }
-        let conversation = Conversation::of(&request.messages)?;
+        let mut conversation = Conversation::of(&request.messages)?;
+        if request.output.is_any_object() {
+            conversation.ask_for_json(&request.messages);
+        }
         Ok(Self {
             model,
             input: conversation.items,
@@ -149,9 +155,11 @@ fn choice(choice: &ToolChoice) -> Option<Choice<'_>> {
 fn text(output: &OutputFormat) -> Result<Option<Text<'_>>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
+        any if any.is_any_object() => Ok(Some(Text {
+            format: Format::JsonObject,
+        })),
         OutputFormat::JsonSchema { name, schema } => Ok(Some(Text {
-            format: Format {
-                r#type: "json_schema",
+            format: Format::JsonSchema {
                 name,
                 schema,
                 strict: is_strict(schema),

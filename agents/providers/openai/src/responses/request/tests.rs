@@ -69,7 +69,7 @@ fn settings_travel_under_this_wire_s_names() {
         tool_choice: ToolChoice::Tool("add".into()),
         output: OutputFormat::JsonSchema {
             name: "sum".into(),
-            schema: json!({"type": "object"}),
+            schema: json!({"type": "array"}),
         },
         reasoning: Some(ReasoningWish::Effort(Effort::XHigh)),
         parallel_tools: Some(false),
@@ -84,9 +84,42 @@ fn settings_travel_under_this_wire_s_names() {
             "tools": [{"type": "function", "name": "add", "description": "adds", "parameters": {"type": "object"},
                        "strict": false}],
             "tool_choice": {"type": "function", "name": "add"}, "parallel_tool_calls": false,
-            "text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": "object"}, "strict": false}},
+            "text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": "array"}, "strict": true}},
             "reasoning": {"effort": "xhigh"}, "safety_identifier": "u-1",
         })
+    );
+}
+
+#[test]
+fn any_object_has_a_word_of_its_own_and_the_input_names_json() {
+    let body = |messages: Vec<ModelMessage>| {
+        sent(&ModelRequest {
+            output: OutputFormat::JsonSchema {
+                name: "any".into(),
+                schema: json!({"type": "object"}),
+            },
+            ..asking(messages)
+        })
+    };
+    // OpenAI looks for the word in the input alone, not in the instructions.
+    let asked = body(vec![
+        ModelMessage::text(ModelRole::System, "Say JSON."),
+        ModelMessage::text(ModelRole::User, "hi"),
+    ]);
+    assert_eq!(asked["text"], json!({"format": {"type": "json_object"}}));
+    assert_eq!(asked["instructions"], "Say JSON.");
+    assert_eq!(
+        asked["input"],
+        json!([
+            {"role": "system", "content":
+                "Answer with one JSON object and nothing else: no words before or behind it, and no code fence."},
+            {"role": "user", "content": "hi"},
+        ])
+    );
+    let named = body(vec![ModelMessage::text(ModelRole::User, "as Json, please")]);
+    assert_eq!(
+        named["input"],
+        json!([{"role": "user", "content": "as Json, please"}])
     );
 }
 
