@@ -6,13 +6,13 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, Seal, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolCall, Usage};
 use greenroom_provider_http::Faults;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::FAMILY;
 use super::event::{Delta, ItemEvent, Kind, Response, ResponseEvent, SummaryPart, error_in};
+use super::own;
 use crate::call_id;
 
 /// Most bytes of tool calls in one answer.
@@ -184,7 +184,7 @@ impl Assembler {
                     let why = format!("more than {THOUGHTS_AT_MOST} bytes of thoughts");
                     return Err(self.faults.malformed(&why));
                 }
-                out.push_back(ModelEvent::Reasoned(thought(item)));
+                out.push_back(ModelEvent::Reasoned(thought(item, self.faults.provider())));
             }
             _ => {}
         }
@@ -214,7 +214,7 @@ impl Assembler {
 
 /// A thought, as far as it is shown. It can go back only with its encrypted form, or where it is shown whole: of an item
 /// that nobody stored a summary says nothing.
-fn thought(item: Value) -> Reasoning {
+fn thought(item: Value, provider: &str) -> Reasoning {
     let mut text = String::new();
     for part in ["summary", "content"]
         .into_iter()
@@ -232,10 +232,7 @@ fn thought(item: Value) -> Reasoning {
     let seal = (encrypted || whole).then_some(item);
     Reasoning {
         text,
-        seal: seal.map(|value| Seal {
-            family: FAMILY.to_owned(),
-            value,
-        }),
+        seal: seal.map(|item| own::seal(item, provider)),
     }
 }
 

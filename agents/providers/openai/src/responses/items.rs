@@ -6,7 +6,7 @@ use greenroom_kernel::{Content, ImageDetail, ImageSource, ModelMessage, ModelRol
 use serde::Serialize;
 use serde_json::Value;
 
-use super::FAMILY;
+use super::own;
 use super::request::Unsayable;
 use crate::request::{ANY_OBJECT, name_json};
 
@@ -62,7 +62,7 @@ pub(crate) struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// System messages at the beginning are the instructions; later ones stay where they are.
-    pub(crate) fn of(messages: &'a [ModelMessage]) -> Result<Self, Unsayable> {
+    pub(crate) fn of(messages: &'a [ModelMessage], provider: &str) -> Result<Self, Unsayable> {
         let leading = leading(messages);
         let mut instructions = Vec::new();
         let mut items = Vec::with_capacity(messages.len());
@@ -86,7 +86,7 @@ impl<'a> Conversation<'a> {
                 }),
                 ModelRole::Assistant => {
                     no_image()?;
-                    assistant(message, &mut items);
+                    assistant(message, provider, &mut items);
                 }
                 ModelRole::Tool => items.push(Item::Output {
                     r#type: "function_call_output",
@@ -127,10 +127,15 @@ fn said_by<'a>(role: ModelRole, text: Cow<'a, str>) -> Item<'a> {
     }
 }
 
-/// Thoughts before the text, the text before the calls, as they came. Thoughts of other families stay here.
-fn assistant<'a>(message: &'a ModelMessage, items: &mut Vec<Item<'a>>) {
+/// Thoughts before the text, the text before the calls, as they came. Thoughts of other providers stay here.
+fn assistant<'a>(message: &'a ModelMessage, provider: &str, items: &mut Vec<Item<'a>>) {
     if let Content::Parts(parts) = &message.content {
-        items.extend(parts.iter().filter_map(own_thought).map(Item::Own));
+        items.extend(
+            parts
+                .iter()
+                .filter_map(|part| own_thought(part, provider))
+                .map(Item::Own),
+        );
     }
     let text = message.content.text();
     if !text.is_empty() || message.tool_calls.is_empty() {
@@ -144,11 +149,11 @@ fn assistant<'a>(message: &'a ModelMessage, items: &mut Vec<Item<'a>>) {
     }));
 }
 
-fn own_thought(part: &Part) -> Option<&Value> {
+fn own_thought<'p>(part: &'p Part, provider: &str) -> Option<&'p Value> {
     let Part::Reasoning(Reasoning { seal: Some(seal), .. }) = part else {
         return None;
     };
-    (seal.family == FAMILY && seal.value.is_object()).then_some(&seal.value)
+    own::item_for(seal, provider)
 }
 
 fn said(content: &Content) -> Said<'_> {

@@ -98,12 +98,18 @@ struct Thinking {
 }
 
 impl<'a> ResponsesRequest<'a> {
-    /// `is_openai`: whether it goes to OpenAI itself, whose models know more steps of thinking than others.
-    pub(crate) fn new(model: &'a str, request: &'a ModelRequest, is_openai: bool) -> Result<Self, Unsayable> {
+    /// `is_openai`: whether it goes to OpenAI itself, whose models know more steps of thinking than others. `provider`: its
+    /// name, since thoughts go back to the provider that thought them.
+    pub(crate) fn new(
+        model: &'a str,
+        request: &'a ModelRequest,
+        is_openai: bool,
+        provider: &str,
+    ) -> Result<Self, Unsayable> {
         if !request.stop.is_empty() {
             return Err(Unsayable::Stop);
         }
-        let mut conversation = Conversation::of(&request.messages)?;
+        let mut conversation = Conversation::of(&request.messages, provider)?;
         if request.output.is_any_object() {
             conversation.ask_for_json(&request.messages);
         }

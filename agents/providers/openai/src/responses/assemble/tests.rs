@@ -1,3 +1,4 @@
+use greenroom_kernel::Seal;
 use greenroom_provider_http::Assembler as _;
 use proptest::prelude::*;
 use serde_json::json;
@@ -127,7 +128,7 @@ fn thoughts_are_shown_as_they_come_and_sealed_when_they_are_whole() {
                 text: "one\n\ntwo".to_owned(),
                 seal: Some(Seal {
                     family: "openai".to_owned(),
-                    value: item
+                    value: json!({"provider": "p", "item": item}),
                 }),
             }),
             text("Hi"),
@@ -138,10 +139,15 @@ fn thoughts_are_shown_as_they_come_and_sealed_when_they_are_whole() {
 
 #[test]
 fn a_summary_alone_is_no_seal_and_a_thought_shown_whole_is_one() {
-    let summary = thought(json!({"id": "rs_1", "encrypted_content": null, "summary": [{"text": "s"}]}));
+    let summary = thought(
+        json!({"id": "rs_1", "encrypted_content": null, "summary": [{"text": "s"}]}),
+        "p",
+    );
     assert_eq!((summary.text.as_str(), summary.seal), ("s", None));
-    let shown =
-        thought(json!({"id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]}));
+    let shown = thought(
+        json!({"id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]}),
+        "p",
+    );
     assert_eq!(shown.text, "t");
     assert!(shown.seal.is_some());
 }

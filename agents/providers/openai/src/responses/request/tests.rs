@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 fn sent(request: &ModelRequest) -> Value {
-    let body = serde_json::to_vec(&ResponsesRequest::new("m", request, true).unwrap()).unwrap();
+    let body = serde_json::to_vec(&ResponsesRequest::new("m", request, true, "p").unwrap()).unwrap();
     serde_json::from_slice(&body).unwrap()
 }
 
@@ -41,7 +41,7 @@ fn openai_is_not_asked_for_thoughts_of_a_model_that_has_none() {
         ..asking(vec![ModelMessage::text(ModelRole::User, "hi")])
     };
     let sent = |model, is_openai| {
-        serde_json::to_value(ResponsesRequest::new(model, &request, is_openai).unwrap()).unwrap()
+        serde_json::to_value(ResponsesRequest::new(model, &request, is_openai, "p").unwrap()).unwrap()
     };
     let without = sent("gpt-4o", true);
     assert!(
@@ -126,6 +126,7 @@ fn any_object_has_a_word_of_its_own_and_the_input_names_json() {
 #[test]
 fn a_conversation_becomes_instructions_and_items_in_their_order() {
     let own = json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+    let by = |provider: &str| json!({"provider": provider, "item": own});
     let thought = |family: &str, value: &Value| {
         Part::Reasoning(Reasoning {
             text: "hm".into(),
@@ -145,7 +146,9 @@ fn a_conversation_becomes_instructions_and_items_in_their_order() {
             ModelRole::Assistant,
             Content::Parts(vec![
                 thought("anthropic", &json!({"signature": "s"})),
+                thought("openai", &by("q")),
                 thought("openai", &own),
+                thought("openai", &by("p")),
                 Part::text("I look."),
             ]),
         )
@@ -222,7 +225,7 @@ fn an_assistant_that_only_calls_says_nothing() {
 
 #[test]
 fn what_has_no_words_is_refused() {
-    let refused = |request: ModelRequest| ResponsesRequest::new("m", &request, true).unwrap_err();
+    let refused = |request: ModelRequest| ResponsesRequest::new("m", &request, true, "p").unwrap_err();
     let hi = || asking(vec![ModelMessage::text(ModelRole::User, "hi")]);
     let pattern = OutputFormat::Regex { pattern: "a".into() };
     assert_eq!(
