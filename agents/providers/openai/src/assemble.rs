@@ -10,6 +10,7 @@ use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolC
 use greenroom_provider_http::Faults;
 use serde_json::Value;
 
+use crate::call_id;
 use crate::response::{Choice, Chunk, Thought, ToolCallDelta, finish_reason};
 use crate::thoughts::{Field, sealed};
 
@@ -38,6 +39,8 @@ pub(crate) struct Assembler {
     thought_field: Option<Field>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
+    /// Something was said: a server's `[DONE]` makes an answer of it even without a reason. A proxy writes `[DONE]`
+    /// behind an upstream that broke off, too.
     answered: bool,
     done: bool,
 }
@@ -110,13 +113,13 @@ impl greenroom_provider_http::Assembler for Assembler {
         }
         // A call cut off by the token limit or a filter is no call.
         if finish == FinishReason::ToolCalls {
-            for (number, call) in self.calls.drain(..).enumerate() {
+            for call in self.calls.drain(..) {
                 if call.name.is_empty() {
                     return Err(self.faults.malformed(&"a tool call without a name"));
                 }
                 out.push_back(ModelEvent::ToolCall(ToolCall {
                     id: if call.id.is_empty() {
-                        format!("call_{number}")
+                        call_id::made_up()
                     } else {
                         call.id
                     },
@@ -139,18 +142,20 @@ impl greenroom_provider_http::Assembler for Assembler {
 
 impl Assembler {
     fn choice(&mut self, choice: Choice, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
-        self.answered = true;
         // Frames that only name the role are no sign of the model yet.
         if let Some(mut delta) = choice.delta {
             let said = delta.take_said();
             if let Some(thought) = delta.take_thought() {
+                self.answered = true;
                 self.thought(thought, out)?;
             }
             if !said.is_empty() {
+                self.answered = true;
                 out.push_back(ModelEvent::Content(said));
             }
             let calls = delta.tool_calls.unwrap_or_default();
             if !calls.is_empty() {
+                self.answered = true;
                 out.push_back(ModelEvent::Progress);
             }
             for call in calls {
@@ -191,7 +196,8 @@ impl Assembler {
             Some(Value::String(text)) => text,
             Some(object) => object.to_string(),
         };
-        self.call_bytes += arguments.len() + 64;
+        let named = id.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len);
+        self.call_bytes += named + arguments.len() + 64;
         if self.call_bytes > CALLS_AT_MOST {
             let why = format!("more than {CALLS_AT_MOST} bytes of tool calls");
             return Err(self.faults.malformed(&why));
@@ -200,7 +206,7 @@ impl Assembler {
             let last = self.calls.last().map_or(0, |c| c.index);
             // Without an index, an id begins a call and its absence continues one.
             if id.is_some() && !self.calls.is_empty() {
-                last + 1
+                last.saturating_add(1)
             } else {
                 last
             }

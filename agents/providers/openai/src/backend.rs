@@ -1,5 +1,6 @@
 //! The adapter itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -85,7 +86,7 @@ impl ModelBackend for OpenAiBackend {
     ) -> Result<ModelStream, ProviderFault> {
         let faults = self.upstream.faults();
         if self.api == OpenAiApi::Responses {
-            let said = ResponsesRequest::new(model, request, self.endpoints.is_openai())
+            let said = ResponsesRequest::new(model, request, self.endpoints.is_openai(), faults.provider())
                 .map_err(|e| faults.unsendable(&e))?;
             let body = serde_json::to_vec(&said).map_err(|e| faults.unsendable(&e))?;
             let assembler = responses::Assembler::new(faults.clone(), model);
@@ -142,6 +143,10 @@ impl ModelBackend for OpenAiBackend {
     ) -> Result<RelayAnswer, ProviderFault> {
         let (upstream, endpoints) = (&self.upstream, &self.endpoints);
         let faults = upstream.faults();
+        let request = &*match request.family {
+            WireFamily::OpenAiResponses => responses::sendable(request),
+            _ => Cow::Borrowed(request),
+        };
         let (url, watcher): (_, Box<dyn Watcher>) = match request.family {
             WireFamily::OpenAiChat => {
                 let watcher = ChatWatcher::new(faults.clone(), model, request);

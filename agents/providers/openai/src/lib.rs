@@ -8,6 +8,7 @@
 
 mod assemble;
 mod backend;
+mod call_id;
 mod classify;
 mod config;
 mod embed;

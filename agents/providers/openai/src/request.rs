@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::MaxTokensField;
-pub(crate) use effort::step;
+pub(crate) use effort::{step, thinks};
 use format::ResponseFormat;
-pub(crate) use format::is_strict;
+pub(crate) use format::{ANY_OBJECT, is_strict, name_json};
 use message::Message;
 
 /// What this wire has no words for.
@@ -114,9 +114,13 @@ impl<'a> ChatRequest<'a> {
     ) -> Result<Self, Unsayable> {
         let bound = |wanted| request.max_tokens.filter(|_| accent.max_tokens == wanted);
         let has_tools = !request.tools.is_empty();
+        let mut messages = message::messages(&request.messages, accent.provider)?;
+        if request.output.is_any_object() && !name_json(request.messages.iter()) {
+            message::ask_for_json(&mut messages);
+        }
         Ok(Self {
             model,
-            messages: message::messages(&request.messages, accent.provider)?,
+            messages,
             stream: true,
             stream_options: StreamOptions { include_usage: true },
             max_tokens: bound(MaxTokensField::MaxTokens),
@@ -133,7 +137,7 @@ impl<'a> ChatRequest<'a> {
             response_format: format::response_format(&request.output)?,
             reasoning_effort: request
                 .reasoning
-                .map(|wish| effort::step(wish, model, accent.is_openai)),
+                .and_then(|wish| effort::step(wish, model, accent.is_openai)),
             user: request.end_user.as_deref(),
         })
     }

@@ -153,12 +153,17 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
+/// A figure of tokens. No answer has more than the bound: figures of many answers can be added up whatever a server says.
+pub(crate) fn bounded(tokens: Option<u64>) -> u64 {
+    tokens.unwrap_or(0).min(u64::from(u32::MAX))
+}
+
 impl From<WireUsage> for Usage {
     /// The wire counts what was read from a cache and written to one among the prompt's tokens, and reasoning among the
     /// completion's: taken apart here.
     fn from(wire: WireUsage) -> Self {
-        let prompt = wire.prompt_tokens.unwrap_or(0);
-        let completion = wire.completion_tokens.unwrap_or(0);
+        let prompt = bounded(wire.prompt_tokens);
+        let completion = bounded(wire.completion_tokens);
         let cached = wire
             .prompt_tokens_details
             .and_then(|d| d.cached_tokens)
@@ -225,5 +230,18 @@ mod tests {
         );
         assert_eq!((usage.input_tokens, usage.cached_input_tokens), (0, 5));
         assert_eq!(usage.total_tokens(), 5);
+    }
+
+    #[test]
+    fn figures_beyond_all_measure_are_bounded_so_that_they_can_be_added_up() {
+        let usage = usage(
+            r#"{"prompt_tokens": 18446744073709551615, "completion_tokens": 18446744073709551615,
+                "prompt_tokens_details": {"cached_tokens": 18446744073709551615}}"#,
+        );
+        assert_eq!(usage.total_tokens(), 2 * u64::from(u32::MAX));
+        assert_eq!(
+            (usage.input_tokens, usage.cached_input_tokens),
+            (0, u64::from(u32::MAX))
+        );
     }
 }

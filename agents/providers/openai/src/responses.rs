@@ -7,6 +7,8 @@
 mod assemble;
 mod event;
 mod items;
+mod own;
+mod relay;
 mod request;
 mod sealed;
 mod served;
@@ -16,10 +18,8 @@ mod watch;
 mod words;
 
 pub(crate) use assemble::Assembler;
+pub(crate) use relay::sendable;
 pub(crate) use request::ResponsesRequest;
 pub use served::ResponsesDialect;
 pub(crate) use watch::ResponsesWatcher;
 pub(crate) use words::by_word;
-
-/// The family of seals that this wire reads.
-const FAMILY: &str = "openai";

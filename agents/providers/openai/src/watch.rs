@@ -35,6 +35,7 @@ pub(crate) struct ChatWatcher {
     finish: Option<FinishReason>,
     has_calls: bool,
     usage: Option<Usage>,
+    /// Something was said, more than a role.
     answered: bool,
     done: bool,
 }
@@ -67,19 +68,17 @@ impl Watcher for ChatWatcher {
             return self.end();
         }
         match self.glance.said(data) {
+            Some(0) => Ok(RelaySign::Lifecycle),
             Some(said) => {
                 self.answered = true;
-                Ok(match said {
-                    0 => RelaySign::Lifecycle,
-                    said => RelaySign::Content { said },
-                })
+                Ok(RelaySign::Content { said })
             }
             None => self.parsed(data),
         }
     }
 
     fn end(&mut self) -> Result<RelaySign, ProviderFault> {
-        if self.is_finished() || (self.done && self.answered) {
+        if self.is_finished() || (self.done && (self.answered || self.finish.is_some())) {
             return Ok(self.ended());
         }
         Err(self.faults.truncated())
@@ -87,8 +86,9 @@ impl Watcher for ChatWatcher {
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         let answer: Chunk = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
+        let is_empty = answer.choices.as_ref().is_none_or(Vec::is_empty);
         self.take(answer)?;
-        if !self.answered {
+        if is_empty {
             return Err(self.faults.malformed(&"an answer without a choice"));
         }
         Ok(self.ended())
@@ -116,8 +116,8 @@ impl ChatWatcher {
         let was_finished = self.is_finished();
         let mut said = None;
         for choice in chunk.choices.into_iter().flatten() {
-            self.answered = true;
             if let Some(more) = self.choice(choice)? {
+                self.answered = true;
                 said = Some(said.unwrap_or(0_u32).saturating_add(more));
             }
         }

@@ -156,6 +156,19 @@ async fn a_stream_is_passed_on_byte_for_byte_and_understood() {
 }
 
 #[tokio::test]
+async fn thoughts_of_other_wires_that_we_sealed_are_not_relayed() {
+    let whole = r#"{"id":"resp_1","status":"completed","output":[]}"#;
+    let fake = Fake::start(vec![answer(200, "content-type: application/json\r\n", whole)]).await;
+    let body = r#"{"model": "my-route", "input": [{"type": "reasoning", "summary": [], "encrypted_content": "greenroom:1:[]"},
+        {"role": "user", "content": "hello"}]}"#;
+    relayed(&fake, body).await.unwrap();
+    assert_eq!(
+        fake.seen()[0].body,
+        serde_json::json!({"model": "m", "input": [{"role": "user", "content": "hello"}]})
+    );
+}
+
+#[tokio::test]
 async fn a_whole_response_is_passed_on_and_a_request_without_a_model_is_given_one() {
     let whole = r#"{"id":"resp_1","status":"completed","output":[{"type":"function_call"}],"usage":null}"#;
     let fake = Fake::start(vec![answer(200, "content-type: application/json\r\n", whole)]).await;

@@ -91,6 +91,26 @@ fn an_answer_is_whole_by_its_finish_reason_or_by_done_and_by_nothing_else() {
 }
 
 #[test]
+fn a_role_alone_before_done_is_no_answer_and_anything_said_is_one() {
+    let answer = |delta: &str| format!(r#"{{"choices":[{{"delta":{delta},"finish_reason":null}}]}}"#);
+    for silent in [
+        r#"{"role":"assistant","content":"","reasoning_content":""}"#,
+        r#"{"role":"assistant","content":null,"tool_calls":[]}"#,
+        "{}",
+    ] {
+        let outcome = run(&[&answer(silent), r#"{"choices":[{}]}"#, "[DONE]"]);
+        assert_eq!(outcome, Err(FaultClass::Transient), "{silent}");
+    }
+    for told in [
+        r#"{"refusal":"no"}"#,
+        r#"{"reasoning":"hm"}"#,
+        r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f"}}]}"#,
+    ] {
+        assert!(run(&[&answer(told), "[DONE]"]).is_ok(), "{told}");
+    }
+}
+
+#[test]
 fn other_choices_than_the_first_and_what_follows_done_are_ignored() {
     let events = run(&[
         r#"{"choices":[{"index":1,"delta":{"content":"other"}},{"index":0,"delta":{"content":"mine"},"finish_reason":"stop"}]}"#,
@@ -193,4 +213,53 @@ fn endless_tool_calls_are_a_fault() {
     let mut chunks = vec![part.as_str(); 9];
     chunks.push("[DONE]");
     assert_eq!(run(&chunks), Err(FaultClass::Transient));
+}
+
+#[test]
+fn endless_names_and_ids_of_tool_calls_are_a_fault() {
+    let long = "x".repeat(1 << 19);
+    for (id, name) in [("a", &*long), (&*long, "f")] {
+        let chunks: Vec<String> = (0..9)
+            .map(|at| {
+                format!(
+                    r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":{at},"id":"{id}{at}","function":{{"name":"{name}"}}}}]}}}}]}}"#
+                )
+            })
+            .chain(["[DONE]".to_owned()])
+            .collect();
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        assert_eq!(run(&chunks), Err(FaultClass::Transient));
+    }
+}
+
+#[test]
+fn a_call_behind_the_last_index_there_is_stays_a_call_of_its_own() {
+    let events = run(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":4294967295,"id":"a","function":{"name":"f"}}]}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"id":"b","function":{"name":"g"}}]},"finish_reason":"stop"}]}"#,
+    ]);
+    assert_eq!(
+        events.unwrap(),
+        [
+            call("a", "f", "{}"),
+            call("b", "g", "{}"),
+            end(FinishReason::ToolCalls)
+        ]
+    );
+}
+
+#[test]
+fn a_call_without_an_id_gets_one_that_no_other_answer_has() {
+    let ids = || {
+        let told = run(&[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f"}},{"index":1,"function":{"name":"g"}}]},"finish_reason":"stop"}]}"#,
+        ]);
+        told.unwrap().into_iter().filter_map(|event| match event {
+            ModelEvent::ToolCall(call) => Some(call.id),
+            _ => None,
+        })
+    };
+    let made: std::collections::BTreeSet<_> = ids().chain(ids()).collect();
+    assert_eq!(made.len(), 4, "{made:?}");
+    assert!(made.iter().all(|id| id.starts_with("call_")), "{made:?}");
 }

@@ -1,19 +1,30 @@
 //! The form of an answer, in this wire's words.
 
-use greenroom_kernel::OutputFormat;
+use greenroom_kernel::{ModelMessage, OutputFormat};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Unsayable;
 
-#[derive(Debug, Serialize)]
-pub(super) struct ResponseFormat<'a> {
-    r#type: &'static str,
-    json_schema: NamedSchema<'a>,
+/// What asks for any object, beside the word for it: OpenAI, DeepSeek and others refuse that word where the conversation
+/// doesn't name JSON.
+pub(crate) const ANY_OBJECT: &str =
+    "Answer with one JSON object and nothing else: no words before or behind it, and no code fence.";
+
+/// Whether a message names JSON, in letters of any size.
+pub(crate) fn name_json<'a>(mut messages: impl Iterator<Item = &'a ModelMessage>) -> bool {
+    messages.any(|message| message.content.text().to_ascii_lowercase().contains("json"))
 }
 
 #[derive(Debug, Serialize)]
-struct NamedSchema<'a> {
+#[serde(tag = "type", content = "json_schema", rename_all = "snake_case")]
+pub(super) enum ResponseFormat<'a> {
+    JsonObject,
+    JsonSchema(NamedSchema<'a>),
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct NamedSchema<'a> {
     name: &'a str,
     schema: &'a Value,
     strict: bool,
@@ -22,14 +33,12 @@ struct NamedSchema<'a> {
 pub(super) fn response_format(output: &OutputFormat) -> Result<Option<ResponseFormat<'_>>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
-        OutputFormat::JsonSchema { name, schema } => Ok(Some(ResponseFormat {
-            r#type: "json_schema",
-            json_schema: NamedSchema {
-                name,
-                schema,
-                strict: is_strict(schema),
-            },
-        })),
+        any if any.is_any_object() => Ok(Some(ResponseFormat::JsonObject)),
+        OutputFormat::JsonSchema { name, schema } => Ok(Some(ResponseFormat::JsonSchema(NamedSchema {
+            name,
+            schema,
+            strict: is_strict(schema),
+        }))),
         OutputFormat::Regex { .. } => Err(Unsayable::Regex),
     }
 }

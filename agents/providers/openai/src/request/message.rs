@@ -8,6 +8,7 @@ use greenroom_kernel::{
 use serde::Serialize;
 
 use super::Unsayable;
+use super::format::ANY_OBJECT;
 use crate::thoughts::{Field, field_of};
 
 #[derive(Debug, Serialize)]
@@ -103,6 +104,29 @@ pub(super) fn messages<'a>(
     }
     show(&mut found, &mut said);
     Ok(said)
+}
+
+/// Asks in words for an answer in JSON: behind what the system says first, since some servers take one such message
+/// alone and only as the first.
+pub(super) fn ask_for_json(said: &mut Vec<Message<'_>>) {
+    let first = said.first_mut().filter(|first| first.role == ModelRole::System);
+    if let Some(Said::Text(text)) = first.and_then(|first| first.content.as_mut()) {
+        let text = text.to_mut();
+        text.push_str("\n\n");
+        text.push_str(ANY_OBJECT);
+        return;
+    }
+    said.insert(
+        0,
+        Message {
+            role: ModelRole::System,
+            content: Some(Said::Text(ANY_OBJECT.into())),
+            reasoning_content: None,
+            reasoning: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        },
+    );
 }
 
 /// Images that tools found, as said by the user.

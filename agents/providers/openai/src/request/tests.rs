@@ -137,13 +137,54 @@ fn a_schema_travels_strictly_where_strict_mode_takes_it_and_a_regular_expression
         json!({"type": "json_schema", "json_schema": {"name": "doc", "schema": closed, "strict": true}})
     );
     let inside = json!({"type": "array", "items": {"type": "object", "properties": {"a": {}}}});
-    for open in [inside, json!({"type": "object"})] {
+    for open in [inside, json!({"type": "object", "properties": {}})] {
         assert_eq!(format(open)["json_schema"]["strict"], false);
     }
     let pattern = "a+".to_owned();
     let request = asked(OutputFormat::Regex { pattern });
     let refused = ChatRequest::new("m", &request, accent(MaxTokensField::MaxTokens));
     assert_eq!(refused.unwrap_err(), Unsayable::Regex);
+}
+
+#[test]
+fn any_object_has_a_word_of_its_own_and_is_asked_for_in_words_where_nobody_did() {
+    let sent = |messages: &[(ModelRole, &str)]| {
+        let request = ModelRequest {
+            messages: messages
+                .iter()
+                .map(|(role, text)| ModelMessage::text(*role, *text))
+                .collect(),
+            output: OutputFormat::JsonSchema {
+                name: "any".into(),
+                schema: json!({"type": "object"}),
+            },
+            ..ModelRequest::default()
+        };
+        sent(&request, MaxTokensField::MaxTokens)
+    };
+    let (system, user) = (ModelRole::System, ModelRole::User);
+    let asked = sent(&[(user, "hi")]);
+    assert_eq!(asked["response_format"], json!({"type": "json_object"}));
+    let line =
+        "Answer with one JSON object and nothing else: no words before or behind it, and no code fence.";
+    assert_eq!(
+        asked["messages"],
+        json!([{"role": "system", "content": line}, {"role": "user", "content": "hi"}])
+    );
+    // Some servers take one system message alone.
+    let asked = sent(&[(system, "Be brief."), (user, "hi")]);
+    assert_eq!(
+        asked["messages"],
+        json!([{"role": "system", "content": format!("Be brief.\n\n{line}")}, {"role": "user", "content": "hi"}])
+    );
+    for messages in [
+        [(system, "Say it in Json."), (user, "hi")],
+        [(system, "Be brief."), (user, "as JSON")],
+    ] {
+        let asked = sent(&messages);
+        assert_eq!(asked["messages"][0]["content"], messages[0].1);
+        assert_eq!(asked["messages"].as_array().unwrap().len(), 2);
+    }
 }
 
 fn said(messages: Vec<ModelMessage>) -> Value {
@@ -296,4 +337,23 @@ fn wishes_travel_under_the_wire_s_names_and_those_about_tools_only_with_tools() 
         (&tools["parallel_tool_calls"], &tools["tool_choice"]),
         (&json!(false), &json!("none"))
     );
+}
+
+#[test]
+fn a_model_that_does_not_think_is_sent_no_word_about_it() {
+    let request = ModelRequest {
+        reasoning: Some(ReasoningWish::Off),
+        ..ModelRequest::default()
+    };
+    let sent = |model, is_openai| {
+        let accent = Accent {
+            is_openai,
+            ..accent(MaxTokensField::MaxTokens)
+        };
+        let sent = serde_json::to_value(ChatRequest::new(model, &request, accent).unwrap()).unwrap();
+        sent["reasoning_effort"].clone()
+    };
+    assert_eq!(sent("gpt-4o", true), Value::Null);
+    assert_eq!(sent("gpt-5.1", true), "none");
+    assert_eq!(sent("qwen3", false), Value::Null);
 }

@@ -6,16 +6,20 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, Seal, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolCall, Usage};
 use greenroom_provider_http::Faults;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::FAMILY;
 use super::event::{Delta, ItemEvent, Kind, Response, ResponseEvent, SummaryPart, error_in};
+use super::own;
+use crate::call_id;
 
 /// Most bytes of tool calls in one answer.
 const CALLS_AT_MOST: usize = 4 << 20;
+
+/// Most bytes of thoughts in one answer, sealed ones among them.
+const THOUGHTS_AT_MOST: usize = 4 << 20;
 
 /// What stands between two parts of a thought's summary.
 const BETWEEN_THOUGHTS: &str = "\n\n";
@@ -27,6 +31,7 @@ pub(crate) struct Assembler {
     model: String,
     calls: Vec<ToolCall>,
     call_bytes: usize,
+    thought_bytes: usize,
     /// Something was said of the message that is on its way.
     said: bool,
     /// Something of the answer came before its end.
@@ -41,6 +46,7 @@ impl Assembler {
             model: model.to_owned(),
             calls: Vec::new(),
             call_bytes: 0,
+            thought_bytes: 0,
             said: false,
             told: false,
             end: None,
@@ -172,7 +178,14 @@ impl Assembler {
                 self.call(&item)?;
                 out.push_back(ModelEvent::Progress);
             }
-            Some("reasoning") => out.push_back(ModelEvent::Reasoned(thought(item))),
+            Some("reasoning") => {
+                self.thought_bytes += item.to_string().len();
+                if self.thought_bytes > THOUGHTS_AT_MOST {
+                    let why = format!("more than {THOUGHTS_AT_MOST} bytes of thoughts");
+                    return Err(self.faults.malformed(&why));
+                }
+                out.push_back(ModelEvent::Reasoned(thought(item, self.faults.provider())));
+            }
             _ => {}
         }
         Ok(())
@@ -185,11 +198,11 @@ impl Assembler {
         };
         let id = text("call_id").or_else(|| text("id"));
         let call = ToolCall {
-            id: id.map_or_else(|| format!("call_{}", self.calls.len()), str::to_owned),
+            id: id.map_or_else(call_id::made_up, str::to_owned),
             name: name.to_owned(),
             arguments: text("arguments").unwrap_or("{}").to_owned(),
         };
-        self.call_bytes += call.arguments.len() + 64;
+        self.call_bytes += call.id.len() + call.name.len() + call.arguments.len() + 64;
         if self.call_bytes > CALLS_AT_MOST {
             let why = format!("more than {CALLS_AT_MOST} bytes of tool calls");
             return Err(self.faults.malformed(&why));
@@ -201,7 +214,7 @@ impl Assembler {
 
 /// A thought, as far as it is shown. It can go back only with its encrypted form, or where it is shown whole: of an item
 /// that nobody stored a summary says nothing.
-fn thought(item: Value) -> Reasoning {
+fn thought(item: Value, provider: &str) -> Reasoning {
     let mut text = String::new();
     for part in ["summary", "content"]
         .into_iter()
@@ -219,10 +232,7 @@ fn thought(item: Value) -> Reasoning {
     let seal = (encrypted || whole).then_some(item);
     Reasoning {
         text,
-        seal: seal.map(|value| Seal {
-            family: FAMILY.to_owned(),
-            value,
-        }),
+        seal: seal.map(|item| own::seal(item, provider)),
     }
 }
 

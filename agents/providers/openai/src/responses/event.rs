@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::response::bounded;
+
 /// What kinds of events there are, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -223,7 +225,7 @@ impl From<WireUsage> for Usage {
     /// The wire counts what was read from and written to a cache among the input, and reasoning among the output:
     /// taken apart here.
     fn from(wire: WireUsage) -> Self {
-        let (input, output) = (wire.input_tokens.unwrap_or(0), wire.output_tokens.unwrap_or(0));
+        let (input, output) = (bounded(wire.input_tokens), bounded(wire.output_tokens));
         let details = wire.input_tokens_details.unwrap_or_default();
         let cached = details.cached_tokens.unwrap_or(0).min(input);
         let written = details.cache_write_tokens.unwrap_or(0).min(input - cached);
@@ -266,6 +268,13 @@ mod tests {
                 "output_tokens": null, "output_tokens_details": {"reasoning_tokens": 1}}"#,
         );
         assert_eq!((odd.total_tokens(), odd.cached_input_tokens), (5, 5));
+    }
+
+    #[test]
+    fn figures_beyond_all_measure_are_bounded_so_that_they_can_be_added_up() {
+        let wire = r#"{"input_tokens": 18446744073709551615, "output_tokens": 18446744073709551615}"#;
+        let usage = Usage::from(serde_json::from_str::<WireUsage>(wire).unwrap());
+        assert_eq!(usage.total_tokens(), 2 * u64::from(u32::MAX));
     }
 
     #[test]

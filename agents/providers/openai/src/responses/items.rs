@@ -6,8 +6,9 @@ use greenroom_kernel::{Content, ImageDetail, ImageSource, ModelMessage, ModelRol
 use serde::Serialize;
 use serde_json::Value;
 
-use super::FAMILY;
+use super::own;
 use super::request::Unsayable;
+use crate::request::{ANY_OBJECT, name_json};
 
 /// One item of the input.
 #[derive(Debug, Serialize)]
@@ -61,11 +62,8 @@ pub(crate) struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// System messages at the beginning are the instructions; later ones stay where they are.
-    pub(crate) fn of(messages: &'a [ModelMessage]) -> Result<Self, Unsayable> {
-        let leading = messages
-            .iter()
-            .take_while(|message| message.role == ModelRole::System)
-            .count();
+    pub(crate) fn of(messages: &'a [ModelMessage], provider: &str) -> Result<Self, Unsayable> {
+        let leading = leading(messages);
         let mut instructions = Vec::new();
         let mut items = Vec::with_capacity(messages.len());
         for (at, message) in messages.iter().enumerate() {
@@ -88,7 +86,7 @@ impl<'a> Conversation<'a> {
                 }),
                 ModelRole::Assistant => {
                     no_image()?;
-                    assistant(message, &mut items);
+                    assistant(message, provider, &mut items);
                 }
                 ModelRole::Tool => items.push(Item::Output {
                     r#type: "function_call_output",
@@ -105,6 +103,21 @@ impl<'a> Conversation<'a> {
             items,
         })
     }
+
+    /// Asks in words for an answer in JSON, where `messages` don't. What the instructions say doesn't count: OpenAI looks
+    /// for the word in the input alone.
+    pub(crate) fn ask_for_json(&mut self, messages: &[ModelMessage]) {
+        if !name_json(messages.iter().skip(leading(messages))) {
+            self.items
+                .insert(0, said_by(ModelRole::System, ANY_OBJECT.into()));
+        }
+    }
+}
+
+/// How many messages of the system stand at the beginning.
+fn leading(messages: &[ModelMessage]) -> usize {
+    let is_system = |message: &&ModelMessage| message.role == ModelRole::System;
+    messages.iter().take_while(is_system).count()
 }
 
 fn said_by<'a>(role: ModelRole, text: Cow<'a, str>) -> Item<'a> {
@@ -114,10 +127,15 @@ fn said_by<'a>(role: ModelRole, text: Cow<'a, str>) -> Item<'a> {
     }
 }
 
-/// Thoughts before the text, the text before the calls, as they came. Thoughts of other families stay here.
-fn assistant<'a>(message: &'a ModelMessage, items: &mut Vec<Item<'a>>) {
+/// Thoughts before the text, the text before the calls, as they came. Thoughts of other providers stay here.
+fn assistant<'a>(message: &'a ModelMessage, provider: &str, items: &mut Vec<Item<'a>>) {
     if let Content::Parts(parts) = &message.content {
-        items.extend(parts.iter().filter_map(own_thought).map(Item::Own));
+        items.extend(
+            parts
+                .iter()
+                .filter_map(|part| own_thought(part, provider))
+                .map(Item::Own),
+        );
     }
     let text = message.content.text();
     if !text.is_empty() || message.tool_calls.is_empty() {
@@ -131,11 +149,11 @@ fn assistant<'a>(message: &'a ModelMessage, items: &mut Vec<Item<'a>>) {
     }));
 }
 
-fn own_thought(part: &Part) -> Option<&Value> {
+fn own_thought<'p>(part: &'p Part, provider: &str) -> Option<&'p Value> {
     let Part::Reasoning(Reasoning { seal: Some(seal), .. }) = part else {
         return None;
     };
-    (seal.family == FAMILY && seal.value.is_object()).then_some(&seal.value)
+    own::item_for(seal, provider)
 }
 
 fn said(content: &Content) -> Said<'_> {

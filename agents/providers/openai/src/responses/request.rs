@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::items::{Conversation, Item};
-use crate::request::{is_strict, step};
+use crate::request::{is_strict, step, thinks};
 
 /// What this wire has no words for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,9 @@ pub(crate) struct ResponsesRequest<'a> {
     instructions: Option<String>,
     stream: bool,
     store: bool,
-    include: [&'static str; 1],
+    /// OpenAI refuses to be asked for sealed thoughts of a model that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    include: Option<[&'static str; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,11 +82,14 @@ struct Text<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Format<'a> {
-    r#type: &'static str,
-    name: &'a str,
-    schema: &'a Value,
-    strict: bool,
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Format<'a> {
+    JsonObject,
+    JsonSchema {
+        name: &'a str,
+        schema: &'a Value,
+        strict: bool,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -93,19 +98,28 @@ struct Thinking {
 }
 
 impl<'a> ResponsesRequest<'a> {
-    /// `is_openai`: whether it goes to OpenAI itself, whose models know more steps of thinking than others.
-    pub(crate) fn new(model: &'a str, request: &'a ModelRequest, is_openai: bool) -> Result<Self, Unsayable> {
+    /// `is_openai`: whether it goes to OpenAI itself, whose models know more steps of thinking than others. `provider`: its
+    /// name, since thoughts go back to the provider that thought them.
+    pub(crate) fn new(
+        model: &'a str,
+        request: &'a ModelRequest,
+        is_openai: bool,
+        provider: &str,
+    ) -> Result<Self, Unsayable> {
         if !request.stop.is_empty() {
             return Err(Unsayable::Stop);
         }
-        let conversation = Conversation::of(&request.messages)?;
+        let mut conversation = Conversation::of(&request.messages, provider)?;
+        if request.output.is_any_object() {
+            conversation.ask_for_json(&request.messages);
+        }
         Ok(Self {
             model,
             input: conversation.items,
             instructions: conversation.instructions,
             stream: true,
             store: false,
-            include: ["reasoning.encrypted_content"],
+            include: thinks(model, is_openai).then_some(["reasoning.encrypted_content"]),
             max_output_tokens: request.max_tokens,
             temperature: request.temperature,
             top_p: request.top_p,
@@ -113,9 +127,10 @@ impl<'a> ResponsesRequest<'a> {
             tool_choice: choice(&request.tool_choice),
             parallel_tool_calls: request.parallel_tools.filter(|_| !request.tools.is_empty()),
             text: text(&request.output)?,
-            reasoning: request.reasoning.map(|wish| Thinking {
-                effort: step(wish, model, is_openai),
-            }),
+            reasoning: request
+                .reasoning
+                .and_then(|wish| step(wish, model, is_openai))
+                .map(|effort| Thinking { effort }),
             safety_identifier: request.end_user.as_deref(),
         })
     }
@@ -146,9 +161,11 @@ fn choice(choice: &ToolChoice) -> Option<Choice<'_>> {
 fn text(output: &OutputFormat) -> Result<Option<Text<'_>>, Unsayable> {
     match output {
         OutputFormat::Text => Ok(None),
+        any if any.is_any_object() => Ok(Some(Text {
+            format: Format::JsonObject,
+        })),
         OutputFormat::JsonSchema { name, schema } => Ok(Some(Text {
-            format: Format {
-                r#type: "json_schema",
+            format: Format::JsonSchema {
                 name,
                 schema,
                 strict: is_strict(schema),

@@ -6,7 +6,7 @@
 use greenroom_kernel::Reasoning;
 
 /// Before what we wrote: no provider's own content begins so.
-const OURS: &str = "greenroom:1:";
+pub(crate) const OURS: &str = "greenroom:1:";
 
 /// What carries these thoughts; none where nothing must go back.
 pub(crate) fn seal(thoughts: &[Reasoning]) -> Option<String> {

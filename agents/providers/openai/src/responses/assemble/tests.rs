@@ -1,3 +1,4 @@
+use greenroom_kernel::Seal;
 use greenroom_provider_http::Assembler as _;
 use proptest::prelude::*;
 use serde_json::json;
@@ -127,7 +128,7 @@ fn thoughts_are_shown_as_they_come_and_sealed_when_they_are_whole() {
                 text: "one\n\ntwo".to_owned(),
                 seal: Some(Seal {
                     family: "openai".to_owned(),
-                    value: item
+                    value: json!({"provider": "p", "item": item}),
                 }),
             }),
             text("Hi"),
@@ -138,10 +139,15 @@ fn thoughts_are_shown_as_they_come_and_sealed_when_they_are_whole() {
 
 #[test]
 fn a_summary_alone_is_no_seal_and_a_thought_shown_whole_is_one() {
-    let summary = thought(json!({"id": "rs_1", "encrypted_content": null, "summary": [{"text": "s"}]}));
+    let summary = thought(
+        json!({"id": "rs_1", "encrypted_content": null, "summary": [{"text": "s"}]}),
+        "p",
+    );
     assert_eq!((summary.text.as_str(), summary.seal), ("s", None));
-    let shown =
-        thought(json!({"id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]}));
+    let shown = thought(
+        json!({"id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]}),
+        "p",
+    );
     assert_eq!(shown.text, "t");
     assert!(shown.seal.is_some());
 }
@@ -191,6 +197,22 @@ fn tool_calls_are_told_once_the_answer_is_whole() {
         let told = whole(&[call("c1", "add", "{}"), cut(reason)]);
         assert_eq!(told, [ModelEvent::End { finish, usage: None }], "{reason}");
     }
+}
+
+#[test]
+fn a_call_without_an_id_gets_one_that_no_other_answer_has() {
+    let ids = || {
+        let call =
+            json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": "f"}});
+        let told = whole(&[call.clone(), call, completed()]);
+        told.into_iter().filter_map(|event| match event {
+            ModelEvent::ToolCall(call) => Some(call.id),
+            _ => None,
+        })
+    };
+    let made: std::collections::BTreeSet<_> = ids().chain(ids()).collect();
+    assert_eq!(made.len(), 4, "{made:?}");
+    assert!(made.iter().all(|id| id.starts_with("call_")), "{made:?}");
 }
 
 #[test]
@@ -257,6 +279,23 @@ fn what_comes_behind_the_end_and_what_nobody_knows_is_passed_over() {
         json!({"type": "response.failed", "response": {}}),
     ];
     assert_eq!(whole(&events), [text("Hi"), end(FinishReason::Stop)]);
+}
+
+#[test]
+fn endless_names_ids_and_thoughts_are_a_fault() {
+    let long = "x".repeat(1 << 19);
+    for item in [
+        json!({"type": "function_call", "call_id": "c", "name": &long}),
+        json!({"type": "function_call", "call_id": &long, "name": "f"}),
+        json!({"type": "reasoning", "summary": [], "encrypted_content": &long}),
+    ] {
+        let done = json!({"type": "response.output_item.done", "item": item});
+        let mut events = vec![done; 9];
+        events.push(completed());
+        let (_, outcome) = assembled(&events);
+        let message = outcome.unwrap_err().message;
+        assert!(message.contains("more than"), "{message}");
+    }
 }
 
 proptest! {

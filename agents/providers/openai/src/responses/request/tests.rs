@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 fn sent(request: &ModelRequest) -> Value {
-    let body = serde_json::to_vec(&ResponsesRequest::new("m", request, true).unwrap()).unwrap();
+    let body = serde_json::to_vec(&ResponsesRequest::new("m", request, true, "p").unwrap()).unwrap();
     serde_json::from_slice(&body).unwrap()
 }
 
@@ -35,6 +35,25 @@ fn a_bare_request_is_streamed_not_stored_and_asks_for_sealed_thoughts() {
 }
 
 #[test]
+fn openai_is_not_asked_for_thoughts_of_a_model_that_has_none() {
+    let request = ModelRequest {
+        reasoning: Some(ReasoningWish::Off),
+        ..asking(vec![ModelMessage::text(ModelRole::User, "hi")])
+    };
+    let sent = |model, is_openai| {
+        serde_json::to_value(ResponsesRequest::new(model, &request, is_openai, "p").unwrap()).unwrap()
+    };
+    let without = sent("gpt-4o", true);
+    assert!(
+        without.get("include").is_none() && without.get("reasoning").is_none(),
+        "{without}"
+    );
+    let sealed = json!(["reasoning.encrypted_content"]);
+    assert_eq!(sent("gpt-5.2", true)["include"], sealed);
+    assert_eq!(sent("gpt-4o", false)["include"], sealed);
+}
+
+#[test]
 fn settings_travel_under_this_wire_s_names() {
     let request = ModelRequest {
         max_tokens: Some(64),
@@ -50,7 +69,7 @@ fn settings_travel_under_this_wire_s_names() {
         tool_choice: ToolChoice::Tool("add".into()),
         output: OutputFormat::JsonSchema {
             name: "sum".into(),
-            schema: json!({"type": "object"}),
+            schema: json!({"type": "array"}),
         },
         reasoning: Some(ReasoningWish::Effort(Effort::XHigh)),
         parallel_tools: Some(false),
@@ -65,15 +84,49 @@ fn settings_travel_under_this_wire_s_names() {
             "tools": [{"type": "function", "name": "add", "description": "adds", "parameters": {"type": "object"},
                        "strict": false}],
             "tool_choice": {"type": "function", "name": "add"}, "parallel_tool_calls": false,
-            "text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": "object"}, "strict": false}},
+            "text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": "array"}, "strict": true}},
             "reasoning": {"effort": "xhigh"}, "safety_identifier": "u-1",
         })
     );
 }
 
 #[test]
+fn any_object_has_a_word_of_its_own_and_the_input_names_json() {
+    let body = |messages: Vec<ModelMessage>| {
+        sent(&ModelRequest {
+            output: OutputFormat::JsonSchema {
+                name: "any".into(),
+                schema: json!({"type": "object"}),
+            },
+            ..asking(messages)
+        })
+    };
+    // OpenAI looks for the word in the input alone, not in the instructions.
+    let asked = body(vec![
+        ModelMessage::text(ModelRole::System, "Say JSON."),
+        ModelMessage::text(ModelRole::User, "hi"),
+    ]);
+    assert_eq!(asked["text"], json!({"format": {"type": "json_object"}}));
+    assert_eq!(asked["instructions"], "Say JSON.");
+    assert_eq!(
+        asked["input"],
+        json!([
+            {"role": "system", "content":
+                "Answer with one JSON object and nothing else: no words before or behind it, and no code fence."},
+            {"role": "user", "content": "hi"},
+        ])
+    );
+    let named = body(vec![ModelMessage::text(ModelRole::User, "as Json, please")]);
+    assert_eq!(
+        named["input"],
+        json!([{"role": "user", "content": "as Json, please"}])
+    );
+}
+
+#[test]
 fn a_conversation_becomes_instructions_and_items_in_their_order() {
     let own = json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+    let by = |provider: &str| json!({"provider": provider, "item": own});
     let thought = |family: &str, value: &Value| {
         Part::Reasoning(Reasoning {
             text: "hm".into(),
@@ -93,7 +146,9 @@ fn a_conversation_becomes_instructions_and_items_in_their_order() {
             ModelRole::Assistant,
             Content::Parts(vec![
                 thought("anthropic", &json!({"signature": "s"})),
+                thought("openai", &by("q")),
                 thought("openai", &own),
+                thought("openai", &by("p")),
                 Part::text("I look."),
             ]),
         )
@@ -170,7 +225,7 @@ fn an_assistant_that_only_calls_says_nothing() {
 
 #[test]
 fn what_has_no_words_is_refused() {
-    let refused = |request: ModelRequest| ResponsesRequest::new("m", &request, true).unwrap_err();
+    let refused = |request: ModelRequest| ResponsesRequest::new("m", &request, true, "p").unwrap_err();
     let hi = || asking(vec![ModelMessage::text(ModelRole::User, "hi")]);
     let pattern = OutputFormat::Regex { pattern: "a".into() };
     assert_eq!(

@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use greenroom_kernel::{Content, ModelMessage, ModelRole, Part, Reasoning, Seal, ToolCall, Unreadable};
+use greenroom_kernel::{Content, ModelMessage, ModelRole, Part, ToolCall, Unreadable};
 
 use super::content::{self, Speaker};
 use super::field::Field;
-use crate::responses::{FAMILY, sealed};
+use crate::responses::sealed;
 
 /// Reads the input behind what `messages` holds already.
 pub(super) fn read(input: &Field<'_>, messages: &mut Vec<ModelMessage>) -> Result<(), Unreadable> {
@@ -168,39 +168,17 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Only what must go back is kept: what a summary shows, no provider asks for.
+    /// Only what must go back is kept: what a summary shows, no provider asks for, and what others sealed, none reads whom
+    /// this wire is translated for.
     fn thought(&mut self, item: &Field<'_>) -> Result<(), Unreadable> {
         let Some(encrypted) = item.get("encrypted_content") else {
             return Ok(());
         };
-        let content = encrypted.text()?;
-        match sealed::unseal(content) {
-            // Ours stand behind the answer that they came before, where it was streamed.
-            Some(thoughts) => {
-                for thought in thoughts {
-                    let at = self.open.thoughts.min(self.open.parts.len());
-                    self.open.parts.insert(at, Part::Reasoning(thought));
-                    self.open.thoughts += 1;
-                }
-            }
-            None => {
-                let summary = item.get("summary").and_then(|summary| summary.value().as_array());
-                let texts = summary
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|part| part["text"].as_str());
-                let thought = Part::Reasoning(Reasoning {
-                    text: texts.collect::<Vec<_>>().join("\n\n"),
-                    seal: Some(Seal {
-                        family: FAMILY.to_owned(),
-                        value: item.value().clone(),
-                    }),
-                });
-                if !self.open.is_said() {
-                    self.open.thoughts += 1;
-                }
-                self.open.parts.push(thought);
-            }
+        // They stand behind the answer that they came before, where it was streamed.
+        for thought in sealed::unseal(encrypted.text()?).unwrap_or_default() {
+            let at = self.open.thoughts.min(self.open.parts.len());
+            self.open.parts.insert(at, Part::Reasoning(thought));
+            self.open.thoughts += 1;
         }
         Ok(())
     }

@@ -91,6 +91,31 @@ fn an_answer_without_done_is_whole_by_its_finish_and_else_truncated() {
 }
 
 #[test]
+fn a_role_alone_before_done_is_no_answer_at_a_glance_or_parsed() {
+    let parsed = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"","tool_calls":[]}}]}"#;
+    assert_eq!(Glance::new().said(parsed.as_bytes()), None);
+    for role in [ROLE, parsed] {
+        let mut silent = watcher();
+        signs(&mut silent, &[role]);
+        assert_eq!(class(silent.event(b"[DONE]")), FaultClass::Transient, "{role}");
+    }
+    for delta in [
+        r#"{"refusal":"no"}"#,
+        r#"{"reasoning":"hm"}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"name":"f"}}]}"#,
+    ] {
+        let mut told = watcher();
+        signs(
+            &mut told,
+            &[&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#), "[DONE]"],
+        );
+    }
+    // A whole body is not cut off, and a model may have nothing to say.
+    let empty = br#"{"choices":[{"index":0,"message":{"role":"assistant","content":""}}]}"#;
+    assert!(watcher().whole(empty).is_ok());
+}
+
+#[test]
 fn thoughts_refusals_tool_calls_and_sound_are_content() {
     for (delta, said) in [
         (r#"{"reasoning_content":"hm","reasoning":"hm"}"#, 2),

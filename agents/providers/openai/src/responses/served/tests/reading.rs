@@ -139,8 +139,10 @@ fn messages_are_read_in_their_short_and_their_long_form() {
 
 #[test]
 fn what_was_said_thought_and_called_at_once_is_one_message_before_its_results() {
+    let reasoned = sealed("hm");
+    let content = crate::responses::sealed::seal(std::slice::from_ref(&reasoned));
     let thought = json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}],
-                         "encrypted_content": "gAAA"});
+                         "encrypted_content": content});
     let calling = |id: &str| {
         json!({"type": "function_call", "id": "fc", "call_id": id, "name": "add",
                                     "arguments": "{\"a\":1}", "status": "completed"})
@@ -156,19 +158,11 @@ fn what_was_said_thought_and_called_at_once_is_one_message_before_its_results() 
             {"type": "input_text", "text": "2"}, {"type": "input_text", "text": "!"}], "status": null},
         {"role": "user", "content": "thanks"},
     ]));
-    let seal = Seal {
-        family: "openai".to_owned(),
-        value: thought,
-    };
-    let reasoned = Part::Reasoning(Reasoning {
-        text: "hm".to_owned(),
-        seal: Some(seal),
-    });
     let turn = ModelMessage {
         tool_calls: vec![call("c1"), call("c2")],
         ..ModelMessage::new(
             ModelRole::Assistant,
-            Content::Parts(vec![reasoned, Part::text("I add.")]),
+            Content::Parts(vec![Part::Reasoning(reasoned), Part::text("I add.")]),
         )
     };
     assert_eq!(
@@ -204,6 +198,8 @@ fn thoughts_that_nobody_must_get_back_are_left_out() {
     let got = messages(json!([
         {"role": "user", "content": "hi"},
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]},
+        // Its writer is relayed to, and nobody else can read it.
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAA"},
         {"role": "assistant", "content": "hello"},
     ]));
     assert_eq!(got[1], said(ModelRole::Assistant, "hello"));

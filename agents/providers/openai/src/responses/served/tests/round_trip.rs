@@ -135,7 +135,7 @@ proptest! {
             .collect();
         let body = json!({"model": "m", "input": input, "instructions": "i", "max_output_tokens": 7});
         let request = read(&body).unwrap();
-        let sent = serde_json::to_value(ResponsesRequest::new("m", &request, true).unwrap()).unwrap();
+        let sent = serde_json::to_value(ResponsesRequest::new("m", &request, true, "p").unwrap()).unwrap();
         for name in ["model", "input", "instructions", "max_output_tokens"] {
             prop_assert_eq!(&sent[name], &body[name]);
         }
