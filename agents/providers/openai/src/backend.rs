@@ -19,7 +19,7 @@ use crate::request::{Accent, ChatRequest};
 use crate::responses::{self, ResponsesRequest, ResponsesWatcher};
 use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
-/// A provider of the OpenAI Chat Completions and Embeddings wires. Its HTTP connections are pooled; one is enough for a
+/// A provider of the OpenAI Chat Completions, Responses and Embeddings wires. Its HTTP connections are pooled; one is enough for a
 /// process.
 #[derive(Debug)]
 pub struct OpenAiBackend {

@@ -1,5 +1,5 @@
-//! The OpenAI Chat Completions and Embeddings wires, for any base URL that speaks them: OpenAI itself, Ollama, vLLM,
-//! llama.cpp, LM Studio and their kin.
+//! The OpenAI Chat Completions, Responses and Embeddings wires, for any base URL that speaks them: OpenAI itself, Ollama,
+//! vLLM, llama.cpp, LM Studio and their kin.
 //!
 //! One try is one streamed HTTP call. Breaker, retries, deadlines and failover sit above, in `greenroom-models`;
 //! what is here turns bytes into events and failures into fault classes, and nothing else. Requests in these wires' own

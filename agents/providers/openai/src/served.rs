@@ -9,4 +9,5 @@ mod reference;
 pub use chat::ChatDialect;
 pub use embeddings::EmbeddingsDialect;
 pub(crate) use error::{error_body, error_bytes};
+pub(crate) use fields::Fields;
 pub(crate) use reference::reference;

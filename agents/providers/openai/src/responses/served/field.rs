@@ -1,7 +1,10 @@
-//! A value of a request that knows where it stands, so that every refusal can say it.
+//! A value of a request that knows where it stands, so that every refusal can say it: much on this wire may be a text as
+//! well as a list or an object, which `Fields` alone can't be.
 
 use greenroom_kernel::Unreadable;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::served::Fields;
 
 /// A value and its place, such as `input[2].content`.
 #[derive(Debug, Clone)]
@@ -10,12 +13,11 @@ pub(super) struct Field<'a> {
     path: String,
 }
 
-/// A field of an object; one that is null is as good as missing.
-pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<Field<'a>> {
-    let value = object.get(name).filter(|value| !value.is_null())?;
+/// A field of the request; one that is null is as good as missing.
+pub(super) fn field<'a>(request: &Fields<'a>, name: &str) -> Option<Field<'a>> {
     Some(Field {
-        value,
-        path: name.to_owned(),
+        value: request.get(name)?,
+        path: request.at(name),
     })
 }
 
@@ -45,32 +47,6 @@ impl<'a> Field<'a> {
 
     pub(super) fn text(&self) -> Result<&'a str, Unreadable> {
         self.value.as_str().ok_or_else(|| self.wrong("it must be a text"))
-    }
-
-    pub(super) fn flag(&self) -> Result<bool, Unreadable> {
-        self.value
-            .as_bool()
-            .ok_or_else(|| self.wrong("it must be true or false"))
-    }
-
-    pub(super) fn number(&self) -> Result<f32, Unreadable> {
-        let number = self
-            .value
-            .as_f64()
-            .ok_or_else(|| self.wrong("it must be a number"))?;
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "settings of sampling have few digits, and f32 is what the kernel keeps of them"
-        )]
-        Ok(number as f32)
-    }
-
-    /// A number from 1.
-    pub(super) fn count(&self) -> Result<u32, Unreadable> {
-        let count = self.value.as_u64().and_then(|count| u32::try_from(count).ok());
-        count
-            .filter(|count| *count > 0)
-            .ok_or_else(|| self.wrong("it must be a whole number of at least 1"))
     }
 
     pub(super) fn object(&self) -> Result<&'a Value, Unreadable> {

@@ -1,22 +1,22 @@
 //! A request, read into the kernel's words.
 
 use greenroom_kernel::{Effort, ModelMessage, ModelRequest, ModelRole, ReasoningWish, Unreadable};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::conversation;
 use super::field::{Field, field};
 use super::tools;
+use crate::served::Fields;
 
 /// Reads a body.
 pub(super) fn request(body: &[u8]) -> Result<ModelRequest, Unreadable> {
-    let fields: Map<String, Value> = serde_json::from_slice(body)
+    let body: Value = serde_json::from_slice(body)
         .map_err(|error| Unreadable::new(format!("the body must be a JSON object of this API: {error}")))?;
+    let fields = Fields::of_request(&body)?;
     refuse(&fields)?;
-    let text = |name: &str| field(&fields, name).map(|field| field.text()).transpose();
-    let number = |name: &str| field(&fields, name).map(|field| field.number()).transpose();
 
     let mut messages = Vec::new();
-    if let Some(instructions) = text("instructions")? {
+    if let Some(instructions) = fields.text("instructions")? {
         messages.push(ModelMessage::text(ModelRole::System, instructions));
     }
     let Some(input) = field(&fields, "input") else {
@@ -27,29 +27,28 @@ pub(super) fn request(body: &[u8]) -> Result<ModelRequest, Unreadable> {
     };
     conversation::read(&input, &mut messages)?;
     let (tools, tool_choice) = tools::read(&fields)?;
-    let format = field(&fields, "text").and_then(|text| text.get("format"));
+    let format = fields.object("text")?.and_then(|text| field(&text, "format"));
+    let effort = fields
+        .object("reasoning")?
+        .and_then(|reasoning| field(&reasoning, "effort"));
     Ok(ModelRequest {
-        model: text("model")?.map(str::to_owned),
+        model: fields.text("model")?.map(str::to_owned),
         messages,
-        max_tokens: field(&fields, "max_output_tokens")
-            .map(|field| field.count())
-            .transpose()?,
-        temperature: number("temperature")?,
-        top_p: number("top_p")?,
+        max_tokens: fields.count("max_output_tokens")?,
+        temperature: fields.number("temperature", 2.0)?,
+        top_p: fields.number("top_p", 1.0)?,
         tools,
         tool_choice,
         output: format
             .map(|format| tools::output(&format))
             .transpose()?
             .unwrap_or_default(),
-        reasoning: field(&fields, "reasoning")
-            .and_then(|reasoning| reasoning.get("effort"))
-            .map(|effort| wish(&effort))
-            .transpose()?,
-        parallel_tools: field(&fields, "parallel_tool_calls")
-            .map(|field| field.flag())
-            .transpose()?,
-        end_user: text("safety_identifier")?.or(text("user")?).map(str::to_owned),
+        reasoning: effort.map(|effort| wish(&effort)).transpose()?,
+        parallel_tools: fields.flag("parallel_tool_calls")?,
+        end_user: fields
+            .text("safety_identifier")?
+            .or(fields.text("user")?)
+            .map(str::to_owned),
         ..ModelRequest::default()
     })
 }
@@ -68,7 +67,7 @@ fn wish(effort: &Field<'_>) -> Result<ReasoningWish, Unreadable> {
 }
 
 /// What only OpenAI itself can do.
-fn refuse(fields: &Map<String, Value>) -> Result<(), Unreadable> {
+fn refuse(fields: &Fields<'_>) -> Result<(), Unreadable> {
     for (name, why) in [
         (
             "previous_response_id",
@@ -87,15 +86,11 @@ fn refuse(fields: &Map<String, Value>) -> Result<(), Unreadable> {
             "only OpenAI moderates what passes: leave it out, or ask for a model of OpenAI's",
         ),
     ] {
-        if let Some(field) = field(fields, name) {
-            return Err(field.wrong(why));
-        }
+        fields.without(name, why)?;
     }
-    if let Some(background) = field(fields, "background")
-        && background.flag()?
-    {
+    if fields.flag("background")? == Some(true) {
         let why = "this server keeps no responses when it translates for another provider: wait for the answer, or stream it";
-        return Err(background.wrong(why));
+        return Err(fields.wrong("background", why));
     }
     let logprobs =
         "the probabilities of tokens can't be told when this server translates for another provider";

@@ -1,12 +1,13 @@
 //! Tools, which of them to take, and the form of the answer.
 
 use greenroom_kernel::{OutputFormat, ToolChoice, ToolSpec, Unreadable};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::field::{Field, field};
+use crate::served::Fields;
 
 /// The tools of a request, and the choice among them.
-pub(super) fn read(fields: &Map<String, Value>) -> Result<(Vec<ToolSpec>, ToolChoice), Unreadable> {
+pub(super) fn read(fields: &Fields<'_>) -> Result<(Vec<ToolSpec>, ToolChoice), Unreadable> {
     let tools = match field(fields, "tools") {
         Some(tools) => tools.list()?.map(|it| tool(&it)).collect::<Result<Vec<_>, _>>()?,
         None => Vec::new(),

@@ -148,6 +148,11 @@ fn a_wrong_request_is_refused_with_the_place_of_the_mistake() {
         (json!({"input": "a", "model": 7}), "model"),
         (json!({"input": "a", "max_output_tokens": 0}), "max_output_tokens"),
         (json!({"input": "a", "temperature": "hot"}), "temperature"),
+        (json!({"input": "a", "temperature": 1e300}), "temperature"),
+        (json!({"input": "a", "temperature": -1}), "temperature"),
+        (json!({"input": "a", "top_p": 1.5}), "top_p"),
+        (json!({"input": "a", "reasoning": "high"}), "reasoning"),
+        (json!({"input": "a", "text": "json"}), "text"),
         (
             json!({"input": "a", "parallel_tool_calls": "yes"}),
             "parallel_tool_calls",
