@@ -80,10 +80,7 @@ impl Asked {
         match self.wish() {
             Ok(Wish::Answer(request)) => estimate::input(&request),
             Ok(Wish::Embeddings(request)) => estimate::embedded(&request),
-            Err(_) => match self {
-                Self::Spoken(_) => 0,
-                Self::Wire(call) => estimate::of_bytes(call.raw.before.len() + call.raw.after.len()),
-            },
+            Err(_) => self.about(),
         }
     }
 }

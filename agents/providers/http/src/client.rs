@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::sync::CancellationToken;
 
 use crate::base_url::BaseUrl;
 use connector::Connector;
@@ -27,6 +28,12 @@ const H2_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long it may take to say so.
 const H2_DEAD: Duration = Duration::from_secs(10);
+
+/// How long a finished answer waits for its figures and `[DONE]`.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a body that is done waits for its last bytes, so that its connection can be used again.
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// Why a request brought no answer, or an answer broke off.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +114,34 @@ impl Answer {
 
     pub(crate) fn take_headers(&mut self) -> HeaderMap {
         std::mem::take(self.0.headers_mut())
+    }
+
+    /// The next bytes of the body, as [`Answer::chunk`] gives them; none at all when `cancel` fires first. Behind the
+    /// `finished` answer of a model only figures are awaited, and not for long: silence is the body's end then.
+    pub(crate) async fn chunk_unless(
+        &mut self,
+        cancel: &CancellationToken,
+        finished: bool,
+    ) -> Option<Result<Option<Bytes>, TransportError>> {
+        let linger = async {
+            if finished {
+                tokio::time::sleep(LINGER).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            read = self.chunk() => Some(read),
+            () = linger => Some(Ok(None)),
+        }
+    }
+
+    /// Lets the body end, so that its connection can be used again: in a moment, or not at all. The answer is here either
+    /// way.
+    pub(crate) async fn drain(&mut self) {
+        let _ = tokio::time::timeout(DRAIN, self.chunk()).await;
     }
 
     /// The next bytes of the body; none at its end. Cancel-safe.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Answer;
 use crate::fault::Faults;
 use crate::frames::Frames;
-use crate::stream::{Broken, DRAIN, LINGER};
+use crate::stream::Broken;
 use crate::watcher::Watcher;
 
 struct Relay<W> {
@@ -63,21 +63,9 @@ impl<W: Watcher> Relay<W> {
             }
             let response = self.response.as_mut()?;
             let finished = self.finished;
-            let linger = async {
-                if finished {
-                    tokio::time::sleep(LINGER).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let read = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => {
-                    self.fault = Some(self.faults.cancelled());
-                    continue;
-                }
-                read = response.chunk() => read,
-                () = linger => Ok(None),
+            let Some(read) = response.chunk_unless(&self.cancel, finished).await else {
+                self.fault = Some(self.faults.cancelled());
+                continue;
             };
             match read {
                 Ok(Some(chunk)) => self.took(chunk).await,
@@ -103,8 +91,7 @@ impl<W: Watcher> Relay<W> {
                 let ended = signs.ended();
                 signs.put(bytes, &mut self.out);
                 if ended && let Some(mut response) = self.response.take() {
-                    // The connection can be used again if its body ends in a moment; the answer is here either way.
-                    let _ = tokio::time::timeout(DRAIN, response.chunk()).await;
+                    response.drain().await;
                 }
             }
             Err(broken) => self.broken(broken),

@@ -1,7 +1,6 @@
 //! One answer, from the first byte of its body to its end or its fault.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use futures::StreamExt;
 use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault, Quota};
@@ -10,12 +9,6 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{Answer, TransportError};
 use crate::fault::Faults;
 use crate::sse::{SseParser, TooLong};
-
-/// How long a finished answer waits for its figures and `[DONE]`.
-pub(crate) const LINGER: Duration = Duration::from_secs(2);
-
-/// How long a body that is done waits for its last bytes, so that its connection can be used again.
-pub(crate) const DRAIN: Duration = Duration::from_millis(20);
 
 /// Puts the events of one answer together, in a wire family's words.
 pub trait Assembler: Send + 'static {
@@ -98,27 +91,14 @@ impl<A: Assembler> Assembly<A> {
             }
             let response = self.response.as_mut()?;
             if self.assembler.is_done() {
-                // Whether the connection could be kept or not, the answer is here.
-                let _ = tokio::time::timeout(DRAIN, response.chunk()).await;
+                response.drain().await;
                 self.end();
                 continue;
             }
             let finished = self.assembler.is_finished();
-            let linger = async {
-                if finished {
-                    tokio::time::sleep(LINGER).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let read = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => {
-                    self.fault = Some(self.faults.cancelled());
-                    continue;
-                }
-                read = response.chunk() => read,
-                () = linger => Ok(None),
+            let Some(read) = response.chunk_unless(&self.cancel, finished).await else {
+                self.fault = Some(self.faults.cancelled());
+                continue;
             };
             self.took(read);
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::config::MaxTokensField;
 pub(crate) use effort::{step, thinks};
 use format::ResponseFormat;
-pub(crate) use format::{ANY_OBJECT, is_strict, name_json};
+pub(crate) use format::{is_strict, name_json};
 use message::Message;
 
 /// What this wire has no words for.

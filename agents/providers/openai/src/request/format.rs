@@ -6,12 +6,8 @@ use serde_json::Value;
 
 use super::Unsayable;
 
-/// What asks for any object, beside the word for it: OpenAI, DeepSeek and others refuse that word where the conversation
-/// doesn't name JSON.
-pub(crate) const ANY_OBJECT: &str =
-    "Answer with one JSON object and nothing else: no words before or behind it, and no code fence.";
-
-/// Whether a message names JSON, in letters of any size.
+/// Whether a message names JSON, in letters of any size. OpenAI, DeepSeek and others refuse their word for any object where
+/// none does: it is asked for in words too then.
 pub(crate) fn name_json<'a>(mut messages: impl Iterator<Item = &'a ModelMessage>) -> bool {
     messages.any(|message| message.content.text().to_ascii_lowercase().contains("json"))
 }

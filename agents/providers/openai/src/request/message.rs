@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use greenroom_kernel::{
-    Content, ImageDetail, ImageSource, ModelMessage, ModelRole, Part, Reasoning, ToolCall,
+    ANY_OBJECT_IN_WORDS, Content, ImageDetail, ImageSource, ModelMessage, ModelRole, Part, Reasoning,
+    ToolCall,
 };
 use serde::Serialize;
 
 use super::Unsayable;
-use super::format::ANY_OBJECT;
 use crate::thoughts::{Field, field_of};
 
 #[derive(Debug, Serialize)]
@@ -113,14 +113,14 @@ pub(super) fn ask_for_json(said: &mut Vec<Message<'_>>) {
     if let Some(Said::Text(text)) = first.and_then(|first| first.content.as_mut()) {
         let text = text.to_mut();
         text.push_str("\n\n");
-        text.push_str(ANY_OBJECT);
+        text.push_str(ANY_OBJECT_IN_WORDS);
         return;
     }
     said.insert(
         0,
         Message {
             role: ModelRole::System,
-            content: Some(Said::Text(ANY_OBJECT.into())),
+            content: Some(Said::Text(ANY_OBJECT_IN_WORDS.into())),
             reasoning_content: None,
             reasoning: None,
             tool_calls: Vec::new(),

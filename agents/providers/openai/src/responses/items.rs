@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use greenroom_kernel::{Content, ImageDetail, ImageSource, ModelMessage, ModelRole, Part, Reasoning};
+use greenroom_kernel::{
+    ANY_OBJECT_IN_WORDS, Content, ImageDetail, ImageSource, ModelMessage, ModelRole, Part, Reasoning,
+};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::own;
 use super::request::Unsayable;
-use crate::request::{ANY_OBJECT, name_json};
+use crate::request::name_json;
 
 /// One item of the input.
 #[derive(Debug, Serialize)]
@@ -109,7 +111,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn ask_for_json(&mut self, messages: &[ModelMessage]) {
         if !name_json(messages.iter().skip(leading(messages))) {
             self.items
-                .insert(0, said_by(ModelRole::System, ANY_OBJECT.into()));
+                .insert(0, said_by(ModelRole::System, ANY_OBJECT_IN_WORDS.into()));
         }
     }
 }
