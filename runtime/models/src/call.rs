@@ -3,6 +3,7 @@
 
 mod candidates;
 mod choose;
+mod hedge;
 mod observe;
 mod serve;
 mod tell;
@@ -10,14 +11,14 @@ mod tell;
 use std::sync::Arc;
 
 use crate::asked::Asked;
-use crate::provider::ProviderGate;
+use crate::provider::{Admitted, ProviderGate};
 use crate::router::Shared;
 use crate::tries::{Ended, Sign, TryError};
 use bytes::Bytes;
 use candidates::Candidates;
 use choose::Chosen;
 use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, Usage,
+    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, TryKind, Usage,
 };
 use observe::Observed;
 
@@ -67,6 +68,8 @@ pub(crate) struct Call {
     /// Who served a call that has ended well.
     ended_by: Option<ServedBy>,
     shown: bool,
+    /// The first sign of the winner of a race, not told yet.
+    drawn: Option<Sign>,
 }
 
 impl Call {
@@ -79,8 +82,9 @@ impl Call {
         context: CallContext,
         targets: Vec<Target>,
     ) -> Box<Self> {
+        let flow = shared.flow(asked.logical());
         Box::new(Self {
-            candidates: Candidates::new(shared, context, targets),
+            candidates: Candidates::new(shared, &flow, context, targets),
             asked,
             lost: Usage::default(),
             input: None,
@@ -88,6 +92,7 @@ impl Call {
             running: None,
             ended_by: None,
             shown: false,
+            drawn: None,
         })
     }
 
@@ -102,7 +107,11 @@ impl Call {
                 continue;
             };
             let at = *at;
-            match running.next().await {
+            let sign = match self.drawn.take() {
+                Some(sign) => Ok(sign),
+                None => running.next().await,
+            };
+            match sign {
                 Ok(Sign::Text(text)) => {
                     self.shown = true;
                     return Ok(Step::Text(text));
@@ -130,15 +139,13 @@ impl Call {
         if made == 0 {
             self.candidates.shared.count_first_try();
         }
-        let mut observed = Observed::begin(
-            &self.candidates.shared,
-            &target,
-            &self.asked,
-            made + 1,
-            admitted,
-            self.input,
-        );
+        let kind = self.candidates.course.kind(at);
+        let mut observed = self.observed(&target, (made + 1, kind), admitted);
         let restart = std::mem::take(&mut self.shown);
+        if !restart && let Some(after) = self.candidates.hedges_after(&target) {
+            self.raced(at, observed, after).await?;
+            return Ok(false);
+        }
         match observed
             .open(&self.candidates.context, self.candidates.until)
             .await
@@ -150,6 +157,17 @@ impl Call {
             }
         }
         Ok(restart)
+    }
+
+    fn observed(&self, target: &Arc<Target>, which: (u32, TryKind), admitted: Admitted) -> Observed {
+        Observed::begin(
+            &self.candidates.shared,
+            target,
+            &self.asked,
+            which,
+            admitted,
+            self.input,
+        )
     }
 
     fn failed(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {

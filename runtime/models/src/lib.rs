@@ -22,6 +22,7 @@ mod estimate;
 mod listing;
 mod metrics;
 mod order;
+mod pace;
 mod phase;
 mod price;
 mod provider;
@@ -36,7 +37,7 @@ pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
-pub use route::{Route, RouteTarget};
+pub use route::{Batch, HedgeAfter, Route, RouteFlow, RouteTarget};
 pub use router::{ModelRouter, Ports};
 
 #[cfg(test)]

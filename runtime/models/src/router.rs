@@ -23,7 +23,7 @@ use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{Price, PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
-use crate::route::Route;
+use crate::route::{DEFAULT, Route, RouteFlow};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines,
     pub(crate) retry: RetryPolicy,
     pub(crate) open_wait: Duration,
+    pub(crate) held_wait: Duration,
     pub(crate) queue_wait: Duration,
     pub(crate) waiting: Semaphore,
     pub(crate) clock: Arc<dyn Clock>,
@@ -65,6 +66,12 @@ impl Shared {
 
     pub(crate) fn may_retry(&self) -> bool {
         self.budget.lock().try_retry(self.origin.elapsed())
+    }
+
+    /// What calls of a name may do beside going from target to target.
+    pub(crate) fn flow(&self, logical: Option<&str>) -> RouteFlow {
+        let route = self.routes.get(logical.unwrap_or(DEFAULT));
+        route.map(|route| route.flow).unwrap_or_default()
     }
 
     /// What a target's tokens cost, if that is known.
@@ -107,6 +114,7 @@ impl ModelRouter {
             deadlines: config.deadlines,
             retry: config.retry,
             open_wait: config.open_wait,
+            held_wait: config.held_wait,
             queue_wait: config.queue_wait,
             waiting: Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS)),
             clock: ports.clock,

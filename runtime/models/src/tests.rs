@@ -4,6 +4,7 @@ mod actor;
 mod admission;
 mod bounds;
 mod failover;
+mod hedging;
 mod limits;
 mod routing;
 mod script;

@@ -8,6 +8,7 @@ mod paths;
 mod raw;
 mod raw_agents;
 mod raw_facts;
+mod raw_flow;
 mod raw_models;
 mod raw_routes;
 
@@ -169,6 +170,7 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
             first_token: Duration::from_millis(raw.first_token_ms),
             between_tokens: Duration::from_millis(raw.between_tokens_ms),
             total: Duration::from_millis(raw.total_ms),
+            tokens_per_second: raw.tokens_per_second,
         },
         tries: raw.tries,
         routes,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{CallContext, FaultClass, ProviderFault, Usage};
+use greenroom_kernel::{CallContext, FaultClass, ProviderFault, TryKind, Usage};
 use http::HeaderMap;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -26,6 +26,7 @@ pub(super) struct Observed {
     asked: Asked,
     price: Option<Price>,
     number: u32,
+    kind: TryKind,
     began: Instant,
     span: Span,
     admitted: Option<Admitted>,
@@ -39,7 +40,7 @@ impl Observed {
         shared: &Arc<Shared>,
         target: &Arc<Target>,
         asked: &Asked,
-        number: u32,
+        (number, kind): (u32, TryKind),
         admitted: Admitted,
         input: Option<u64>,
     ) -> Self {
@@ -51,6 +52,7 @@ impl Observed {
             asked: asked.clone(),
             price: shared.price(target),
             number,
+            kind,
             began: Instant::now(),
             span,
             admitted: Some(admitted),
@@ -188,11 +190,26 @@ impl Observed {
         }
     }
 
+    /// Another try of the call had content first. That says only that this one takes longer.
+    pub(super) fn outrun(&mut self) {
+        if self.admitted.take().is_some() {
+            self.span.record("error.type", "outrun");
+            self.target.gate.outrun(self.began.elapsed());
+            self.tell(Some(FaultClass::Cancelled), self.lost(), true);
+        }
+    }
+
     fn record(&self, fault: Option<FaultClass>, usage: Usage) {
+        self.tell(fault, usage, false);
+    }
+
+    fn tell(&self, fault: Option<FaultClass>, usage: Usage, outrun: bool) {
         self.shared.metrics.tried(&TryRecord {
             provider: self.target.gate.name(),
             model: &self.target.model,
             number: self.number,
+            kind: self.kind,
+            outrun,
             fault,
             took: self.began.elapsed(),
             first_content: self.brought().and_then(|brought| brought.first_content),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     BreakerConfig, CallContext, Clock, ContentPiece, Failure, ModelAnswer, ModelBackend, ModelMessage,
-    ModelRequest, ModelRole, Models, Randomness, Timestamp, Usage,
+    ModelRequest, ModelRole, Models, Randomness, Timestamp, TryKind, Usage,
 };
 use greenroom_supervision::{Environment, Root, SupervisorSpec};
 use parking_lot::Mutex;
@@ -41,6 +41,7 @@ impl Randomness for Longest {
 pub(super) struct Tried {
     pub(super) provider: String,
     pub(super) number: u32,
+    pub(super) kind: TryKind,
     pub(super) class: &'static str,
     pub(super) first_content: Option<Duration>,
     pub(super) usage: Usage,
@@ -54,6 +55,7 @@ impl MetricsSink for Counted {
         self.0.lock().push(Tried {
             provider: record.provider.into(),
             number: record.number,
+            kind: record.kind,
             class: record.class(),
             first_content: record.first_content,
             usage: record.usage,
