@@ -3,6 +3,7 @@
 mod answer;
 mod capability;
 mod fault;
+mod kind;
 mod message;
 mod request;
 mod schema;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use answer::*;
 pub use capability::*;
 pub use fault::*;
+pub use kind::*;
 pub use message::*;
 pub use request::*;
 pub use schema::*;

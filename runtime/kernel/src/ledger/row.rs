@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, FaultClass, Randomness, SessionId, Subject, TaskId, TenantId, Timestamp, Usage};
+use crate::{
+    ErrorCode, FaultClass, Randomness, SessionId, Subject, TaskId, TenantId, Timestamp, TryKind, Usage,
+};
 
 /// Who makes a call, and within what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,25 +62,6 @@ impl LedgerId {
     }
 }
 
-/// Why a try was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TryKind {
-    /// The first of its call.
-    #[default]
-    First,
-    /// The same target again.
-    Retry,
-    /// Another target.
-    Failover,
-    /// Beside one that was slow to begin.
-    Hedge,
-    /// To go on with an answer that broke off.
-    Recovery,
-    /// None of its own: another call's answer, shared.
-    Joined,
-}
-
 impl TryKind {
     /// Every kind.
     pub const ALL: [Self; 6] = [
@@ -89,18 +72,6 @@ impl TryKind {
         Self::Recovery,
         Self::Joined,
     ];
-
-    /// The kind as labels and rows name it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Retry => "retry",
-            Self::Failover => "failover",
-            Self::Hedge => "hedge",
-            Self::Recovery => "recovery",
-            Self::Joined => "joined",
-        }
-    }
 
     /// The kind of a name.
     pub fn parse(text: &str) -> Option<Self> {
