@@ -3,6 +3,7 @@
 mod actor;
 mod admission;
 mod bounds;
+mod costs;
 mod failover;
 mod hedging;
 mod limits;

@@ -26,7 +26,7 @@ impl Readable for Reads {
     }
 }
 
-fn wire(stream: bool) -> WireCall {
+pub(super) fn wire(stream: bool) -> WireCall {
     WireCall {
         model: None,
         raw: RawRequest {
