@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) requests: RawRequests,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
+    /// Whether requests, tries, tasks and steps are counted.
+    pub(crate) counts: bool,
 }
 
 /// How model calls are bounded and routed, whoever provides them.
@@ -108,6 +110,7 @@ impl Config {
             requests: raw.requests.clone(),
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,
+            counts: raw.metrics.enabled,
         })
     }
 }
