@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, WireFamily, Wish};
+use greenroom_kernel::{
+    EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, WireFamily, Wish,
+};
 
 use crate::capability::Needs;
 use crate::estimate;
@@ -14,6 +16,8 @@ pub(crate) enum Asked {
     Spoken(Arc<ModelRequest>),
     /// In a wire family's.
     Wire(WireCall),
+    /// Vectors, in the kernel's words.
+    Vectors(Arc<EmbeddingRequest>),
 }
 
 impl Asked {
@@ -22,6 +26,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => Ok(Wish::Answer(Arc::clone(request))),
             Self::Wire(call) => call.readable.wish(),
+            Self::Vectors(request) => Ok(Wish::Embeddings(Arc::clone(request))),
         }
     }
 
@@ -33,7 +38,11 @@ impl Asked {
 
     /// Whether vectors are asked for, as far as that shows without reading it.
     pub(crate) fn embeds(&self) -> bool {
-        matches!(self, Self::Wire(call) if call.raw.family == WireFamily::OpenAiEmbeddings)
+        match self {
+            Self::Spoken(_) => false,
+            Self::Wire(call) => call.raw.family == WireFamily::OpenAiEmbeddings,
+            Self::Vectors(_) => true,
+        }
     }
 
     /// What it needs of a model; none where nobody can read it.
@@ -43,7 +52,7 @@ impl Asked {
             Wish::Embeddings(request) => Needs::of_embeddings(&request),
         };
         Some(match self {
-            Self::Spoken(_) => needs,
+            Self::Spoken(_) | Self::Vectors(_) => needs,
             Self::Wire(call) => Needs {
                 streaming: call.raw.stream,
                 ..needs
@@ -56,6 +65,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => estimate::input(request),
             Self::Wire(call) => estimate::of_bytes(call.raw.before.len() + call.raw.after.len()),
+            Self::Vectors(request) => estimate::embedded(request),
         }
     }
 
@@ -64,6 +74,7 @@ impl Asked {
         match self {
             Self::Spoken(_) => true,
             Self::Wire(call) => call.raw.stream,
+            Self::Vectors(_) => false,
         }
     }
 
@@ -72,6 +83,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => request.model.as_deref(),
             Self::Wire(call) => call.model.as_deref(),
+            Self::Vectors(request) => request.model.as_deref(),
         }
     }
 

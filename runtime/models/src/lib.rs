@@ -29,6 +29,7 @@ mod price;
 mod provider;
 mod route;
 mod router;
+mod share;
 mod span;
 mod tries;
 

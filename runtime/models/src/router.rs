@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use greenroom_kernel::{
     CallContext, CallFailure, Clock, ContentPiece, ErrorCode, Failure, ModelAnswer, ModelListing,
     ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
+    WireFamily,
 };
 use greenroom_supervision::SupervisorSpec;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ use crate::metrics::MetricsSink;
 use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::{DEFAULT, Route, RouteFlow};
+use crate::share::{Batches, Joins};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
@@ -78,6 +80,8 @@ impl Shared {
 /// Model calls over the providers of one process: routed, bounded, retried, failed over, priced.
 pub struct ModelRouter {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) joins: Arc<Joins>,
+    pub(crate) batches: Batches,
     node: String,
     actors: Vec<ProviderHandle>,
 }
@@ -121,6 +125,8 @@ impl ModelRouter {
         };
         let router = Self {
             shared: Arc::new(shared),
+            joins: Arc::default(),
+            batches: Batches::default(),
             node: config.node,
             actors,
         };
@@ -135,7 +141,11 @@ impl ModelRouter {
 
     /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
     /// serves first; one that doesn't say is why the call fails.
-    async fn acquainted_targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
+    pub(crate) async fn targets_of(
+        &self,
+        asked: &Asked,
+        context: &CallContext,
+    ) -> Result<Vec<Target>, Failure> {
         let begun = Instant::now();
         loop {
             let failure = match self.order(asked, context) {
@@ -164,6 +174,29 @@ impl ModelRouter {
         }
     }
 
+    /// Serves a call that joins no other: a request for vectors may be put together with others all the same.
+    pub(crate) async fn apart(
+        self: Arc<Self>,
+        call: WireCall,
+        context: CallContext,
+    ) -> Result<Served, CallFailure> {
+        let vectors = call.raw.family == WireFamily::OpenAiEmbeddings;
+        let batch = self.shared.flow(call.model.as_deref()).batch;
+        match batch.filter(|_| vectors) {
+            Some(batch) => Box::pin(self.batched(call, context, batch)).await,
+            None => self.alone(call, context).await,
+        }
+    }
+
+    /// Serves a call by itself.
+    pub(crate) async fn alone(&self, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
+        let streamed = call.raw.stream;
+        let asked = Asked::Wire(call);
+        let targets = self.targets_of(&asked, &context).await?;
+        let call = Call::new(&self.shared, asked, context, targets);
+        call.served(streamed).await
+    }
+
     /// The actors of providers of which no model is known.
     fn strangers(&self) -> Vec<&ProviderHandle> {
         let providers = self.shared.providers.iter().zip(&self.actors);
@@ -183,7 +216,7 @@ impl Models for ModelRouter {
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         let asked = Asked::Spoken(Arc::new(request.clone()));
-        let targets = self.acquainted_targets(&asked, context).await?;
+        let targets = self.targets_of(&asked, context).await?;
         let call = Call::new(&self.shared, asked, context.clone(), targets);
         call.told(on_content).await
     }
@@ -199,11 +232,11 @@ impl Models for ModelRouter {
     }
 
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
-        let streamed = call.raw.stream;
-        let asked = Asked::Wire(call);
-        let targets = self.acquainted_targets(&asked, &context).await?;
-        let call = Call::new(&self.shared, asked, context, targets);
-        call.served(streamed).await
+        if self.shared.flow(call.model.as_deref()).join {
+            // Boxed: most calls have no use for its room.
+            return Box::pin(self.joined(call, context)).await;
+        }
+        self.apart(call, context).await
     }
 
     fn listing(&self) -> Vec<ModelListing> {

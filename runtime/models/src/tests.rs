@@ -2,9 +2,11 @@
 
 mod actor;
 mod admission;
+mod batching;
 mod bounds;
 mod failover;
 mod hedging;
+mod joining;
 mod limits;
 mod routing;
 mod script;
