@@ -17,6 +17,7 @@ mod by_target;
 mod call;
 mod capability;
 mod config;
+mod count;
 mod course;
 mod deadlines;
 mod estimate;

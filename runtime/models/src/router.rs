@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     CallContext, CallFailure, Clock, ContentPiece, ErrorCode, Failure, ModelAnswer, ModelListing,
-    ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
-    WireFamily,
+    ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, TokenCount, Usage,
+    WireCall, WireFamily,
 };
 use greenroom_supervision::SupervisorSpec;
 use parking_lot::Mutex;
@@ -237,6 +237,10 @@ impl Models for ModelRouter {
             return Box::pin(self.joined(call, context)).await;
         }
         self.apart(call, context).await
+    }
+
+    async fn count_tokens(&self, call: WireCall, context: CallContext) -> Result<TokenCount, CallFailure> {
+        self.counted(call, context).await
     }
 
     fn listing(&self) -> Vec<ModelListing> {

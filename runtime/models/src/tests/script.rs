@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, EmbeddingInput, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason,
@@ -75,6 +76,8 @@ pub(super) struct Scripted {
     pub(super) probe: Mutex<Option<FaultClass>>,
     pub(super) probes: AtomicU32,
     calls: Mutex<Vec<Duration>>,
+    /// What it answers who asks for a count; none: it counts nothing.
+    pub(super) counting: Mutex<Option<Result<&'static str, FaultClass>>>,
     /// How long vectors take.
     pub(super) embeds_for: Mutex<Duration>,
     /// The inputs of each request for vectors.
@@ -111,6 +114,7 @@ impl Scripted {
             probe: Mutex::default(),
             probes: AtomicU32::new(0),
             calls: Mutex::default(),
+            counting: Mutex::default(),
             embeds_for: Mutex::default(),
             embedded: Mutex::default(),
             open: Arc::default(),
@@ -199,6 +203,16 @@ impl ModelBackend for Scripted {
 
     fn relays(&self, family: WireFamily) -> bool {
         family == WireFamily::OpenAiChat && self.relays.load(Ordering::SeqCst)
+    }
+
+    fn counts(&self, _: WireFamily) -> bool {
+        self.counting.lock().is_some()
+    }
+
+    async fn count_tokens(&self, _: &str, _: &RawRequest, _: &CallContext) -> Result<Bytes, ProviderFault> {
+        let answer = self.counting.lock().unwrap();
+        let answer = answer.map_err(|class| self.fault(class))?;
+        Ok(Bytes::from_static(answer.as_bytes()))
     }
 
     async fn embed(
