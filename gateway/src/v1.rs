@@ -8,6 +8,7 @@ mod agent;
 mod answer;
 mod call;
 mod context;
+mod count;
 mod cut;
 mod held;
 mod listing;
@@ -116,7 +117,7 @@ async fn answer(
     request_id: &RequestId,
 ) -> Result<Response, Refused> {
     let method = match &place {
-        Place::Call(_) => Method::POST,
+        Place::Call(_) | Place::Count => Method::POST,
         Place::Models | Place::Model(_) => Method::GET,
         Place::Nowhere => return Err(nowhere()),
     };
@@ -138,6 +139,10 @@ async fn answer(
             }
             None => Err(nowhere()),
         },
+        Place::Count => match inner.door.dialect(WireFamily::AnthropicMessages) {
+            Some(dialect) => count::count(inner, Arc::clone(dialect), request).await,
+            None => Err(nowhere()),
+        },
         Place::Models => listing::all(inner, request.headers()).await,
         Place::Model(id) => listing::one(inner, request.headers(), &id).await,
         Place::Nowhere => Err(nowhere()),
@@ -145,8 +150,8 @@ async fn answer(
 }
 
 fn nowhere() -> Refused {
-    let why = "no such path: there are POST /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages and GET \
-               /v1/models";
+    let why = "no such path: there are POST /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages, \
+               /v1/messages/count_tokens and GET /v1/models";
     EdgeError::new(ErrorKind::NotFound, why)
         .coded("unknown_path")
         .into()

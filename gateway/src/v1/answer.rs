@@ -86,7 +86,7 @@ fn headed(headers: HeaderMap, body: Body) -> Response {
     response
 }
 
-fn tell(headers: &mut HeaderMap, by: &ServedBy) {
+pub(super) fn tell(headers: &mut HeaderMap, by: &ServedBy) {
     for (name, value) in [(PROVIDER, &by.provider), (MODEL, &by.model)] {
         // A name that isn't one of a header's values is left out.
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -95,7 +95,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn of(dialect: &dyn Dialect, headers: &HeaderMap, mut body: Bytes) -> Result<Self, Refused> {
+    pub(super) fn of(dialect: &dyn Dialect, headers: &HeaderMap, mut body: Bytes) -> Result<Self, Refused> {
         let family = dialect.family();
         let mut peeked = peek(family, &body, passed_on(family, headers))?;
         let own = Own::of(headers, peeked.greenroom.as_deref())?;
@@ -208,7 +208,7 @@ async fn model(
 }
 
 /// What isn't found is the model, unless none was named.
-fn named(error: EdgeError, is_named: bool) -> Refused {
+pub(super) fn named(error: EdgeError, is_named: bool) -> Refused {
     if error.kind != ErrorKind::NotFound || error.answered.is_some() {
         return error.into();
     }

@@ -10,6 +10,8 @@ use crate::edge;
 pub(super) enum Place {
     /// A call of a family.
     Call(WireFamily),
+    /// How many tokens a request of the Messages family takes.
+    Count,
     /// The list of models.
     Models,
     /// One of them.
@@ -24,6 +26,7 @@ pub(super) fn of(path: &str) -> Place {
         "responses" => Place::Call(WireFamily::OpenAiResponses),
         "embeddings" => Place::Call(WireFamily::OpenAiEmbeddings),
         "messages" => Place::Call(WireFamily::AnthropicMessages),
+        "messages/count_tokens" => Place::Count,
         "models" => Place::Models,
         other => match other.strip_prefix("models/") {
             Some(id) if !id.is_empty() => Place::Model(
@@ -44,6 +47,7 @@ impl Place {
             Self::Call(WireFamily::OpenAiResponses) => "/v1/responses",
             Self::Call(WireFamily::OpenAiEmbeddings) => "/v1/embeddings",
             Self::Call(WireFamily::AnthropicMessages) => "/v1/messages",
+            Self::Count => "/v1/messages/count_tokens",
             Self::Models | Self::Model(_) => "/v1/models",
             Self::Nowhere => edge::OTHER,
         }
@@ -73,6 +77,7 @@ mod tests {
     fn a_model_s_id_may_hold_slashes_and_escapes() {
         assert_eq!(of("/v1/models/a/b%3Ac"), Place::Model("a/b:c".to_owned()));
         assert_eq!(of("/v1/models"), Place::Models);
+        assert_eq!(of("/v1/messages/count_tokens"), Place::Count);
         for nothing in ["/v1/models/", "/v1/", "/v1/chat", "/v1/messages/", "/v2/models"] {
             assert_eq!(of(nothing), Place::Nowhere, "{nothing}");
         }

@@ -148,6 +148,31 @@ impl Models for FakeModels {
         Ok(Served { by, answer })
     }
 
+    async fn count_tokens(&self, call: WireCall, context: CallContext) -> Result<TokenCount, CallFailure> {
+        let does = self.does.lock().pop_front().unwrap();
+        self.calls.lock().push(Call {
+            call: call.clone(),
+            context,
+            span: tracing::Span::current(),
+        });
+        match does {
+            Does::Whole(body) => Ok(TokenCount::Told {
+                by: ServedBy {
+                    provider: "main".into(),
+                    model: "large".into(),
+                    tries: 1,
+                },
+                body: Bytes::from_static(body.as_bytes()),
+            }),
+            Does::Reads => match call.readable.wish() {
+                Ok(_) => Ok(TokenCount::Estimated { tokens: 7 }),
+                Err(unreadable) => Err(Failure::bad_input(unreadable.message).into()),
+            },
+            Does::Fails(failed) => Err(failed),
+            _ => panic!("no count"),
+        }
+    }
+
     fn estimate(&self, _request: &ModelRequest) -> Usage {
         Usage::default()
     }

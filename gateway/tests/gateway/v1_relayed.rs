@@ -203,3 +203,39 @@ async fn a_call_that_takes_longer_than_a_request_may_is_cancelled() {
     );
     assert!(gateway.models.calls()[0].context.cancel.is_cancelled());
 }
+
+#[tokio::test]
+async fn tokens_are_counted_in_the_targets_words_or_estimated_and_marked() {
+    const COUNT: &str = "/v1/messages/count_tokens";
+    let gateway = start().await;
+    let body = r#"{"model":"my/route","messages":[],"greenroom":{"exclude":["a"]}}"#;
+    let headers = [("anthropic-version", "2023-06-01"), ("anthropic-beta", "b-1")];
+    gateway.models.will(Does::Whole("{\"input_tokens\" : 12}"));
+    let reply = gateway.ask(COUNT, body, &headers).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.text.as_str()),
+        (200, "{\"input_tokens\" : 12}")
+    );
+    assert_eq!(reply.header("x-greenroom-provider"), "main");
+    assert_eq!(reply.header("x-greenroom-estimated"), "");
+    let call = gateway.models.calls().pop().unwrap();
+    assert_eq!(call.body(), r#"{"model":"my/route","messages":[]}"#);
+    assert_eq!(
+        (call.call.model.as_deref(), call.call.raw.headers.len()),
+        (Some("my/route"), 2)
+    );
+    assert_eq!(call.context.narrowing.exclude, ["a"]);
+
+    gateway.models.will(Does::Reads);
+    let reply = gateway.ask(COUNT, body, &headers).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.text.as_str()),
+        (200, "{\"input_tokens\":7}")
+    );
+    assert_eq!(reply.header("x-greenroom-estimated"), "true");
+
+    gateway.models.will(Does::Reads);
+    let reply = gateway.ask(COUNT, r#"{"model":"m"}"#, &[]).await;
+    assert_eq!(reply.status.as_u16(), 400);
+    assert!(reply.text.contains("AnthropicMessages"), "{}", reply.text);
+}

@@ -12,6 +12,7 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +123,25 @@ pub trait ModelBackend: Send + Sync + 'static {
         Err(ProviderFault::new(self.name(), FaultClass::BadRequest, message))
     }
 
+    /// Whether it counts the tokens of requests of this family.
+    fn counts(&self, family: WireFamily) -> bool {
+        let _ = family;
+        false
+    }
+
+    /// Asks how many tokens a request takes, written as for an answer; gives the provider's own words. Only called for
+    /// families that it counts. Cancelled like [`ModelBackend::call`].
+    async fn count_tokens(
+        &self,
+        model: &str,
+        request: &RawRequest,
+        context: &CallContext,
+    ) -> Result<Bytes, ProviderFault> {
+        let _ = (model, context);
+        let message = format!("this provider does not count {:?} requests", request.family);
+        Err(ProviderFault::new(self.name(), FaultClass::BadRequest, message))
+    }
+
     /// Turns texts into vectors. Cancelled like [`ModelBackend::call`].
     async fn embed(
         &self,
@@ -167,6 +187,15 @@ pub trait Models: Send + Sync + 'static {
     /// # Errors
     /// Why no target answered.
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure>;
+
+    /// Says how many tokens a request takes at the target that a call of it would try first. Costs nothing, and is no try.
+    ///
+    /// # Errors
+    /// A request that is wrong, or a name that nobody knows.
+    async fn count_tokens(&self, call: WireCall, context: CallContext) -> Result<TokenCount, CallFailure> {
+        let _ = (call, context);
+        Err(Failure::unavailable("no tokens are counted here").into())
+    }
 
     /// What one try of this request uses at least, by our own estimate: its input, priced where the target that
     /// comes first has a price.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    FaultClass, ModelRequest, ProviderFault, Unreadable, Usage, WireCall, WireFamily, Wish,
+    EmbeddingInput, EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Unreadable, Usage, WireCall,
+    WireFamily, Wish,
 };
 
 use crate::capability::Needs;
@@ -19,6 +20,8 @@ pub(crate) enum Asked {
     Spoken(Arc<ModelRequest>),
     /// In a wire family's.
     Wire(WireCall),
+    /// Vectors, in the kernel's words.
+    Vectors(Arc<EmbeddingRequest>),
 }
 
 impl Asked {
@@ -27,6 +30,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => Ok(Wish::Answer(Arc::clone(request))),
             Self::Wire(call) => call.readable.wish(),
+            Self::Vectors(request) => Ok(Wish::Embeddings(Arc::clone(request))),
         }
     }
 
@@ -38,7 +42,11 @@ impl Asked {
 
     /// Whether vectors are asked for, as far as that shows without reading it.
     pub(crate) fn embeds(&self) -> bool {
-        matches!(self, Self::Wire(call) if call.raw.family == WireFamily::OpenAiEmbeddings)
+        match self {
+            Self::Spoken(_) => false,
+            Self::Wire(call) => call.raw.family == WireFamily::OpenAiEmbeddings,
+            Self::Vectors(_) => true,
+        }
     }
 
     /// What it needs of a model; none where nobody can read it.
@@ -48,7 +56,7 @@ impl Asked {
             Wish::Embeddings(request) => Needs::of_embeddings(&request),
         };
         Some(match self {
-            Self::Spoken(_) => needs,
+            Self::Spoken(_) | Self::Vectors(_) => needs,
             Self::Wire(call) => Needs {
                 streaming: call.raw.stream,
                 ..needs
@@ -61,6 +69,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => estimate::input(request),
             Self::Wire(call) => estimate::of_bytes(call.raw.before.len() + call.raw.after.len()),
+            Self::Vectors(request) => estimate::embedded(request),
         }
     }
 
@@ -69,6 +78,7 @@ impl Asked {
         match self {
             Self::Spoken(_) => true,
             Self::Wire(call) => call.raw.stream,
+            Self::Vectors(_) => false,
         }
     }
 
@@ -77,6 +87,7 @@ impl Asked {
         match self {
             Self::Spoken(request) => request.model.as_deref(),
             Self::Wire(call) => call.model.as_deref(),
+            Self::Vectors(request) => request.model.as_deref(),
         }
     }
 
@@ -84,6 +95,13 @@ impl Asked {
     pub(crate) fn shown(&self, at_most: usize) -> String {
         let mut text = match self {
             Self::Spoken(request) => serde_json::to_string(&**request).unwrap_or_default(),
+            Self::Vectors(request) => {
+                let texts = request.inputs.iter().filter_map(|input| match input {
+                    EmbeddingInput::Text(text) => Some(text.as_str()),
+                    EmbeddingInput::Tokens(_) => None,
+                });
+                texts.collect::<Vec<_>>().join("\n")
+            }
             Self::Wire(call) => {
                 let raw = &call.raw;
                 let parts = [&raw.before, &raw.model, &raw.after].map(|part| {

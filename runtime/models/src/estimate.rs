@@ -23,11 +23,16 @@ pub(crate) fn of_bytes(bytes: usize) -> u64 {
 
 /// The tokens of what is to be embedded.
 pub(crate) fn embedded(request: &EmbeddingRequest) -> u64 {
+    embedded_inputs(&request.inputs)
+}
+
+/// The tokens of some inputs.
+pub(crate) fn embedded_inputs(inputs: &[EmbeddingInput]) -> u64 {
     let tokens_of = |input: &EmbeddingInput| match input {
         EmbeddingInput::Text(text) => tokens(text),
         EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
     };
-    request.inputs.iter().map(tokens_of).sum()
+    inputs.iter().map(tokens_of).sum()
 }
 
 /// The usage of a try that runs: its request, and what has been answered so far.

@@ -18,6 +18,7 @@ mod by_target;
 mod call;
 mod capability;
 mod config;
+mod count;
 mod course;
 mod deadlines;
 mod estimate;
@@ -30,6 +31,7 @@ mod price;
 mod provider;
 mod route;
 mod router;
+mod share;
 mod span;
 mod tries;
 

@@ -151,7 +151,7 @@ fn expected(asked: &Asked, needs: Option<&Needs>, about: u64) -> Usage {
     let bound = match (needs, asked) {
         (Some(needs), _) => needs.max_tokens,
         (None, Asked::Spoken(request)) => request.max_tokens,
-        (None, Asked::Wire(_)) => None,
+        (None, Asked::Wire(_) | Asked::Vectors(_)) => None,
     };
     let embeds = needs.map_or(asked.embeds(), |needs| needs.embeddings);
     let answer = bound.map_or(ANSWER_TOKENS, u64::from);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     CallContext, CallFailure, Clock, ContentPiece, ErrorCode, Failure, ModelAnswer, ModelListing,
-    ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, Usage, WireCall,
+    ModelRequest, Models, ProviderStatus, Randomness, RetryBudget, RetryPolicy, Served, TokenCount, Usage,
+    WireCall, WireFamily,
 };
 use greenroom_supervision::SupervisorSpec;
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ use crate::metrics::MetricsSink;
 use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::{DEFAULT, Route, RouteFlow};
+use crate::share::{Batches, Joins};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
@@ -82,6 +84,8 @@ impl Shared {
 /// Model calls over the providers of one process: routed, bounded, retried, failed over, priced.
 pub struct ModelRouter {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) joins: Arc<Joins>,
+    pub(crate) batches: Batches,
     node: String,
     actors: Vec<ProviderHandle>,
 }
@@ -128,6 +132,8 @@ impl ModelRouter {
         };
         let router = Self {
             shared: Arc::new(shared),
+            joins: Arc::default(),
+            batches: Batches::default(),
             node: config.node,
             actors,
         };
@@ -142,7 +148,7 @@ impl ModelRouter {
 
     /// The targets of a call. One that has none is a request that has ended.
     async fn targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
-        let targets = self.acquainted_targets(asked, context).await;
+        let targets = self.targets_of(asked, context).await;
         if let Err(failure) = &targets
             && let Some(ticket) = Ticket::of(&self.shared.accounts, context, asked, None)
         {
@@ -153,7 +159,11 @@ impl ModelRouter {
 
     /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
     /// serves first; one that doesn't say is why the call fails.
-    async fn acquainted_targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
+    pub(crate) async fn targets_of(
+        &self,
+        asked: &Asked,
+        context: &CallContext,
+    ) -> Result<Vec<Target>, Failure> {
         let begun = Instant::now();
         loop {
             let failure = match self.order(asked, context) {
@@ -180,6 +190,29 @@ impl ModelRouter {
             }
             tokio::time::sleep(ACQUAINTANCE / 80).await;
         }
+    }
+
+    /// Serves a call that joins no other: a request for vectors may be put together with others all the same.
+    pub(crate) async fn apart(
+        self: Arc<Self>,
+        call: WireCall,
+        context: CallContext,
+    ) -> Result<Served, CallFailure> {
+        let vectors = call.raw.family == WireFamily::OpenAiEmbeddings;
+        let batch = self.shared.flow(call.model.as_deref()).batch;
+        match batch.filter(|_| vectors) {
+            Some(batch) => Box::pin(self.batched(call, context, batch)).await,
+            None => self.alone(call, context).await,
+        }
+    }
+
+    /// Serves a call by itself.
+    pub(crate) async fn alone(&self, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
+        let streamed = call.raw.stream;
+        let asked = Asked::Wire(call);
+        let targets = self.targets(&asked, &context).await?;
+        let call = Call::new(&self.shared, asked, context, targets);
+        call.served(streamed).await
     }
 
     /// The actors of providers of which no model is known.
@@ -217,11 +250,15 @@ impl Models for ModelRouter {
     }
 
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
-        let streamed = call.raw.stream;
-        let asked = Asked::Wire(call);
-        let targets = self.targets(&asked, &context).await?;
-        let call = Call::new(&self.shared, asked, context, targets);
-        call.served(streamed).await
+        if self.shared.flow(call.model.as_deref()).join {
+            // Boxed: most calls have no use for its room.
+            return Box::pin(self.joined(call, context)).await;
+        }
+        self.apart(call, context).await
+    }
+
+    async fn count_tokens(&self, call: WireCall, context: CallContext) -> Result<TokenCount, CallFailure> {
+        self.counted(call, context).await
     }
 
     fn listing(&self) -> Vec<ModelListing> {

@@ -2,10 +2,13 @@
 
 mod actor;
 mod admission;
+mod batching;
 mod bounds;
 mod costs;
+mod counting;
 mod failover;
 mod hedging;
+mod joining;
 mod limits;
 mod routing;
 mod script;

@@ -140,7 +140,7 @@ impl Try {
                 opened.headers = answer.headers;
                 opened.flow = Flow::Frames(answer.frames);
             }
-            Asked::Wire(_) | Asked::Spoken(_) => {
+            Asked::Wire(_) | Asked::Spoken(_) | Asked::Vectors(_) => {
                 match asked.wish_for(gate.name()).map_err(TryError::Fault)? {
                     Wish::Answer(request) => {
                         let stream =

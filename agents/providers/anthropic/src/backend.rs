@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use greenroom_kernel::{
     CallContext, Clock, Credentials, ModelBackend, ModelInfo, ModelRequest, ModelStream, ProviderFault,
     RawRequest, RelayAnswer, WireFamily,
@@ -111,6 +112,21 @@ impl ModelBackend for AnthropicBackend {
         let url = self.endpoints.messages.clone();
         let request = sendable(request);
         self.upstream.relay(url, &request, model, context, watcher).await
+    }
+
+    fn counts(&self, family: WireFamily) -> bool {
+        family == WireFamily::AnthropicMessages
+    }
+
+    async fn count_tokens(
+        &self,
+        model: &str,
+        request: &RawRequest,
+        context: &CallContext,
+    ) -> Result<Bytes, ProviderFault> {
+        let url = self.endpoints.count_tokens.clone();
+        let request = sendable(request);
+        self.upstream.pass_on(url, &request, model, context).await
     }
 
     async fn probe(&self) -> Result<(), ProviderFault> {

@@ -51,6 +51,7 @@ impl AnthropicConfig {
 pub(crate) struct Endpoints {
     pub(crate) base: BaseUrl,
     pub(crate) messages: Uri,
+    pub(crate) count_tokens: Uri,
     pub(crate) models: Uri,
 }
 
@@ -61,6 +62,7 @@ impl Endpoints {
         let base = BaseUrl::parse(&config.name, url, "https://api.anthropic.com")?;
         Ok(Self {
             messages: base.join("v1/messages"),
+            count_tokens: base.join("v1/messages/count_tokens"),
             models: base.join_asking("v1/models", LISTED_AT_MOST),
             base,
         })

@@ -174,3 +174,35 @@ async fn a_stream_that_breaks_off_or_tells_an_error_ends_as_a_fault() {
     let (fault, _) = relayed(answer(404, "", refused), request(body, HeaderMap::new())).await;
     assert_eq!(fault.unwrap_err().class, FaultClass::HardDown);
 }
+
+#[tokio::test]
+async fn a_count_is_asked_for_in_the_callers_words_and_told_in_the_providers() {
+    let body = r#"{"model": "route", "later": {"x": 1}, "messages": []}"#;
+    let told = r#"{"input_tokens": 2095, "context_management": {"original_input_tokens": 3000}}"#;
+    let fake = Fake::start(vec![
+        answer(200, "content-type: application/json\r\n", told),
+        answer(400, "", "{}"),
+    ])
+    .await;
+    let config = AnthropicConfig::new("acme", format!("http://{}", fake.address));
+    let backend = AnthropicBackend::new(config, Arc::new(FixedClock)).unwrap();
+    assert!(backend.counts(WireFamily::AnthropicMessages) && !backend.counts(WireFamily::OpenAiChat));
+    let mut headers = HeaderMap::new();
+    headers.insert("anthropic-beta", HeaderValue::from_static("a-2026"));
+    let count = || {
+        let (request, context) = (request(body, headers.clone()), CallContext::default());
+        let backend = &backend;
+        async move { backend.count_tokens("claude-x", &request, &context).await }
+    };
+    assert_eq!(count().await.unwrap(), told);
+    assert_eq!(count().await.unwrap_err().class, FaultClass::BadRequest);
+    let seen = fake.seen().remove(0);
+    assert!(
+        seen.head.starts_with("POST /v1/messages/count_tokens "),
+        "{}",
+        seen.head
+    );
+    assert_eq!(seen.body["model"], "claude-x");
+    assert_eq!(seen.body["later"]["x"], 1);
+    assert_eq!(seen.header("anthropic-beta"), Some("a-2026"));
+}

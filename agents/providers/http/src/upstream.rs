@@ -205,6 +205,30 @@ impl Upstream {
         }
     }
 
+    /// Posts a request as its caller wrote it, with `model` for its model, and gives the answer's body as it is. Cancelled
+    /// like [`Upstream::stream`].
+    ///
+    /// # Errors
+    /// What kept the answer from being whole.
+    pub async fn pass_on(
+        &self,
+        url: Uri,
+        request: &RawRequest,
+        model: &str,
+        context: &CallContext,
+    ) -> Result<Bytes, ProviderFault> {
+        let body = Bytes::from(named(request, model));
+        let work = async {
+            let response = self.post(url, body, &request.headers, false, model).await?;
+            self.body(response).await
+        };
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(self.faults.cancelled()),
+            answer = work => answer,
+        }
+    }
+
     async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
         let bytes = self.body(response).await?;
         let sign = watcher.whole(&bytes)?;

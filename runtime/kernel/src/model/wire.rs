@@ -166,6 +166,23 @@ pub struct ServedBy {
     pub tries: u32,
 }
 
+/// How many tokens a request takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenCount {
+    /// As the target itself answered.
+    Told {
+        /// Who did.
+        by: ServedBy,
+        /// The answer, in the caller's words.
+        body: Bytes,
+    },
+    /// By our own estimate: the target has no such question, or didn't answer it.
+    Estimated {
+        /// Tokens of the input.
+        tokens: u64,
+    },
+}
+
 /// An answer on its way to the caller.
 pub struct Served {
     /// From whom.

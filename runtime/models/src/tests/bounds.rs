@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{CallContext, Clock, ErrorCode, FaultClass};
 
-use super::script::{Act, Script, Scripted, says, streams};
+use super::script::{Act, Script, Scripted, refuses, says, streams};
 use super::world::{World, config, context, pairs, request};
 use crate::{Deadlines, ModelsConfig};
 
@@ -83,6 +83,26 @@ async fn an_answer_slower_than_the_floor_is_a_fault_where_there_is_one() {
             assert_eq!(outcome.took.as_secs(), 10);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_target_is_not_tried_again_before_the_next() {
+    let a = Scripted::new("a", vec![streams(&[Act::Hang])]);
+    let b = Scripted::new("b", vec![refuses(FaultClass::Transient)]);
+    let c = Scripted::new("c", vec![refuses(FaultClass::Transient)]);
+    let world = World::with(ModelsConfig {
+        deadlines: deadlines(),
+        ..config(&[&a, &b, &c])
+    });
+    let outcome = world.call().await;
+    assert_eq!(outcome.result.unwrap().provider, "a");
+    let expected = [
+        ("a", "transient"),
+        ("b", "transient"),
+        ("c", "transient"),
+        ("a", "ok"),
+    ];
+    assert_eq!(world.classes(), pairs(&expected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use greenroom_kernel::{Clock, ErrorCode, FaultClass, RetryBudgetConfig, TryKind};
 
 use super::script::{Act, Script, Scripted, refuses, says, streams};
+use super::serving::{seen, serve, wire};
 use super::world::{World, config, context, pairs, request};
 use crate::{HedgeAfter, ModelsConfig, Route, RouteFlow, RouteTarget};
 
@@ -210,4 +211,33 @@ async fn p95_is_learned_from_calls_before_and_until_then_nobody_hedges() {
     let outcome = world.call().await;
     assert_eq!(outcome.result.unwrap().provider, "b");
     assert_eq!(outcome.took.as_millis() / 10, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relayed_answer_is_the_winners_alone_from_its_first_byte() {
+    let late = streams(&[
+        Act::Work,
+        Act::Wait(10 * SECOND),
+        Act::Say("late"),
+        Act::End(None),
+    ]);
+    let soon = streams(&[
+        Act::Work,
+        Act::Wait(SECOND),
+        Act::Say("so"),
+        Act::Say("on"),
+        Act::End(None),
+    ]);
+    for stream in [true, false] {
+        let a = Scripted::new("a", vec![late.clone()]).relaying();
+        let b = Scripted::new("b", vec![soon.clone()]).relaying();
+        let world = World::with(hedging(&[&a, &b], AFTER));
+        let served = serve(&world, wire(stream)).await.unwrap();
+        assert_eq!((&*served.by.provider, served.by.tries), ("b", 2));
+        let (read, failure) = seen(served.answer).await;
+        assert_eq!((read.concat().as_str(), failure), ("role soonend", None));
+        assert_eq!(a.open.load(Ordering::SeqCst), 0);
+        let expected = [("a", TryKind::First, "outrun"), ("b", TryKind::Hedge, "ok")];
+        assert_eq!(kinds(&world), of(&expected));
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt;
 use greenroom_kernel::{
-    CallContext, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason, ModelBackend,
-    ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
-    RelaySign, ToolCall, Usage, WireFamily,
+    CallContext, EmbeddingInput, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason,
+    ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer,
+    RelayFrame, RelaySign, ToolCall, Usage, WireFamily,
 };
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -75,6 +76,12 @@ pub(super) struct Scripted {
     pub(super) probe: Mutex<Option<FaultClass>>,
     pub(super) probes: AtomicU32,
     calls: Mutex<Vec<Duration>>,
+    /// What it answers who asks for a count; none: it counts nothing.
+    pub(super) counting: Mutex<Option<Result<&'static str, FaultClass>>>,
+    /// How long vectors take.
+    pub(super) embeds_for: Mutex<Duration>,
+    /// The inputs of each request for vectors.
+    pub(super) embedded: Mutex<Vec<Vec<EmbeddingInput>>>,
     pub(super) open: Arc<AtomicU32>,
     relays: AtomicBool,
     origin: Instant,
@@ -107,6 +114,9 @@ impl Scripted {
             probe: Mutex::default(),
             probes: AtomicU32::new(0),
             calls: Mutex::default(),
+            counting: Mutex::default(),
+            embeds_for: Mutex::default(),
+            embedded: Mutex::default(),
             open: Arc::default(),
             relays: AtomicBool::new(false),
             origin: Instant::now(),
@@ -195,14 +205,39 @@ impl ModelBackend for Scripted {
         family == WireFamily::OpenAiChat && self.relays.load(Ordering::SeqCst)
     }
 
+    fn counts(&self, _: WireFamily) -> bool {
+        self.counting.lock().is_some()
+    }
+
+    async fn count_tokens(&self, _: &str, _: &RawRequest, _: &CallContext) -> Result<Bytes, ProviderFault> {
+        let answer = self.counting.lock().unwrap();
+        let answer = answer.map_err(|class| self.fault(class))?;
+        Ok(Bytes::from_static(answer.as_bytes()))
+    }
+
     async fn embed(
         &self,
         _: &str,
         request: &EmbeddingRequest,
         _: &CallContext,
     ) -> Result<Embeddings, ProviderFault> {
+        let _alive = Alive::new(&self.open);
+        self.embedded.lock().push(request.inputs.clone());
+        let wait = *self.embeds_for.lock();
+        tokio::time::sleep(wait).await;
+        let length = |input: &EmbeddingInput| match input {
+            EmbeddingInput::Text(text) => text.len(),
+            EmbeddingInput::Tokens(tokens) => tokens.len(),
+        };
+        if request.inputs.contains(&EmbeddingInput::Text("bad".into())) {
+            return Err(self.fault(FaultClass::BadRequest));
+        }
         Ok(Embeddings {
-            vectors: request.inputs.iter().map(|_| vec![0.5]).collect(),
+            vectors: request
+                .inputs
+                .iter()
+                .map(|input| vec![length(input) as f32])
+                .collect(),
             usage: Some(USED),
         })
     }

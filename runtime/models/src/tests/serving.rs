@@ -41,12 +41,12 @@ pub(super) fn wire(stream: bool) -> WireCall {
     }
 }
 
-async fn serve(world: &World, call: WireCall) -> Result<Served, CallFailure> {
+pub(super) async fn serve(world: &World, call: WireCall) -> Result<Served, CallFailure> {
     Arc::clone(&world.router).serve(call, context()).await
 }
 
 /// All that its reader sees of an answer, and the failure that ends it.
-async fn seen(answer: ServedAnswer) -> (Vec<String>, Option<CallFailure>) {
+pub(super) async fn seen(answer: ServedAnswer) -> (Vec<String>, Option<CallFailure>) {
     let (mut seen, mut failure) = (Vec::new(), None);
     let utf8 = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     match answer {
@@ -135,7 +135,7 @@ async fn vectors_of_another_family_come_with_who_made_them() {
     let ServedAnswer::Embedded { vectors } = served.answer else {
         panic!("no vectors");
     };
-    assert_eq!((vectors.vectors, vectors.usage), (vec![vec![0.5]], Some(USED)));
+    assert_eq!((vectors.vectors, vectors.usage), (vec![vec![4.0]], Some(USED)));
 }
 
 #[tokio::test(start_paused = true)]

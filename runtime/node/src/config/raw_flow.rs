@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use greenroom_models::HedgeAfter;
+use greenroom_models::{Batch, HedgeAfter};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -61,5 +61,54 @@ impl<'de> Deserialize<'de> for RawAfter {
             }
         }
         deserializer.deserialize_any(Either)
+    }
+}
+
+/// `batch = { within_ms = 2, inputs = 64 }`, all of it optional.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BatchTable", into = "BatchTable")]
+pub(crate) struct RawBatch(pub(crate) Batch);
+
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct BatchTable {
+    within_ms: u64,
+    inputs: usize,
+}
+
+impl Default for BatchTable {
+    fn default() -> Self {
+        RawBatch(Batch::default()).into()
+    }
+}
+
+impl From<RawBatch> for BatchTable {
+    fn from(RawBatch(batch): RawBatch) -> Self {
+        Self {
+            within_ms: super::raw::millis(batch.within),
+            inputs: batch.inputs,
+        }
+    }
+}
+
+impl TryFrom<BatchTable> for RawBatch {
+    type Error = String;
+
+    fn try_from(table: BatchTable) -> Result<Self, String> {
+        let (within, at_most) = (Duration::from_millis(table.within_ms), Batch::WITHIN_AT_MOST);
+        if within > at_most {
+            let at_most = at_most.as_millis();
+            return Err(format!(
+                "within_ms: nobody is kept waiting for longer than {at_most} ms"
+            ));
+        }
+        // The largest request that providers take.
+        if !(2..=2048).contains(&table.inputs) {
+            return Err("inputs: from 2 to 2048".to_owned());
+        }
+        Ok(Self(Batch {
+            within,
+            inputs: table.inputs,
+        }))
     }
 }

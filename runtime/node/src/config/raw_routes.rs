@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::raw_flow::RawHedge;
+use super::raw_flow::{RawBatch, RawHedge};
 
 /// `[models.routes]`: `NAME = ["provider/model", …]` or `NAME = { strategy = "…", targets = […] }`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +32,12 @@ pub(crate) struct RawRouteTable {
     /// What one target's content filter refuses is asked of the next.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reroute_filtered: bool,
+    /// Identical calls of one subject share one upstream call while it runs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) join: bool,
+    /// Small requests for vectors are put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<RawBatch>,
 }
 
 /// `"provider/model"` or `{ target = "provider/model", weight = 3 }`.
@@ -77,7 +83,8 @@ impl RawRouteTable {
         RouteFlow {
             hedge: self.hedge.map(|hedge| hedge.after.0),
             reroute_filtered: self.reroute_filtered,
-            ..RouteFlow::default()
+            join: self.join,
+            batch: self.batch.map(|batch| batch.0),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use greenroom_kernel::TryKind;
 use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
 use greenroom_provider_anthropic::MessagesDialect;
 use greenroom_provider_http::Dialect;
@@ -90,6 +91,10 @@ pub(super) struct CountTries(pub(super) Metrics);
 
 impl MetricsSink for CountTries {
     fn tried(&self, record: &TryRecord<'_>) {
+        // Which is no try.
+        if record.kind == TryKind::Joined {
+            return;
+        }
         self.0.provider_try(record.provider, record.class(), record.took);
         if let Some(after) = record.first_content {
             self.0.first_token(record.provider, after);

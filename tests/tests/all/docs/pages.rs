@@ -34,6 +34,7 @@ pages! {
     the_built_in_agents_are_as_told: "docs/built-in-agents.md", 0;
     clients_of_others_are_served_as_told: "docs/openai-and-anthropic-clients.md", 2;
     embedding_is_true: "docs/embedding.md", 0;
+    failing_over_is_true: "docs/failover.md", 0;
     operating_it_is_true: "docs/operations.md", 0;
     the_guarantees_are_true: "docs/guarantees.md", 0;
     the_performance_page_is_true: "docs/performance.md", 0;

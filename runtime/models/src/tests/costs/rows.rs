@@ -191,3 +191,37 @@ async fn rows_are_written_within_their_window_and_all_of_them_before_the_process
     shop.writer.join_all().await;
     assert_eq!(shop.accounts.stats().written, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_joins_another_is_a_row_that_used_nothing() {
+    use crate::{Route, RouteFlow, RouteTarget};
+    let slow = streams(&[
+        Act::Wait(Duration::from_millis(10)),
+        Act::Say("hi"),
+        Act::End(Some(USED)),
+    ]);
+    let a = Scripted::new("a", vec![slow]).relaying();
+    let mut config = priced(&[&a]);
+    let route = Route {
+        targets: vec![RouteTarget::parse("a/a-m")],
+        flow: RouteFlow {
+            join: true,
+            ..RouteFlow::default()
+        },
+        ..Route::default()
+    };
+    config.routes.insert("default".into(), route);
+    let shop = Shop::open(config, vec![]).await;
+    let serve = || Arc::clone(&shop.world.router).serve(wire(false), paid());
+    let (one, two) = tokio::join!(serve(), serve());
+    drop((one.unwrap(), two.unwrap()));
+    assert_eq!(a.calls().len(), 1);
+    let mut rows = shop.rows().await;
+    rows.sort_by_key(|row| row.kind == TryKind::Joined);
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row.kind, row.usage.total_tokens()))
+        .collect();
+    assert_eq!(told, [(TryKind::First, 15), (TryKind::Joined, 0)]);
+    assert_eq!(shop.requests().await.len(), 2);
+}

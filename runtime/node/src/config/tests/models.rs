@@ -1,5 +1,5 @@
 use greenroom_kernel::{Capabilities, Strategy};
-use greenroom_models::{HedgeAfter, Price, RouteFlow, RouteTarget};
+use greenroom_models::{Batch, HedgeAfter, Price, RouteFlow, RouteTarget};
 
 use super::*;
 
@@ -62,6 +62,10 @@ fn a_route_says_what_its_calls_may_do_and_nothing_is_on_by_itself() {
     let fixed = HedgeAfter::Fixed(Duration::from_millis(800));
     assert_eq!(flow("hedge = { after = 800 }").hedge, Some(fixed));
     assert!(flow("reroute_filtered = true").reroute_filtered);
+    assert!(flow("join = true").join);
+    assert_eq!(flow("batch = {}").batch, Some(Batch::default()));
+    let batch = flow("batch = { within_ms = 1, inputs = 16 }").batch.unwrap();
+    assert_eq!((batch.within, batch.inputs), (Duration::from_millis(1), 16));
 }
 
 #[test]
@@ -82,6 +86,14 @@ fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
         (
             "[models.routes.r]\ntargets = [\"a\"]\nhedge = { afer = 10 }",
             &["line 3", "models.routes.r.hedge.afer", "after"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nbatch = { within_ms = 3 }",
+            &["models.routes.r.batch", "within_ms", "2 ms"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nbatch = { inputs = 1 }",
+            &["models.routes.r.batch", "inputs: from 2 to 2048"],
         ),
         (
             "[models.routes]\nr = 3",

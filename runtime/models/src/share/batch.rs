@@ -1,0 +1,294 @@
+//! Small requests for vectors of one subject, put together into one.
+//!
+//! The first waits a moment for others; what nobody joined goes on as it came. When a request that was put together is
+//! refused as wrong, each part is asked for by itself: one caller's mistake is nobody else's.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use greenroom_kernel::{
+    CallContext, CallFailure, EmbeddingInput, EmbeddingRequest, Embeddings, ErrorCode, Failure, Served,
+    ServedAnswer, ServedBy, WireCall, Wish,
+};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::Instrument;
+
+use super::split::shares;
+use super::{Scope, nobodys};
+use crate::asked::Asked;
+use crate::call::Call;
+use crate::estimate;
+use crate::route::Batch;
+use crate::router::ModelRouter;
+
+/// Most tokens of one request, about: each provider bounds them.
+const TOKENS_AT_MOST: u64 = 32_768;
+
+/// What requests have in common that may be put together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BatchKey {
+    scope: Scope,
+    dimensions: Option<u32>,
+    end_user: Option<String>,
+    /// Texts and tokens don't go together.
+    is_text: bool,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl BatchKey {
+    /// None where the request goes alone.
+    fn of(call: &WireCall, request: &EmbeddingRequest, context: &CallContext) -> Option<Self> {
+        let is_text = |input: &EmbeddingInput| matches!(input, EmbeddingInput::Text(_));
+        let texts = request.inputs.iter().filter(|input| is_text(input)).count();
+        if request.inputs.is_empty() || (texts != 0 && texts != request.inputs.len()) {
+            return None;
+        }
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.as_str().to_owned(), value.as_bytes().to_vec())
+        };
+        Some(Self {
+            scope: Scope::of(call, context)?,
+            dimensions: request.dimensions,
+            end_user: request.end_user.clone(),
+            is_text: texts != 0,
+            headers: call.raw.headers.iter().map(header).collect(),
+        })
+    }
+}
+
+/// The requests that wait for others.
+#[derive(Default)]
+pub(crate) struct Batches {
+    waiting: Mutex<HashMap<BatchKey, Weak<Gathering>>>,
+}
+
+/// One caller's part.
+struct Part {
+    id: u64,
+    inputs: Vec<EmbeddingInput>,
+    tokens: u64,
+}
+
+/// What is gathered until it goes off.
+#[derive(Default)]
+struct Parts {
+    parts: Vec<Part>,
+    named: u64,
+    gone_off: bool,
+}
+
+impl Parts {
+    fn inputs(&self) -> usize {
+        self.parts.iter().map(|part| part.inputs.len()).sum()
+    }
+
+    fn tokens(&self) -> u64 {
+        self.parts.iter().map(|part| part.tokens).sum()
+    }
+}
+
+/// Parts, and a bell for when they are enough.
+#[derive(Default)]
+struct Basket {
+    parts: Mutex<Parts>,
+    enough: Notify,
+}
+
+impl Basket {
+    /// Puts a part in; none where it has gone off or has no room.
+    fn put(&self, inputs: &[EmbeddingInput], tokens: u64, batch: Batch) -> Option<u64> {
+        let mut parts = self.parts.lock();
+        let fits = parts.inputs() + inputs.len() <= batch.inputs
+            && parts.tokens().saturating_add(tokens) <= TOKENS_AT_MOST;
+        if parts.gone_off || !fits {
+            return None;
+        }
+        parts.named += 1;
+        let id = parts.named;
+        parts.parts.push(Part {
+            id,
+            inputs: inputs.to_vec(),
+            tokens,
+        });
+        if parts.inputs() >= batch.inputs {
+            self.enough.notify_one();
+        }
+        Some(id)
+    }
+}
+
+/// What came of a request that was put together.
+enum Outcome {
+    /// Each asks by itself.
+    Apart,
+    /// Vectors, and whose they are.
+    Vectors {
+        by: ServedBy,
+        vectors: Mutex<Vec<Vec<f32>>>,
+        shares: HashMap<u64, (Range<usize>, Option<greenroom_kernel::Usage>)>,
+    },
+}
+
+struct Gathering {
+    basket: Arc<Basket>,
+    outcome: Shared<BoxFuture<'static, Result<Arc<Outcome>, CallFailure>>>,
+}
+
+/// A part's place. A caller that leaves in time takes its inputs along.
+struct Seat {
+    gathering: Arc<Gathering>,
+    id: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut parts = self.gathering.basket.parts.lock();
+        if !parts.gone_off {
+            parts.parts.retain(|part| part.id != self.id);
+        }
+    }
+}
+
+impl Batches {
+    /// A place among those that wait, or the first of others.
+    fn seat(
+        &self,
+        key: BatchKey,
+        inputs: &[EmbeddingInput],
+        batch: Batch,
+        begin: impl FnOnce(Arc<Basket>) -> Gathering,
+    ) -> Seat {
+        let tokens = estimate::embedded_inputs(inputs);
+        let mut waiting = self.waiting.lock();
+        let there = waiting.get(&key).and_then(Weak::upgrade);
+        if let Some(gathering) = there
+            && let Some(id) = gathering.basket.put(inputs, tokens, batch)
+        {
+            return Seat { gathering, id };
+        }
+        // Those that went off are over for newcomers.
+        waiting.retain(|_, gathering| gathering.strong_count() > 0);
+        let gathering = Arc::new(begin(Arc::default()));
+        waiting.insert(key, Arc::downgrade(&gathering));
+        // Nothing has driven it yet: it has room.
+        let id = gathering.basket.put(inputs, tokens, batch).unwrap_or_default();
+        Seat { gathering, id }
+    }
+}
+
+impl ModelRouter {
+    /// Serves a request for vectors together with others, where it may be.
+    pub(crate) async fn batched(
+        self: Arc<Self>,
+        call: WireCall,
+        context: CallContext,
+        batch: Batch,
+    ) -> Result<Served, CallFailure> {
+        let Ok(Wish::Embeddings(request)) = call.readable.wish() else {
+            return self.alone(call, context).await;
+        };
+        let small = request.inputs.len() < batch.inputs && estimate::embedded(&request) <= TOKENS_AT_MOST;
+        let Some(key) = BatchKey::of(&call, &request, &context).filter(|_| small) else {
+            return self.alone(call, context).await;
+        };
+        let begin = |basket: Arc<Basket>| {
+            let template = EmbeddingRequest {
+                inputs: Vec::new(),
+                ..(*request).clone()
+            };
+            let going = Arc::clone(&self).gathered(Arc::clone(&basket), template, nobodys(&context), batch);
+            Gathering {
+                basket,
+                outcome: going.in_current_span().boxed().shared(),
+            }
+        };
+        let seat = self.batches.seat(key, &request.inputs, batch, begin);
+        let outcome = seat.gathering.outcome.clone();
+        let outcome = self.while_there(&context, outcome).await??;
+        match &*outcome {
+            Outcome::Apart => self.alone(call, context).await,
+            Outcome::Vectors { by, vectors, shares } => {
+                let (range, usage) = shares.get(&seat.id).cloned().ok_or_else(lost)?;
+                let mut all = vectors.lock();
+                let mine = all.get_mut(range).ok_or_else(lost)?;
+                // Nobody else asks for them.
+                let vectors = mine.iter_mut().map(std::mem::take).collect();
+                Ok(Served {
+                    by: by.clone(),
+                    answer: ServedAnswer::Embedded {
+                        vectors: Embeddings { vectors, usage },
+                    },
+                })
+            }
+        }
+    }
+
+    /// Waits for parts, asks for all of them, and deals out what comes.
+    async fn gathered(
+        self: Arc<Self>,
+        basket: Arc<Basket>,
+        template: EmbeddingRequest,
+        context: CallContext,
+        batch: Batch,
+    ) -> Result<Arc<Outcome>, CallFailure> {
+        tokio::select! {
+            biased;
+            () = basket.enough.notified() => {}
+            () = tokio::time::sleep(batch.within) => {}
+        }
+        let parts = {
+            let mut parts = basket.parts.lock();
+            parts.gone_off = true;
+            std::mem::take(&mut parts.parts)
+        };
+        if parts.len() < 2 {
+            return Ok(Arc::new(Outcome::Apart));
+        }
+        let (mut inputs, mut places) = (Vec::new(), Vec::new());
+        let weights: Vec<u64> = parts.iter().map(|part| part.tokens).collect();
+        for part in parts {
+            let from = inputs.len();
+            inputs.extend(part.inputs);
+            places.push((part.id, from..inputs.len()));
+        }
+        let asked = Asked::Vectors(Arc::new(EmbeddingRequest { inputs, ..template }));
+        let served = match self.targets_of(&asked, &context).await {
+            Ok(targets) => {
+                Call::new(&self.shared, asked, context, targets)
+                    .served(false)
+                    .await
+            }
+            Err(failure) => Err(failure.into()),
+        };
+        let Served { by, answer } = match served {
+            Ok(served) => served,
+            // Somebody's part is wrong, or all of them together are too much.
+            Err(failed) if failed.failure.code == ErrorCode::BadUserInput => {
+                return Ok(Arc::new(Outcome::Apart));
+            }
+            Err(failed) => return Err(failed),
+        };
+        let ServedAnswer::Embedded { vectors } = answer else {
+            return Err(lost().into());
+        };
+        let usages = match vectors.usage {
+            Some(usage) => shares(usage, &weights).into_iter().map(Some).collect(),
+            None => vec![None; weights.len()],
+        };
+        let shares = places.into_iter().zip(usages);
+        let shares = shares.map(|((id, range), usage)| (id, (range, usage)));
+        Ok(Arc::new(Outcome::Vectors {
+            by,
+            shares: shares.collect(),
+            vectors: Mutex::new(vectors.vectors),
+        }))
+    }
+}
+
+fn lost() -> Failure {
+    Failure::internal("a request for vectors that was put together lost a part")
+}
