@@ -142,7 +142,7 @@ impl Budget {
     }
 
     /// Whether it counts the same as another and begins anew at the same times.
-    fn is_of_the_same(&self, other: &Self) -> bool {
+    pub fn counts_the_same(&self, other: &Self) -> bool {
         let scope = |b: &Self| {
             (
                 b.tenant.clone(),

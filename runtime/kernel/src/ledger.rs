@@ -6,6 +6,8 @@
 mod row;
 mod spend;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use row::*;
@@ -34,7 +36,7 @@ impl Records {
 pub trait Ledger: Send + Sync + 'static {
     /// Keeps all of these, or none. Durable when it returns. A row whose id is there already is left as it is, and
     /// counts once: what isn't answered may be sent again.
-    async fn record(&self, records: Records) -> Result<(), StoreError>;
+    async fn record(&self, records: Arc<Records>) -> Result<(), StoreError>;
 
     /// Sums of a tenant's tries, the dearest group first, at most [`SpendQuery::limit`] of them.
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;

@@ -10,6 +10,7 @@ mod tell;
 
 use std::sync::Arc;
 
+use crate::accounts::Ticket;
 use crate::asked::Asked;
 use crate::price::Price;
 use crate::provider::{Admitted, ProviderGate};
@@ -73,6 +74,8 @@ pub(crate) struct Call {
     shown: bool,
     /// The first sign of the winner of a race, not told yet.
     drawn: Option<Sign>,
+    /// Who pays for it.
+    ticket: Option<Arc<Ticket>>,
 }
 
 impl Call {
@@ -86,6 +89,7 @@ impl Call {
         targets: Vec<Target>,
     ) -> Box<Self> {
         let flow = shared.flow(asked.logical());
+        let ticket = Ticket::of(&shared.accounts, &context, &asked, targets.first());
         Box::new(Self {
             candidates: Candidates::new(shared, &flow, context, targets),
             asked,
@@ -96,11 +100,20 @@ impl Call {
             ended_by: None,
             shown: false,
             drawn: None,
+            ticket,
         })
     }
 
     /// What comes next; nothing is asked of it after [`Step::End`] or an error. Cancel-safe once the call has content.
     pub(crate) async fn next(&mut self) -> Result<Step, CallFailure> {
+        let step = self.draw().await;
+        if let Some(ticket) = &self.ticket {
+            ticket.saw(&step);
+        }
+        step
+    }
+
+    async fn draw(&mut self) -> Result<Step, CallFailure> {
         loop {
             let Some((at, running)) = &mut self.running else {
                 // Boxed: it is large, and most of what is asked for is the next sign of a try that runs.
@@ -170,6 +183,7 @@ impl Call {
             which,
             admitted,
             self.input,
+            self.ticket.clone(),
         )
     }
 
@@ -185,6 +199,7 @@ impl Call {
         match error {
             TryError::Cancelled => Err(cancelled().into()),
             TryError::TimeUp => Err(self.candidates.time_up()),
+            TryError::Refused(failure) => Err((*failure).into()),
             TryError::Fault(fault) => {
                 let goes_on = self.candidates.failed(at, fault);
                 if goes_on && (self.restarts || !self.shown) {

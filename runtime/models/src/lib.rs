@@ -12,6 +12,7 @@
 //!        └── next target, or again after a wait, while the course of the call allows it
 //! ```
 
+mod accounts;
 mod asked;
 mod by_target;
 mod call;
@@ -34,6 +35,7 @@ mod share;
 mod span;
 mod tries;
 
+pub use accounts::{Accounts, AccountsConfig, AccountsStats, GATHER, Redact};
 pub use capability::{CapabilityTable, Lack, Needs, lacks};
 pub use config::{ModelsConfig, ModelsError, ProbeConfig, ProviderSpec};
 pub use deadlines::Deadlines;

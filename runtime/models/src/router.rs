@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::accounts::{Accounts, Outcome, Ticket};
 use crate::asked::Asked;
 use crate::call::{Call, Target};
 use crate::capability::CapabilityTable;
@@ -40,6 +41,8 @@ pub struct Ports {
     pub random: Arc<dyn Randomness>,
     /// Counts tries.
     pub metrics: Arc<dyn MetricsSink>,
+    /// Who pays for them; none: nobody is told.
+    pub accounts: Option<Arc<Accounts>>,
 }
 
 /// What every call of the process shares.
@@ -57,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<dyn MetricsSink>,
     pub(crate) prices: PriceTable,
+    pub(crate) accounts: Arc<Accounts>,
     budget: Mutex<RetryBudget>,
     origin: Instant,
 }
@@ -106,7 +110,10 @@ impl ModelRouter {
             providers.push(gate);
             actors.push(handle);
         }
+        let nobody = || Accounts::none(Arc::clone(&ports.clock), &*ports.random);
+        let accounts = ports.accounts.clone().unwrap_or_else(nobody);
         let shared = Shared {
+            accounts,
             providers,
             routes: config.routes,
             capabilities: config.capabilities,
@@ -137,6 +144,17 @@ impl ModelRouter {
     pub fn provider(&self, name: &str) -> Option<&ProviderHandle> {
         let at = self.shared.providers.iter().position(|p| &**p.name() == name)?;
         self.actors.get(at)
+    }
+
+    /// The targets of a call. One that has none is a request that has ended.
+    async fn targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
+        let targets = self.targets_of(asked, context).await;
+        if let Err(failure) = &targets
+            && let Some(ticket) = Ticket::of(&self.shared.accounts, context, asked, None)
+        {
+            ticket.ended(Outcome::Failed(failure.code));
+        }
+        targets
     }
 
     /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
@@ -192,7 +210,7 @@ impl ModelRouter {
     pub(crate) async fn alone(&self, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
         let streamed = call.raw.stream;
         let asked = Asked::Wire(call);
-        let targets = self.targets_of(&asked, &context).await?;
+        let targets = self.targets(&asked, &context).await?;
         let call = Call::new(&self.shared, asked, context, targets);
         call.served(streamed).await
     }
@@ -216,7 +234,7 @@ impl Models for ModelRouter {
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         let asked = Asked::Spoken(Arc::new(request.clone()));
-        let targets = self.targets_of(&asked, context).await?;
+        let targets = self.targets(&asked, context).await?;
         let call = Call::new(&self.shared, asked, context.clone(), targets);
         call.told(on_content).await
     }

@@ -4,6 +4,7 @@ mod actor;
 mod admission;
 mod batching;
 mod bounds;
+mod costs;
 mod counting;
 mod failover;
 mod hedging;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    CallContext, Embeddings, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault, Quota,
-    Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
+    CallContext, Embeddings, Failure, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault,
+    Quota, Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
 };
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -71,6 +71,8 @@ pub(crate) enum TryError {
     Cancelled,
     /// The call's own time is up: nobody's fault.
     TimeUp,
+    /// A budget refuses it. Nobody was asked.
+    Refused(Box<Failure>),
 }
 
 /// What a backend answers in.
@@ -363,6 +365,14 @@ impl Try {
             FaultClass::Transient,
             message,
         ))
+    }
+
+    /// The end of an answer that is whole and wasn't read to its end.
+    pub(crate) fn unread_end(&self) -> Option<Ended> {
+        self.ready.iter().find_map(|sign| match sign {
+            Sign::End(ended) => Some(*ended),
+            _ => None,
+        })
     }
 
     /// Whether the answer is passed on as it comes.

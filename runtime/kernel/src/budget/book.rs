@@ -182,7 +182,7 @@ impl Budgets {
         };
         let at = self.at(&kept.budget.tenant, &kept.budget.id);
         match at.and_then(|at| self.kept.get_mut(at)) {
-            Some(before) if before.budget.is_of_the_same(&kept.budget) => {
+            Some(before) if before.budget.counts_the_same(&kept.budget) => {
                 before.budget = kept.budget;
                 before
                     .counters

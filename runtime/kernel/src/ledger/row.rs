@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ErrorCode, FaultClass, Randomness, SessionId, Subject, TaskId, TenantId, Timestamp, TryKind, Usage,
-};
+use crate::{ErrorCode, FaultClass, SessionId, Subject, TaskId, TenantId, Timestamp, TryKind, Usage};
 
 /// Who makes a call, and within what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +47,10 @@ impl Caller {
 pub struct LedgerId(pub u128);
 
 impl LedgerId {
-    /// A new one of this moment.
-    pub fn new(at: Timestamp, random: &dyn Randomness) -> Self {
-        let ms = u64::try_from(at.as_millis()).unwrap_or(0);
-        let dice = u128::from(random.next_u64()) << 16 | u128::from(random.next_u64() & 0xffff);
-        Self(u128::from(ms) << 80 | dice)
+    /// Of this moment, the `number`th of a process that is told from others by `run`, of which 48 bits count.
+    pub fn new(at: Timestamp, run: u64, number: u32) -> Self {
+        let run = u128::from(run & 0xffff_ffff_ffff) << 32;
+        Self(Self::first_of(at).0 | run | u128::from(number))
     }
 
     /// Before every row of this moment and later.
@@ -161,21 +158,14 @@ pub struct RequestContent {
 mod tests {
     use super::*;
 
-    struct Dice(u64);
-
-    impl Randomness for Dice {
-        fn next_u64(&self) -> u64 {
-            self.0
-        }
-    }
-
     #[test]
-    fn ids_order_by_time_whatever_the_dice_say() {
+    fn ids_order_by_time_whoever_makes_them() {
         let at = Timestamp::from_millis;
         let (early, late) = (
-            LedgerId::new(at(5), &Dice(u64::MAX)),
-            LedgerId::new(at(6), &Dice(0)),
+            LedgerId::new(at(5), u64::MAX, u32::MAX),
+            LedgerId::new(at(6), 0, 0),
         );
+        assert_ne!(LedgerId::new(at(5), 1, 1), LedgerId::new(at(5), 1, 2));
         assert!(early < late);
         assert!(LedgerId::first_of(at(5)) <= early && LedgerId::first_of(at(6)) > early);
     }

@@ -75,6 +75,7 @@ impl Candidates {
     fn decides(&self, came: &Result<Sign, TryError>) -> bool {
         match came {
             Ok(_) | Err(TryError::Cancelled | TryError::TimeUp) => true,
+            Err(TryError::Refused(_)) => false,
             Err(TryError::Fault(fault)) => self.course.is_final(fault.class),
         }
     }
@@ -127,6 +128,8 @@ impl Call {
     }
 
     fn decided(&mut self, first: Lane, second: Option<Lane>) -> Result<(), CallFailure> {
+        // What has no budget for a rival goes on without one.
+        let second = second.filter(|lane| !matches!(lane.came, Some(Err(TryError::Refused(_)))));
         let mut failed = Vec::new();
         let gone = |lane: &Lane| matches!(lane.came, Some(Err(TryError::Cancelled | TryError::TimeUp)));
         let is_gone = gone(&first) || second.as_ref().is_some_and(gone);

@@ -13,8 +13,8 @@ use futures::future::{BoxFuture, Shared};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, Served, ServedAnswer, ServedBy, TryKind, Usage,
-    WireCall, WireFamily,
+    CallContext, CallFailure, Embeddings, ErrorCode, Failure, LedgerRow, Reservation, Served, ServedAnswer,
+    ServedBy, TryKind, Usage, WireCall, WireFamily,
 };
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -24,6 +24,8 @@ use tracing::Instrument;
 
 use super::buffer::{Buffer, Item, Next, Read};
 use super::{Scope, nobodys};
+use crate::accounts::{Outcome, Ticket};
+use crate::asked::Asked;
 use crate::metrics::TryRecord;
 use crate::router::ModelRouter;
 
@@ -298,6 +300,7 @@ impl ModelRouter {
         let opened = self.while_there(&context, joint.opening.clone()).await?;
         if !is_first {
             self.record_joined(&opened, began.elapsed());
+            self.bill_joined(call.clone(), &context, &opened, began.elapsed());
         }
         let opened = opened?;
         let by = opened.by.clone();
@@ -344,6 +347,34 @@ impl ModelRouter {
             first_content: None,
             usage: Usage::default(),
         });
+    }
+}
+
+impl ModelRouter {
+    /// It is a row of its caller's all the same, that used nothing.
+    fn bill_joined(
+        &self,
+        call: WireCall,
+        context: &CallContext,
+        opened: &Result<Arc<Opened>, CallFailure>,
+        took: Duration,
+    ) {
+        let Some(ticket) = Ticket::of(&self.shared.accounts, context, &Asked::Wire(call), None) else {
+            return;
+        };
+        let by = match opened {
+            Ok(opened) => &opened.by,
+            Err(failed) => return ticket.ended(Outcome::Failed(failed.failure.code)),
+        };
+        let row = LedgerRow {
+            assigned: format!("{}/{}", by.provider, by.model).into(),
+            number: 0,
+            kind: TryKind::Joined,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ..ticket.row(&by.provider, &by.model)
+        };
+        ticket.settle(Reservation::default(), Instant::now(), row);
+        ticket.ended(Outcome::Answered);
     }
 }
 

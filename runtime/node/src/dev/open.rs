@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_kernel::Store;
+use greenroom_kernel::{Ledger, Store};
 use greenroom_store::{SqliteOptions, SqliteStore};
 use greenroom_telemetry::Metrics;
 
@@ -11,11 +11,17 @@ use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
 use crate::failed::Failed;
 
+/// One file, by both its ports.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) ledger: Arc<dyn Ledger>,
+}
+
 /// The store at `path`, its commits counted.
 ///
 /// # Errors
 /// As [`SqliteStore::open`].
-pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Result<Arc<dyn Store>, Failed> {
+pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
     let options = SqliteOptions {
         on_commit: Some(Arc::new(move |appends, took| metrics.journal_sync(appends, took))),
         sync_delay: hooks.sync_delay,
@@ -23,9 +29,12 @@ pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Resul
         ..SqliteOptions::default()
     };
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(path, options)).await??;
-    let store: Arc<dyn Store> = Arc::new(store);
-    Ok(match hooks.trap {
+    let store = Arc::new(store);
+    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let store: Arc<dyn Store> = store;
+    let store = match hooks.trap {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
-    })
+    };
+    Ok(Opened { store, ledger })
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
@@ -62,15 +63,15 @@ fn group_of(row: &LedgerRow, query: &SpendQuery) -> SpendGroup {
 
 #[async_trait]
 impl Ledger for MemoryLedger {
-    async fn record(&self, records: Records) -> Result<(), StoreError> {
+    async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
         let mut kept = self.kept.lock();
-        for row in records.tries {
+        for row in &records.tries {
             let key = (row.caller.tenant.clone(), row.id);
-            kept.tries.entry(key).or_insert(row);
+            kept.tries.entry(key).or_insert_with(|| row.clone());
         }
-        for row in records.requests {
+        for row in &records.requests {
             let key = (row.caller.tenant.clone(), row.id);
-            kept.requests.entry(key).or_insert(row);
+            kept.requests.entry(key).or_insert_with(|| row.clone());
         }
         Ok(())
     }

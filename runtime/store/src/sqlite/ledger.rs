@@ -3,6 +3,8 @@
 mod read;
 mod write;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use greenroom_kernel::{
     Budget, BudgetId, Ledger, LedgerId, LedgerRow, Page, PageRequest, Records, RequestRow, SpendQuery,
@@ -17,13 +19,12 @@ use crate::page::{after_row, cut, fetch};
 
 #[async_trait]
 impl Ledger for SqliteStore {
-    async fn record(&self, records: Records) -> Result<(), StoreError> {
+    async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
         let requests = records.requests.iter();
         let requests = requests.map(|row| Ok((row.caller.tenant.clone(), row.id, json("record", row)?)));
         let requests = requests.collect::<Result<Vec<_>, StoreError>>()?;
-        let tries = records.tries;
         self.write("record", move |connection| {
-            write::record(connection, &tries, &requests)
+            write::record(connection, &records.tries, &requests)
         })
         .await
     }

@@ -103,7 +103,10 @@ fn request(id: u64) -> RequestRow {
 
 async fn keep(ledger: &Subject, tries: Vec<LedgerRow>) {
     let requests = Vec::new();
-    ledger.record(Records { tries, requests }).await.unwrap();
+    ledger
+        .record(Arc::new(Records { tries, requests }))
+        .await
+        .unwrap();
 }
 
 fn page(after: Option<String>, limit: u32) -> PageRequest {
@@ -298,7 +301,10 @@ pub async fn tenants_see_nothing_of_each_other_s_costs(ledger: &Subject) {
             ..row(1)
         },
     ];
-    ledger.record(Records { tries, requests }).await.unwrap();
+    ledger
+        .record(Arc::new(Records { tries, requests }))
+        .await
+        .unwrap();
     for who in ["acme", "bolt"] {
         let who = tenant(who);
         assert_eq!(ledger.spend(&who, &all(&[])).await.unwrap()[0].spent.tries, 1);
@@ -317,17 +323,17 @@ pub async fn requests_are_read_back_and_swept_by_age_some_at_a_time(ledger: &Sub
     let requests: Vec<_> = (1..=5).map(request).collect();
     let tries = vec![row(1)];
     ledger
-        .record(Records {
+        .record(Arc::new(Records {
             tries,
             requests: requests.clone(),
-        })
+        }))
         .await
         .unwrap();
     let again = Records {
         requests: vec![requests[0].clone()],
         ..Records::default()
     };
-    ledger.record(again).await.unwrap();
+    ledger.record(Arc::new(again)).await.unwrap();
     let left = async || {
         let mut rows = ledger
             .requests(&tenant("acme"), &page(None, 9))
