@@ -190,6 +190,15 @@ async fn the_call_goes_on_when_its_beginner_leaves_and_ends_with_its_last_reader
             .map(|t| t.class)
             .collect();
         assert_eq!(classes, ["cancelled"]);
+        if at > SECOND {
+            let joined: Vec<_> = world
+                .tried()
+                .iter()
+                .filter(|t| t.kind == TryKind::Joined)
+                .map(|t| (t.class, t.usage))
+                .collect();
+            assert_eq!(joined, [("cancelled", greenroom_kernel::Usage::default()); 2]);
+        }
     }
 }
 
