@@ -147,7 +147,7 @@ impl ModelRouter {
     }
 
     /// The targets of a call. One that has none is a request that has ended.
-    async fn targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
+    pub(crate) async fn targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
         let targets = self.targets_of(asked, context).await;
         if let Err(failure) = &targets
             && let Some(ticket) = Ticket::of(&self.shared.accounts, context, asked, None)

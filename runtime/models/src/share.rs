@@ -6,6 +6,7 @@
 
 mod batch;
 mod buffer;
+mod follower;
 mod join;
 mod split;
 

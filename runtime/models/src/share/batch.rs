@@ -15,8 +15,10 @@ use greenroom_kernel::{
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::follower::Follower;
 use super::split::shares;
 use super::{Scope, nobodys};
 use crate::asked::Asked;
@@ -27,6 +29,9 @@ use crate::router::ModelRouter;
 
 /// Most tokens of one request, about: each provider bounds them.
 const TOKENS_AT_MOST: u64 = 32_768;
+
+/// The name of a batch's first part.
+const FIRST: u64 = 1;
 
 /// What requests have in common that may be put together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -206,12 +211,26 @@ impl ModelRouter {
                 outcome: going.in_current_span().boxed().shared(),
             }
         };
+        let began = Instant::now();
         let seat = self.batches.seat(key, &request.inputs, batch, begin);
         let outcome = seat.gathering.outcome.clone();
-        let outcome = self.while_there(&context, outcome).await??;
+        let outcome = self.while_there(&context, outcome).await.flatten();
+        // The first one's row tells what all of them used.
+        let follower = |by| {
+            let follows = seat.id != FIRST;
+            follows.then(|| Follower::of(&self.shared, &call, &context, by, began))
+        };
+        let outcome = outcome.inspect_err(|failed| {
+            if let Some(mut follower) = follower(None) {
+                follower.failed(failed);
+            }
+        })?;
         match &*outcome {
             Outcome::Apart => self.alone(call, context).await,
             Outcome::Vectors { by, vectors, shares } => {
+                if let Some(mut follower) = follower(Some(by)) {
+                    follower.answered();
+                }
                 let (range, usage) = shares.get(&seat.id).cloned().ok_or_else(lost)?;
                 let mut all = vectors.lock();
                 let mine = all.get_mut(range).ok_or_else(lost)?;
@@ -256,7 +275,7 @@ impl ModelRouter {
             places.push((part.id, from..inputs.len()));
         }
         let asked = Asked::Vectors(Arc::new(EmbeddingRequest { inputs, ..template }));
-        let served = match self.targets_of(&asked, &context).await {
+        let served = match self.targets(&asked, &context).await {
             Ok(targets) => {
                 Call::new(&self.shared, asked, context, targets)
                     .served(false)

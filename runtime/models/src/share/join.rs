@@ -13,8 +13,8 @@ use futures::future::{BoxFuture, Shared};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, LedgerRow, Reservation, Served, ServedAnswer,
-    ServedBy, TryKind, Usage, WireCall, WireFamily,
+    CallContext, CallFailure, Embeddings, ErrorCode, Failure, Served, ServedAnswer, ServedBy, WireCall,
+    WireFamily,
 };
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -23,10 +23,8 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::buffer::{Buffer, Item, Next, Read};
+use super::follower::Follower;
 use super::{Scope, nobodys};
-use crate::accounts::{Outcome, Ticket};
-use crate::asked::Asked;
-use crate::metrics::TryRecord;
 use crate::router::ModelRouter;
 
 /// How long a reader may hold the others up.
@@ -195,6 +193,8 @@ struct Reader {
     id: u64,
     router: Arc<ModelRouter>,
     context: CallContext,
+    /// Of one that didn't begin it.
+    follower: Option<Follower>,
     /// Keeps the call.
     _joint: Arc<Joint>,
 }
@@ -210,16 +210,24 @@ impl Drop for Reader {
 
 impl Reader {
     /// What comes next, none at the end. Cancel-safe.
-    async fn next(&self) -> Option<Read> {
+    async fn next(&mut self) -> Option<Read> {
         let flowing = self.opened.flowing()?;
         let read = self.router.while_there(&self.context, flowing.next(self.id));
-        read.await.unwrap_or_else(|gone| Some(Err(gone)))
+        let read = read.await.unwrap_or_else(|gone| Some(Err(gone)));
+        if let Some(follower) = &mut self.follower {
+            match &read {
+                Some(Ok(_)) => {}
+                Some(Err(failed)) => follower.failed(failed),
+                None => follower.answered(),
+            }
+        }
+        read
     }
 
     /// The rest, up to an error or the end.
     fn items(self) -> BoxStream<'static, Read> {
         let rest = stream::unfold(Some(self), |reader| async {
-            let reader = reader?;
+            let mut reader = reader?;
             let read = reader.next().await?;
             let rest = read.is_ok().then_some(reader);
             Some((read, rest))
@@ -297,84 +305,53 @@ impl ModelRouter {
         };
         let began = Instant::now();
         let (joint, is_first) = self.joins.seat(key, open);
-        let opened = self.while_there(&context, joint.opening.clone()).await?;
-        if !is_first {
-            self.record_joined(&opened, began.elapsed());
-            self.bill_joined(call.clone(), &context, &opened, began.elapsed());
-        }
-        let opened = opened?;
+        let follower = |by| (!is_first).then(|| Follower::of(&self.shared, &call, &context, by, began));
+        let opened = self.while_there(&context, joint.opening.clone()).await.flatten();
+        let opened = opened.inspect_err(|failed| {
+            if let Some(mut follower) = follower(None) {
+                follower.failed(failed);
+            }
+        })?;
         let by = opened.by.clone();
+        let whole = || {
+            if let Some(mut follower) = follower(Some(&opened.by)) {
+                follower.answered();
+            }
+        };
         let answer = match &opened.answer {
-            Answer::Whole { headers, body } => ServedAnswer::Whole {
-                headers: headers.clone(),
-                body: body.clone(),
-            },
-            Answer::Embedded(vectors) => ServedAnswer::Embedded {
-                vectors: vectors.clone(),
-            },
+            Answer::Whole { headers, body } => {
+                whole();
+                ServedAnswer::Whole {
+                    headers: headers.clone(),
+                    body: body.clone(),
+                }
+            }
+            Answer::Embedded(vectors) => {
+                whole();
+                ServedAnswer::Embedded {
+                    vectors: vectors.clone(),
+                }
+            }
             Answer::Flowing(flowing) => {
                 let Some(id) = flowing.buffer.lock().reader() else {
                     // The others were too quick: its beginning is gone.
                     drop(joint);
                     return self.apart(call, context).await;
                 };
+                let follower = follower(Some(&opened.by));
                 let headers = flowing.headers.clone();
                 let reader = Reader {
                     opened: Arc::clone(&opened),
                     id,
                     router: Arc::clone(&self),
                     context,
+                    follower,
                     _joint: joint,
                 };
                 told(headers, reader.items())
             }
         };
         Ok(Served { by, answer })
-    }
-
-    /// A call that shared another's answer used nothing.
-    fn record_joined(&self, opened: &Result<Arc<Opened>, CallFailure>, took: Duration) {
-        let by = opened.as_ref().ok().map(|opened| &opened.by);
-        let fault = opened.as_ref().err().and_then(|failed| failed.fault.as_ref());
-        self.shared.metrics.tried(&TryRecord {
-            provider: by.map_or(fault.map_or("", |fault| &fault.provider), |by| &by.provider),
-            model: by.map_or("", |by| &by.model),
-            number: 0,
-            kind: TryKind::Joined,
-            outrun: false,
-            fault: fault.map(|fault| fault.class),
-            took,
-            first_content: None,
-            usage: Usage::default(),
-        });
-    }
-}
-
-impl ModelRouter {
-    /// It is a row of its caller's all the same, that used nothing.
-    fn bill_joined(
-        &self,
-        call: WireCall,
-        context: &CallContext,
-        opened: &Result<Arc<Opened>, CallFailure>,
-        took: Duration,
-    ) {
-        let Some(ticket) = Ticket::of(&self.shared.accounts, context, &Asked::Wire(call), None) else {
-            return;
-        };
-        let by = match opened {
-            Ok(opened) => &opened.by,
-            Err(failed) => return ticket.ended(Outcome::Failed(failed.failure.code)),
-        };
-        let row = LedgerRow {
-            assigned: format!("{}/{}", by.provider, by.model).into(),
-            number: 0,
-            kind: TryKind::Joined,
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            ..ticket.row(&by.provider, &by.model)
-        };
-        ticket.settle(Reservation::default(), Instant::now(), row);
-        ticket.ended(Outcome::Answered);
     }
 }
 

@@ -86,6 +86,27 @@ async fn an_answer_slower_than_the_floor_is_a_fault_where_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_quick_beginning_makes_up_for_a_slow_rest_only_for_a_while() {
+    let much: &'static str = Box::leak("much ".repeat(1_000).into_boxed_str());
+    let mut acts = vec![Act::Say(much)];
+    for _ in 0..30 {
+        acts.extend([Act::Wait(2 * SECOND), Act::Say("word")]);
+    }
+    let a = Scripted::new("a", vec![streams(&acts)]);
+    let b = Scripted::new("b", vec![says("hello")]);
+    let world = World::with(ModelsConfig {
+        deadlines: Deadlines {
+            tokens_per_second: Some(5),
+            ..deadlines()
+        },
+        ..config(&[&a, &b])
+    });
+    let outcome = world.call().await;
+    assert_eq!(outcome.result.unwrap().provider, "b");
+    assert!((20..=24).contains(&outcome.took.as_secs()), "{:?}", outcome.took);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_target_is_not_tried_again_before_the_next() {
     let a = Scripted::new("a", vec![streams(&[Act::Hang])]);
     let b = Scripted::new("b", vec![refuses(FaultClass::Transient)]);

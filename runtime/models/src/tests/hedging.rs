@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn hedging(backends: &[&Arc<Scripted>], after: HedgeAfter) -> ModelsConfig {
     let mut config = config(backends);
     let route = Route {
-        targets: ["a", "b", "c"][..backends.len()]
+        targets: ["a", "b", "c", "d"][..backends.len()]
             .iter()
             .map(|name| RouteTarget::parse(name))
             .collect(),
@@ -133,6 +133,22 @@ async fn when_both_fail_the_call_goes_on_as_ever_within_its_tries() {
     assert_eq!(kinds(&world), of(&expected));
     let numbers: Vec<u32> = world.tried().iter().map(|t| t.number).collect();
     assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_races_once() {
+    let breaks = || streams(&[Act::Wait(2 * SECOND), Act::Break(FaultClass::Transient)]);
+    let (a, b) = (
+        Scripted::new("a", vec![breaks()]),
+        Scripted::new("b", vec![breaks()]),
+    );
+    let (c, d) = (
+        Scripted::new("c", vec![slow(9, "there")]),
+        Scripted::new("d", vec![]),
+    );
+    let world = World::with(hedging(&[&a, &b, &c, &d], AFTER));
+    assert_eq!(world.call().await.result.unwrap().content, "there");
+    assert!(d.calls().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

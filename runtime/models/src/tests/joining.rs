@@ -190,6 +190,15 @@ async fn the_call_goes_on_when_its_beginner_leaves_and_ends_with_its_last_reader
             .map(|t| t.class)
             .collect();
         assert_eq!(classes, ["cancelled"]);
+        if at > SECOND {
+            let joined: Vec<_> = world
+                .tried()
+                .iter()
+                .filter(|t| t.kind == TryKind::Joined)
+                .map(|t| (t.class, t.usage))
+                .collect();
+            assert_eq!(joined, [("cancelled", greenroom_kernel::Usage::default()); 2]);
+        }
     }
 }
 
@@ -259,8 +268,29 @@ async fn a_reader_that_begins_to_wait_and_is_never_asked_again_holds_nobody_up()
     assert_eq!(pieces.next().await.unwrap().unwrap(), "hel");
     assert!(pieces.next().now_or_never().is_none(), "it draws, and waits");
     assert_eq!(seen(answer).await.0.concat(), "helloend");
+    // It is over, though not everybody has read it.
+    reads(&world, wire(true), ana()).await;
+    assert_eq!(a.calls().len(), 2);
     let rest: Vec<_> = pieces.map(Result::unwrap).collect().await;
     assert_eq!(rest.concat(), b"loend");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_answer_that_comes_all_at_once_lets_other_tasks_run() {
+    let mut acts = vec![Act::Spend; 1_000];
+    acts.extend([Act::Say("hello"), Act::End(None)]);
+    let a = Scripted::new("a", vec![streams(&acts)]).relaying();
+    let world = joining(&a);
+    let read = tokio::time::timeout(SECOND, reads(&world, wire(true), ana()));
+    assert_eq!(read.await.unwrap().0.concat(), "helloend");
+    // Once more where it comes after the first content.
+    let mut acts = vec![Act::Say("hel")];
+    acts.extend(vec![Act::Spend; 1_000]);
+    acts.extend([Act::Say("lo"), Act::End(None)]);
+    let a = Scripted::new("a", vec![streams(&acts)]).relaying();
+    let world = joining(&a);
+    let read = tokio::time::timeout(SECOND, reads(&world, wire(true), ana()));
+    assert_eq!(read.await.unwrap().0.concat(), "helloend");
 }
 
 #[tokio::test(start_paused = true)]

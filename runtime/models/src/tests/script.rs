@@ -24,6 +24,8 @@ pub(super) enum Act {
     Work,
     Wait(Duration),
     Hang,
+    /// Spends of what the runtime lets a task do at a time.
+    Spend,
     Break(FaultClass),
     /// The model isn't there.
     NotFound,
@@ -171,6 +173,10 @@ async fn act(
         Act::Work => Ok(ModelEvent::Progress),
         Act::Wait(time) => {
             tokio::time::sleep(time).await;
+            return None;
+        }
+        Act::Spend => {
+            tokio::task::consume_budget().await;
             return None;
         }
         Act::Hang => std::future::pending().await,
