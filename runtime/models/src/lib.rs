@@ -25,6 +25,7 @@ mod order;
 mod phase;
 mod price;
 mod provider;
+mod recover;
 mod route;
 mod router;
 mod span;
@@ -36,6 +37,7 @@ pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
+pub use recover::{Hold, Recover, Way};
 pub use route::{Route, RouteTarget};
 pub use router::{ModelRouter, Ports};
 

@@ -165,15 +165,17 @@ impl Upstream {
             let headers = response.take_headers();
             let quota = quota(&headers, self.clock.now());
             let headers = headers_for_callers(headers);
-            let frames = if request.stream {
-                frames(response, self.faults.clone(), watcher, context.cancel.clone())
+            let (frames, transcript) = if request.stream {
+                let (frames, shown) = frames(response, self.faults.clone(), watcher, context.cancel.clone());
+                (frames, Some(shown))
             } else {
-                self.whole(response, watcher).await?
+                (self.whole(response, watcher).await?, None)
             };
             Ok(RelayAnswer {
                 headers,
                 quota,
                 frames,
+                transcript,
             })
         };
         tokio::select! {

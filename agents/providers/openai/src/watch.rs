@@ -7,11 +7,12 @@
 
 mod embeddings;
 mod glance;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
-use greenroom_provider_http::{Faults, Watcher};
+use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub(crate) struct ChatWatcher {
     /// Something was said, more than a role.
     answered: bool,
     done: bool,
+    seen: Seen,
 }
 
 impl ChatWatcher {
@@ -53,28 +55,44 @@ impl ChatWatcher {
             usage: None,
             answered: false,
             done: false,
+            seen: Seen::Nothing,
         }
     }
 }
 
 impl Watcher for ChatWatcher {
     fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        self.seen = Seen::Nothing;
         if self.done {
             return Ok(RelaySign::Lifecycle);
         }
+        let before = data.len() - data.trim_ascii_start().len();
         let data = data.trim_ascii();
         if data == b"[DONE]" {
             self.done = true;
             return self.end();
         }
-        match self.glance.said(data) {
-            Some(0) => Ok(RelaySign::Lifecycle),
-            Some(said) => {
-                self.answered = true;
-                Ok(RelaySign::Content { said })
-            }
-            None => self.parsed(data),
+        let Some(said) = self.glance.said(data) else {
+            return self.parsed(data);
+        };
+        if said.bytes == 0 {
+            return Ok(RelaySign::Lifecycle);
         }
+        self.answered = true;
+        self.seen = match said.text {
+            _ if said.refusal || self.choices > 1 => Seen::Beyond,
+            text if text.is_empty() => Seen::Thought,
+            text => Seen::Text(text.start + before..text.end + before),
+        };
+        Ok(RelaySign::Content { said: said.bytes })
+    }
+
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn reader(&self) -> Reader {
+        standing::read
     }
 
     fn end(&mut self) -> Result<RelaySign, ProviderFault> {
@@ -133,7 +151,13 @@ impl ChatWatcher {
         let mut said = None;
         for delta in [choice.delta, choice.message].into_iter().flatten() {
             self.has_calls |= delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-            said = said.or(bytes_said(delta));
+            let brought = brought(delta);
+            said = said.or(brought.bytes);
+            self.seen = match std::mem::take(&mut self.seen) {
+                Seen::Nothing if choice.index == 0 && self.choices == 1 => brought.seen,
+                _ if brought.bytes.is_some() => Seen::Beyond,
+                seen => seen,
+            };
         }
         match choice.finish_reason.as_deref() {
             None | Some("") => {}
@@ -142,6 +166,7 @@ impl ChatWatcher {
                 return Err(self.faults.error_object(&error, &self.model));
             }
             Some(reason) => {
+                self.seen = Seen::Beyond;
                 self.ended |= 1_u128.checked_shl(choice.index).unwrap_or(0);
                 if choice.index == 0 || self.finish.is_none() {
                     self.finish = Some(finish_reason(reason));
@@ -171,13 +196,22 @@ impl ChatWatcher {
     }
 }
 
-fn bytes_said(mut delta: Delta) -> Option<u32> {
+/// What a delta brings.
+#[derive(Default)]
+struct Brought {
+    /// How much, if anything.
+    bytes: Option<u32>,
+    seen: Seen,
+}
+
+fn brought(mut delta: Delta) -> Brought {
+    let refuses = delta.refuses();
     let text = delta.take_said();
     let thought = delta.take_thought();
     let called = delta.tool_calls.unwrap_or_default();
-    let nothing = text.is_empty() && thought.is_none() && called.is_empty();
-    if nothing && delta.function_call.is_none() && delta.audio.is_none() {
-        return None;
+    let calls = !called.is_empty() || delta.function_call.is_some() || delta.audio.is_some();
+    if text.is_empty() && thought.is_none() && !calls {
+        return Brought::default();
     }
     let functions = called.into_iter().filter_map(|call| call.function);
     let functions: usize = functions
@@ -191,7 +225,14 @@ fn bytes_said(mut delta: Delta) -> Option<u32> {
         })
         .sum();
     let bytes = text.len() + thought.map_or(0, |thought| thought.text.len()) + functions;
-    Some(u32::try_from(bytes).unwrap_or(u32::MAX))
+    Brought {
+        bytes: Some(u32::try_from(bytes).unwrap_or(u32::MAX)),
+        seen: match text.is_empty() {
+            _ if calls || refuses => Seen::Beyond,
+            true => Seen::Thought,
+            false => Seen::Words(text),
+        },
+    }
 }
 
 #[derive(Deserialize)]
