@@ -108,6 +108,11 @@ impl Notes {
         (self.events, self.thoughts) = (mark.events, mark.thoughts);
     }
 
+    /// Whether nobody can go on from what was shown.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// How many events came.
     pub fn events(&self) -> u64 {
         self.events

@@ -17,7 +17,8 @@ pub(super) fn read(notes: &Notes) -> Option<Shown> {
         standing.take(event)?;
         standing.said(&text)?;
     }
-    if notes.thoughts() && standing.open.as_ref().is_some_and(|open| open["id"].is_null()) {
+    // A thought that is on its way can't be ended by others.
+    if standing.open.as_ref().is_some_and(Value::is_null) {
         return None;
     }
     Some(Shown {
@@ -37,7 +38,7 @@ struct Standing {
     first: u64,
     response: Map<String, Value>,
     done: Vec<Value>,
-    /// The id and the text of the message that is on its way.
+    /// The id and the text of the message that is on its way; null for another item.
     open: Option<Value>,
 }
 
@@ -59,7 +60,6 @@ impl Standing {
                 }
                 self.open = Some(match item["type"].as_str()? {
                     "message" => json!({"id": item["id"], "text": "", "begun": false}),
-                    // A thought that is on its way can't be ended by others.
                     _ => Value::Null,
                 });
             }
