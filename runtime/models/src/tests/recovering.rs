@@ -365,12 +365,12 @@ async fn a_stall_is_gone_on_from_and_the_call_s_whole_time_holds() {
         ("one two", Ok("one two"))
     );
 
-    let hangs = || streams(&[Act::Say("x"), Act::Hang]);
-    let a = Scripted::new("a", vec![hangs(), hangs(), hangs()]).prefilling();
+    let hangs = |text| streams(&[Act::Say(text), Act::Hang]);
+    let a = Scripted::new("a", vec![hangs("x"), hangs("y"), hangs("z")]).prefilling();
     let mut config = config(&[&a]);
     config.deadlines.total = Duration::from_secs(50);
     let told = ask(&World::with(config), request()).await;
-    assert_eq!(told.seen, "xx");
+    assert_eq!(told.seen, "xy");
     assert!(told.end.unwrap_err().contains("50000 ms"));
 }
 
