@@ -14,6 +14,7 @@ mod tell;
 use std::sync::Arc;
 
 use crate::asked::Asked;
+use crate::price::Price;
 use crate::provider::ProviderGate;
 use crate::recover::Recover;
 use crate::router::Shared;
@@ -35,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) model: Arc<str>,
     pub(crate) window: Option<u32>,
     pub(crate) can: Capabilities,
+    /// What its tokens cost, if that is known.
+    pub(crate) price: Option<Price>,
 }
 
 /// What a call brings.

@@ -21,7 +21,7 @@ use crate::config::{ModelsConfig, ModelsError};
 use crate::deadlines::Deadlines;
 use crate::estimate;
 use crate::metrics::MetricsSink;
-use crate::price::{Price, PriceTable, priced};
+use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::recover::Recover;
 use crate::route::{DEFAULT, Route};
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     recovers: BTreeMap<String, Arc<Recover>>,
     /// Targets that refused to go on from a text, `provider/model`.
     unprefilled: Mutex<HashSet<String>>,
-    prices: PriceTable,
+    pub(crate) prices: PriceTable,
     budget: Mutex<RetryBudget>,
     origin: Instant,
 }
@@ -94,11 +94,6 @@ impl Shared {
     pub(crate) fn has_refused_prefill(&self, target: &Target) -> bool {
         let name = format!("{}/{}", target.gate.name(), target.model);
         self.unprefilled.lock().contains(&name)
-    }
-
-    /// What a target's tokens cost, if that is known.
-    pub(crate) fn price(&self, target: &Target) -> Option<Price> {
-        self.prices.price(target.gate.name(), &target.model)
     }
 }
 
@@ -224,7 +219,7 @@ impl Models for ModelRouter {
     fn estimate(&self, request: &ModelRequest) -> Usage {
         let asked = Asked::Spoken(Arc::new(request.clone()));
         let targets = self.order(&asked, &CallContext::default()).unwrap_or_default();
-        let price = targets.first().and_then(|target| self.shared.price(target));
+        let price = targets.first().and_then(|target| target.price);
         priced(
             price,
             estimate::usage(estimate::input(request), &Brought::default()),

@@ -10,16 +10,21 @@ mod glance;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod whole;
+
+use std::sync::LazyLock;
 
 use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
 use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::response::{Choice, Chunk, Delta, finish_reason};
+use crate::response::{Choice, Chunk, Delta, WireUsage, finish_reason};
 pub(crate) use embeddings::EmbeddingsWatcher;
-use glance::Glance;
+use glance::GLANCE;
+use whole::Whole;
 
 /// Most choices that are told apart; OpenAI gives as many.
 const CHOICES_AT_MOST: u32 = 128;
@@ -28,7 +33,6 @@ const CHOICES_AT_MOST: u32 = 128;
 pub(crate) struct ChatWatcher {
     faults: Faults,
     model: String,
-    glance: Glance,
     /// How many choices were asked for.
     choices: u32,
     /// Which of them have ended, a bit each.
@@ -47,7 +51,6 @@ impl ChatWatcher {
         Self {
             faults,
             model: model.to_owned(),
-            glance: Glance::new(),
             choices: choices(request),
             ended: 0,
             finish: None,
@@ -72,7 +75,7 @@ impl Watcher for ChatWatcher {
             self.done = true;
             return self.end();
         }
-        let Some(said) = self.glance.said(data) else {
+        let Some(said) = GLANCE.said(data) else {
             return self.parsed(data);
         };
         if said.bytes == 0 {
@@ -103,11 +106,20 @@ impl Watcher for ChatWatcher {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
-        let answer: Chunk = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
-        let is_empty = answer.choices.as_ref().is_none_or(Vec::is_empty);
-        self.take(answer)?;
-        if is_empty {
+        if let Some(seen) = GLANCE.whole(body) {
+            self.beside(None, Some(seen.usage))?;
+            self.closed(0, Some(seen.finish_reason))?;
+            return Ok(self.ended());
+        }
+        let answer: Whole<'_> = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
+        self.beside(answer.error, answer.usage)?;
+        let choices = answer.choices.unwrap_or_default();
+        if choices.is_empty() {
             return Err(self.faults.malformed(&"an answer without a choice"));
+        }
+        for choice in choices {
+            self.has_calls |= choice.has_calls();
+            self.closed(choice.index, choice.finish_reason())?;
         }
         Ok(self.ended())
     }
@@ -125,12 +137,7 @@ impl ChatWatcher {
     }
 
     fn take(&mut self, chunk: Chunk) -> Result<RelaySign, ProviderFault> {
-        if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
-            return Err(self.faults.error_object(&error, &self.model));
-        }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage.into());
-        }
+        self.beside(chunk.error, chunk.usage)?;
         let was_finished = self.is_finished();
         let mut said = None;
         for choice in chunk.choices.into_iter().flatten() {
@@ -159,7 +166,24 @@ impl ChatWatcher {
                 seen => seen,
             };
         }
-        match choice.finish_reason.as_deref() {
+        self.closed(choice.index, choice.finish_reason.as_deref())?;
+        Ok(said)
+    }
+
+    /// What stands beside the choices.
+    fn beside(&mut self, error: Option<Value>, usage: Option<WireUsage>) -> Result<(), ProviderFault> {
+        if let Some(error) = error.filter(|e| !e.is_null()) {
+            return Err(self.faults.error_object(&error, &self.model));
+        }
+        if let Some(usage) = usage {
+            self.usage = Some(usage.into());
+        }
+        Ok(())
+    }
+
+    /// Takes note of a choice's end, where there is one.
+    fn closed(&mut self, index: u32, reason: Option<&str>) -> Result<(), ProviderFault> {
+        match reason {
             None | Some("") => {}
             Some("error") => {
                 let error = Value::from("the provider ended the answer with an error");
@@ -167,13 +191,13 @@ impl ChatWatcher {
             }
             Some(reason) => {
                 self.seen = Seen::Beyond;
-                self.ended |= 1_u128.checked_shl(choice.index).unwrap_or(0);
-                if choice.index == 0 || self.finish.is_none() {
+                self.ended |= 1_u128.checked_shl(index).unwrap_or(0);
+                if index == 0 || self.finish.is_none() {
                     self.finish = Some(finish_reason(reason));
                 }
             }
         }
-        Ok(said)
+        Ok(())
     }
 
     /// Whether all choices have ended.
@@ -235,6 +259,9 @@ fn brought(mut delta: Delta) -> Brought {
     }
 }
 
+/// The field that asks for several choices.
+static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"n\""));
+
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -243,7 +270,7 @@ struct Asked {
 
 /// How many choices a request asks for. Hardly any names their number, and only those are read for it.
 fn choices(request: &RawRequest) -> u32 {
-    let names = |bytes: &[u8]| memchr::memmem::find(bytes, b"\"n\"").is_some();
+    let names = |bytes: &[u8]| NUMBER.find(bytes).is_some();
     if !names(&request.before) && !names(&request.after) {
         return 1;
     }
