@@ -26,6 +26,7 @@ mod new_agent;
 mod page;
 mod recovery;
 mod refusals;
+mod sharing;
 mod sick_disk;
 mod support;
 mod telemetry;
