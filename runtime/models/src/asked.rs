@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    EmbeddingInput, EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Unreadable, Usage, WireCall,
-    WireFamily, Wish,
+    EmbeddingInput, EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Resumed, Shown, Unreadable,
+    Usage, WireCall, WireFamily, Wish,
 };
 
 use crate::capability::Needs;
@@ -38,6 +38,14 @@ impl Asked {
     pub(crate) fn wish_for(&self, provider: &str) -> Result<Wish, ProviderFault> {
         self.wish()
             .map_err(|wrong| ProviderFault::new(provider, FaultClass::BadRequest, wrong.message))
+    }
+
+    /// Who goes on with a relayed stream.
+    pub(crate) fn resumed(&self, shown: &Shown) -> Option<Box<dyn Resumed>> {
+        match self {
+            Self::Spoken(_) | Self::Vectors(_) => None,
+            Self::Wire(call) => call.readable.resumed(shown),
+        }
     }
 
     /// Whether vectors are asked for, as far as that shows without reading it.

@@ -29,6 +29,7 @@ mod pace;
 mod phase;
 mod price;
 mod provider;
+mod recover;
 mod route;
 mod router;
 mod share;
@@ -42,6 +43,7 @@ pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
+pub use recover::{Hold, Recover, Way};
 pub use route::{Batch, HedgeAfter, Route, RouteFlow, RouteTarget};
 pub use router::{ModelRouter, Ports};
 

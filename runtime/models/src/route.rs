@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use greenroom_kernel::{Capabilities, ErrorCode, Failure, ModelInfo, Strategy};
 use serde_json::json;
 
+use crate::recover::Recover;
 pub use flow::{Batch, HedgeAfter, RouteFlow};
 pub(crate) use narrow::{Standing, Unfit, unfit};
 pub(crate) use strategy::{Contender, rank};
@@ -57,6 +58,8 @@ pub struct Route {
     pub targets: Vec<RouteTarget>,
     /// What its calls may do beside going from target to target.
     pub flow: RouteFlow,
+    /// What may be tried once a reader has seen a part of an answer; none takes what is common.
+    pub recover: Option<Recover>,
 }
 
 impl From<Vec<RouteTarget>> for Route {

@@ -1,6 +1,6 @@
 //! The kernel's port to model calls, over the providers of one process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,12 +25,16 @@ use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
+use crate::recover::Recover;
 use crate::route::{DEFAULT, Route, RouteFlow};
 use crate::share::{Batches, Joins};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
 const ACQUAINTANCE: Duration = Duration::from_secs(4);
+
+/// How many targets are remembered that refused to go on from a text.
+const REFUSED_AT_MOST: usize = 1_024;
 
 /// What model calls need from outside.
 #[derive(Clone)]
@@ -59,6 +63,11 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<dyn MetricsSink>,
+    /// What may be tried once a reader has seen a part of an answer, where its route says nothing else.
+    pub(crate) recover: Arc<Recover>,
+    recovers: BTreeMap<String, Arc<Recover>>,
+    /// Targets that refused to go on from a text, `provider/model`.
+    unprefilled: Mutex<HashSet<String>>,
     pub(crate) prices: PriceTable,
     pub(crate) accounts: Arc<Accounts>,
     budget: Mutex<RetryBudget>,
@@ -78,6 +87,26 @@ impl Shared {
     pub(crate) fn flow(&self, logical: Option<&str>) -> RouteFlow {
         let route = self.routes.get(logical.unwrap_or(DEFAULT));
         route.map(|route| route.flow).unwrap_or_default()
+    }
+
+    /// What may be tried once a reader has seen a part of an answer.
+    pub(crate) fn recover(&self, logical: Option<&str>) -> &Arc<Recover> {
+        let name = logical.unwrap_or(DEFAULT);
+        self.recovers.get(name).unwrap_or(&self.recover)
+    }
+
+    /// A target refused to go on from a text: it isn't asked to again.
+    pub(crate) fn refused_prefill(&self, target: &Target) {
+        let mut refused = self.unprefilled.lock();
+        if refused.len() >= REFUSED_AT_MOST {
+            refused.clear();
+        }
+        refused.insert(format!("{}/{}", target.gate.name(), target.model));
+    }
+
+    pub(crate) fn has_refused_prefill(&self, target: &Target) -> bool {
+        let name = format!("{}/{}", target.gate.name(), target.model);
+        self.unprefilled.lock().contains(&name)
     }
 }
 
@@ -112,9 +141,16 @@ impl ModelRouter {
         }
         let nobody = || Accounts::none(Arc::clone(&ports.clock), &*ports.random);
         let accounts = ports.accounts.clone().unwrap_or_else(nobody);
+        let own = |(name, route): (&String, &Route)| {
+            let recover = Arc::new(route.recover.clone()?);
+            Some((name.clone(), recover))
+        };
         let shared = Shared {
             accounts,
             providers,
+            recover: Arc::new(config.recover),
+            recovers: config.routes.iter().filter_map(own).collect(),
+            unprefilled: Mutex::default(),
             routes: config.routes,
             capabilities: config.capabilities,
             deadlines: config.deadlines,
@@ -211,7 +247,8 @@ impl ModelRouter {
         let streamed = call.raw.stream;
         let asked = Asked::Wire(call);
         let targets = self.targets(&asked, &context).await?;
-        let call = Call::new(&self.shared, asked, context, targets);
+        let recover = self.shared.recover(asked.logical()).clone();
+        let call = Call::new(&self.shared, asked, context, targets).recovering(&recover);
         call.served(streamed).await
     }
 

@@ -10,6 +10,7 @@ mod failover;
 mod hedging;
 mod joining;
 mod limits;
+mod recovering;
 mod routing;
 mod script;
 mod serving;

@@ -11,6 +11,7 @@ mod raw_costs;
 mod raw_facts;
 mod raw_flow;
 mod raw_models;
+mod raw_recover;
 mod raw_routes;
 
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use greenroom_gateway::{GatewayConfig, QueryLimits};
 use greenroom_kernel::{Budget, Limits};
-use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Route};
+use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Recover, Route};
 use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use agents::AgentSettings;
@@ -35,6 +36,7 @@ use raw::Raw;
 use raw_costs::{RawRequests, budgets};
 use raw_facts::{capabilities, prices};
 use raw_models::RawModels;
+use raw_recover::RawRecover;
 
 /// Everything an operator can set, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +65,7 @@ pub(crate) struct Config {
 pub(crate) struct ModelPolicy {
     pub(crate) deadlines: Deadlines,
     pub(crate) tries: u32,
+    pub(crate) recover: Recover,
     pub(crate) routes: Vec<(String, Route)>,
     pub(crate) capabilities: CapabilityTable,
     pub(crate) prices: PriceTable,
@@ -134,6 +137,7 @@ fn gateway(raw: &Raw, listen: SocketAddr) -> GatewayConfig {
         max_header_bytes: set.max_header_bytes,
         header_timeout: Duration::from_millis(set.header_timeout_ms),
         body_timeout: Duration::from_millis(set.body_timeout_ms),
+        write_timeout: Duration::from_millis(set.write_timeout_ms),
         request_timeout: Duration::from_millis(set.request_timeout_ms),
         default_wait: Duration::from_millis(set.default_wait_ms),
         max_wait: Duration::from_millis(set.max_wait_ms),
@@ -165,13 +169,18 @@ fn tasks(raw: &Raw) -> OrchestratorConfig {
 fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
     let mut routes = Vec::new();
     for (name, raw) in &raw.routes {
-        let route = raw.route();
+        let mut route = raw.route();
         if route.targets.is_empty() {
             return Err(ConfigError::value(
                 &format!("models.routes.{name}"),
                 "it has no targets",
             ));
         }
+        let key = format!("models.routes.{name}.recover");
+        route.recover = match raw.recover() {
+            Some(raw) => Some(recover(&key, raw)?),
+            None => None,
+        };
         routes.push((name.clone(), route));
     }
     Ok(ModelPolicy {
@@ -183,10 +192,15 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
             tokens_per_second: raw.tokens_per_second,
         },
         tries: raw.tries,
+        recover: recover("models.recover", &raw.recover)?,
         routes,
         capabilities: capabilities(&raw.capabilities)?,
         prices: prices(&raw.prices)?,
     })
+}
+
+fn recover(key: &str, raw: &RawRecover) -> Result<Recover, ConfigError> {
+    raw.recover().map_err(|why| ConfigError::value(key, why))
 }
 
 fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {

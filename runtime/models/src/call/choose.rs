@@ -109,7 +109,7 @@ impl Candidates {
     }
 
     /// Waits, boundedly, for the first of these to take the call: a slot that frees, a breaker that half-opens.
-    async fn wait_for_any(&self, targets: &[usize]) -> Result<Chosen, Failure> {
+    pub(super) async fn wait_for_any(&self, targets: &[usize]) -> Result<Chosen, Failure> {
         let began = Instant::now();
         let mut place = None;
         loop {

@@ -107,7 +107,7 @@ impl Call {
             };
             if let Some(Chosen { at, target, admitted }) = chosen {
                 let number = candidates.course.made() + 2;
-                let observed = self.observed(&target, (number, TryKind::Hedge), admitted);
+                let observed = self.observed(&target, &self.asked, (number, TryKind::Hedge), admitted);
                 let lane = second.insert(Lane::new(at, observed));
                 let mut two = pin!(content(&mut lane.observed, &context, until));
                 while first.came.is_none() || lane.came.is_none() {
@@ -137,10 +137,14 @@ impl Call {
             match lane.came.take() {
                 Some(Ok(sign)) => {
                     self.running = Some((lane.at, lane.observed));
-                    self.drawn = Some(sign);
+                    self.won = Some(sign);
                     continue;
                 }
-                Some(Err(error)) => failed.push((lane.at, error)),
+                Some(Err(error)) => {
+                    self.lost = self.lost.plus(lane.observed.lost());
+                    failed.push((lane, error));
+                    continue;
+                }
                 // The caller left, or has no time left: it was ended with the call.
                 None if is_gone => {}
                 None => {
@@ -150,13 +154,13 @@ impl Call {
             }
             self.lost = self.lost.plus(lane.observed.lost());
         }
-        for (at, error) in failed {
+        for (mut lane, error) in failed {
             match (error, &self.running) {
                 // A try that failed beside the one that goes on is a fault to be counted, no more.
                 (TryError::Fault(fault), Some(_)) => {
-                    self.candidates.failed(at, fault);
+                    self.candidates.failed(lane.at, fault);
                 }
-                (error, _) => self.judged(at, error)?,
+                (error, _) => self.judged(lane.at, error, &mut lane.observed)?,
             }
         }
         Ok(())

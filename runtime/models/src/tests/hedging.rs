@@ -152,6 +152,24 @@ async fn a_call_races_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_winner_that_breaks_after_content_is_begun_anew_and_both_count_as_tries() {
+    let a = Scripted::new("a", vec![slow(10, "late"), says("hello")]);
+    let breaks = streams(&[
+        Act::Wait(SECOND),
+        Act::Say("hel"),
+        Act::Break(FaultClass::Transient),
+    ]);
+    let b = Scripted::new("b", vec![breaks]);
+    let world = World::with(hedging(&[&a, &b], AFTER));
+    let outcome = world.call().await;
+    assert_eq!(outcome.result.unwrap().content, "hello");
+    assert_eq!(outcome.shown, ["hel", "<restart>", "hello"]);
+    let numbers: Vec<_> = world.tried().iter().map(|t| (t.kind, t.number)).collect();
+    let expected = [(TryKind::First, 1), (TryKind::Hedge, 2), (TryKind::Retry, 3)];
+    assert_eq!(numbers, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_s_mistake_ends_a_race_at_once() {
     let a = Scripted::new("a", vec![slow(30, "late")]);
     let b = Scripted::new("b", vec![refuses(FaultClass::BadRequest)]);

@@ -1,5 +1,5 @@
 use greenroom_kernel::{Capabilities, Strategy};
-use greenroom_models::{Batch, HedgeAfter, Price, RouteFlow, RouteTarget};
+use greenroom_models::{Batch, HedgeAfter, Hold, Price, Recover, RouteFlow, RouteTarget, Way};
 
 use super::*;
 
@@ -69,6 +69,47 @@ fn a_route_says_what_its_calls_may_do_and_nothing_is_on_by_itself() {
 }
 
 #[test]
+fn what_is_tried_after_content_is_common_to_all_routes_or_a_route_s_own() {
+    let recover = |ways: &[Way], hold| Recover {
+        ways: ways.to_vec(),
+        hold,
+    };
+    assert_eq!(policy("").recover, Recover::default());
+    let file = r#"
+[models]
+recover = ["hold"]
+[models.routes.a]
+recover = ["splice", "prompt", { hold_ms = 1500 }, "error"]
+targets = ["a"]
+[models.routes.b]
+recover = [{ hold_tokens = 20 }]
+targets = ["b"]
+[models.routes.c]
+recover = ["error"]
+targets = ["c"]
+[models.routes.d]
+targets = ["d"]
+"#;
+    let policy = policy(file);
+    assert_eq!(policy.recover, recover(&[], Some(Hold::All)));
+    let own: Vec<_> = policy
+        .routes
+        .into_iter()
+        .map(|(_, route)| route.recover)
+        .collect();
+    let window = Hold::Window(Duration::from_millis(1500));
+    assert_eq!(
+        own,
+        [
+            Some(recover(&[Way::Splice, Way::Prompt], Some(window))),
+            Some(recover(&[], Some(Hold::Tokens(20)))),
+            Some(recover(&[], None)),
+            None,
+        ]
+    );
+}
+
+#[test]
 fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
     for (file, parts) in [
         (
@@ -106,6 +147,28 @@ fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
         (
             "[models.routes]\nr = [{ weight = 2 }]",
             &["models.routes.r", "target"],
+        ),
+        ("[models]\nrecover = [\"spice\"]", &["line 2", "spice", "splice"]),
+        ("[models]\nrecover = [3]", &["line 2", "hold_ms"]),
+        (
+            "[models]\nrecover = [\"error\", \"splice\"]",
+            &["models.recover", "put it last"],
+        ),
+        (
+            "[models]\nrecover = [\"splice\", \"splice\"]",
+            &["models.recover", "twice"],
+        ),
+        (
+            "[models]\nrecover = [{ hold_ms = 0 }]",
+            &["models.recover", "1 at least"],
+        ),
+        (
+            "[models]\nrecover = [{ hold_ms = 1 }, \"hold\"]",
+            &["models.recover", "in one way"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nrecover = [{}]",
+            &["models.routes.r.recover", "hold_tokens"],
         ),
         (
             "[models.capabilities.\"a/m\"]\nvison = true",
