@@ -14,6 +14,7 @@ mod listing;
 mod own;
 mod place;
 mod refusal;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Instant;
