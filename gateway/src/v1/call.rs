@@ -56,7 +56,8 @@ pub(super) async fn call(
     let hold = Hold {
         span: span.clone(),
         _cancel: cancel.clone().drop_guard(),
-        patience: (head.version == Version::HTTP_2).then_some(inner.config.write_timeout),
+        patience: (head.version == Version::HTTP_2)
+            .then(|| (inner.config.write_timeout, inner.door.tasks.clone())),
     };
     let context = asked.material.clone();
     let answering = async {

@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio_util::sync::DropGuard;
+use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::watched::Watched;
@@ -19,8 +20,8 @@ pub(super) struct Hold {
     pub(super) span: Span,
     /// Cancels the call.
     pub(super) _cancel: DropGuard,
-    /// How long the client may read nothing of it; none where its connection sees to that.
-    pub(super) patience: Option<Duration>,
+    /// How long the client may read nothing of it, and where that is watched; none where its connection sees to that.
+    pub(super) patience: Option<(Duration, TaskTracker)>,
 }
 
 /// A body of these pieces.
@@ -28,11 +29,11 @@ pub(super) fn body<S>(pieces: S, hold: Hold) -> Body
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static,
 {
-    let patience = hold.patience;
+    let patience = hold.patience.clone();
     let held = Held { pieces, hold };
     match patience {
         None => Body::from_stream(held),
-        Some(patience) => Body::from_stream(Watched::new(held, patience)),
+        Some((patience, tasks)) => Body::from_stream(Watched::new(held, patience, &tasks)),
     }
 }
 

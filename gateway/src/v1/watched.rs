@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 /// Pieces that are taken away from a reader who doesn't ask for the next in time.
 pub(super) struct Watched<S> {
@@ -29,13 +30,13 @@ struct Watch<S> {
 }
 
 impl<S: Send + 'static> Watched<S> {
-    pub(super) fn new(pieces: S, patience: Duration) -> Self {
+    pub(super) fn new(pieces: S, patience: Duration, tasks: &TaskTracker) -> Self {
         let watch = Arc::new(Mutex::new(Watch {
             pieces: Some(pieces),
             given: None,
         }));
         let end = CancellationToken::new();
-        tokio::spawn(watching(Arc::downgrade(&watch), patience, end.clone()));
+        tasks.spawn(watching(Arc::downgrade(&watch), patience, end.clone()));
         Self {
             watch,
             _end: end.drop_guard(),
@@ -84,7 +85,10 @@ where
         if let Poll::Ready(Some(_)) = polled {
             watch.given = Some(Instant::now());
         }
-        polled.map(|piece| piece.map(|Ok(piece)| Ok(piece)))
+        polled.map(|piece| {
+            let Ok(piece) = piece?;
+            Some(Ok(piece))
+        })
     }
 }
 
@@ -106,7 +110,8 @@ mod tests {
                 Ok(n)
             })
         };
-        let mut quick = Watched::new(pieces(), 3 * SECOND);
+        let tasks = TaskTracker::new();
+        let mut quick = Watched::new(pieces(), 3 * SECOND, &tasks);
         for expected in 0..3 {
             tokio::time::sleep(2 * SECOND).await;
             assert_eq!(quick.next().await.unwrap().unwrap(), expected);
@@ -115,11 +120,11 @@ mod tests {
         drop(quick);
 
         // Waiting for what comes is no reader's fault.
-        let mut idle = Watched::new(stream::pending::<Result<u8, Infallible>>(), SECOND);
+        let mut idle = Watched::new(stream::pending::<Result<u8, Infallible>>(), SECOND, &tasks);
         let waited = tokio::time::timeout(9 * SECOND, idle.next()).await;
         assert!(waited.is_err());
 
-        let mut stuck = Watched::new(pieces(), 3 * SECOND);
+        let mut stuck = Watched::new(pieces(), 3 * SECOND, &tasks);
         stuck.next().await.unwrap().unwrap();
         tokio::time::sleep(4 * SECOND).await;
         assert_eq!(Arc::strong_count(&held), 1);
