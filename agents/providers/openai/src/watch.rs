@@ -84,6 +84,10 @@ impl Watcher for ChatWatcher {
         Err(self.faults.truncated())
     }
 
+    fn closing(&self) -> &'static [u8] {
+        if self.done { b"" } else { b"data: [DONE]\n\n" }
+    }
+
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         let answer: Chunk = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
         let is_empty = answer.choices.as_ref().is_none_or(Vec::is_empty);
