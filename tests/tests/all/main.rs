@@ -28,4 +28,5 @@ mod refusals;
 mod sick_disk;
 mod support;
 mod telemetry;
+mod wall;
 mod workers;
