@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub header_timeout: Duration,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
+    /// How long a client may read nothing of what waits to be written to it before its connection is closed.
+    pub write_timeout: Duration,
     /// How much longer than it was asked to wait a call may take to be answered; then its outcome is not known.
     pub answer_grace: Duration,
     /// How long a request may take; what it began goes on without it.
@@ -61,6 +63,7 @@ impl Default for GatewayConfig {
             max_header_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             answer_grace: Duration::from_secs(30),
             request_timeout: Duration::from_secs(660),
             default_wait: Duration::from_secs(55),

@@ -15,6 +15,7 @@ mod gateway;
 mod http;
 mod origin;
 mod page;
+mod patient;
 mod request_id;
 mod schema;
 mod server;

@@ -23,6 +23,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service;
 
 use crate::gateway::Inner;
+use crate::patient::Patient;
 use crate::{edge, v1};
 
 /// How long to leave the listener alone after it failed to accept: out of file descriptors, mostly.
@@ -151,6 +152,7 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection without TCP_NODELAY");
         }
+        let stream = Patient::new(stream, self.inner.config.write_timeout);
         let asked = Arc::new(AtomicBool::new(false));
         let service = tower::service_fn({
             let asked = Arc::clone(&asked);

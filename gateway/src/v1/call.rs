@@ -5,8 +5,11 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use greenroom_kernel::{AgentName, CallContext, Principal, Readable, Unreadable, WireCall, WireFamily, Wish};
-use greenroom_provider_http::{Dialect, EdgeError, ErrorKind, Peeked, peek};
+use greenroom_kernel::{
+    AgentName, CallContext, CallEvent, Principal, Readable, Resumed, Shown, Unreadable, WireCall, WireFamily,
+    Wish,
+};
+use greenroom_provider_http::{AnswerWriter, Dialect, EdgeError, ErrorKind, Peeked, peek};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -157,6 +160,20 @@ struct Words {
 impl Readable for Words {
     fn wish(&self) -> Result<Wish, Unreadable> {
         self.read.get_or_init(|| self.dialect.read(&self.body)).clone()
+    }
+
+    fn resumed(&self, shown: &Shown) -> Option<Box<dyn Resumed>> {
+        let writer = self.dialect.resumed(&self.body, shown)?;
+        Some(Box::new(Rest(writer)))
+    }
+}
+
+/// The rest of a stream that a target of the caller's family began.
+struct Rest(Box<dyn AnswerWriter>);
+
+impl Resumed for Rest {
+    fn event(&mut self, event: &CallEvent, out: &mut Vec<u8>) {
+        self.0.event(event, out);
     }
 }
 

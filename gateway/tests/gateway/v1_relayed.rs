@@ -124,6 +124,29 @@ async fn a_client_that_hangs_up_in_the_stream_cancels_its_call() {
 }
 
 #[tokio::test]
+async fn a_client_that_stays_and_reads_nothing_loses_its_call_when_its_time_is_over() {
+    let gateway = start_with(GatewayConfig {
+        write_timeout: Duration::from_millis(300),
+        ..GatewayConfig::default()
+    })
+    .await;
+    let pieces = gateway.models.relays();
+    let mut client = TcpStream::connect(gateway.address).await.unwrap();
+    let length = STREAMED.len();
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(STREAMED.as_bytes()).await.unwrap();
+    // Until all that lies between is full.
+    let piece = Bytes::from(vec![b' '; 1 << 20]);
+    let filled = async { while pieces.send(Ok(piece.clone())).await.is_ok() {} };
+    tokio::time::timeout(SOON, filled).await.unwrap();
+    let call = gateway.models.called().await;
+    assert!(call.context.cancel.is_cancelled());
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_before_the_answer_cancels_its_call() {
     let gateway = start().await;
     gateway.models.will(Does::Never);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, WireFamily, Wish};
+use greenroom_kernel::{
+    FaultClass, ModelRequest, ProviderFault, Resumed, Shown, Unreadable, WireCall, WireFamily, Wish,
+};
 
 use crate::capability::Needs;
 use crate::estimate;
@@ -29,6 +31,14 @@ impl Asked {
     pub(crate) fn wish_for(&self, provider: &str) -> Result<Wish, ProviderFault> {
         self.wish()
             .map_err(|wrong| ProviderFault::new(provider, FaultClass::BadRequest, wrong.message))
+    }
+
+    /// Who goes on with a relayed stream.
+    pub(crate) fn resumed(&self, shown: &Shown) -> Option<Box<dyn Resumed>> {
+        match self {
+            Self::Spoken(_) => None,
+            Self::Wire(call) => call.readable.resumed(shown),
+        }
     }
 
     /// Whether vectors are asked for, as far as that shows without reading it.

@@ -1,8 +1,12 @@
 //! One call: targets chosen, tries made, until one answers or nobody is left. It is drawn out sign by sign, at its
 //! reader's pace.
 
+mod broken;
 mod candidates;
 mod choose;
+mod held;
+mod joint;
+mod manner;
 mod observe;
 mod serve;
 mod tell;
@@ -12,14 +16,18 @@ use std::sync::Arc;
 use crate::asked::Asked;
 use crate::price::Price;
 use crate::provider::ProviderGate;
+use crate::recover::Recover;
 use crate::router::Shared;
 use crate::tries::{Ended, Sign, TryError};
+use broken::{Broken, Going};
 use bytes::Bytes;
 use candidates::Candidates;
-use choose::Chosen;
 use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, Usage,
+    CallContext, CallFailure, Capabilities, Embeddings, ErrorCode, Failure, FaultClass, ModelAnswer,
+    ProviderFault, ServedBy, ToolCall, Usage,
 };
+use held::Held;
+use http::HeaderMap;
 use observe::Observed;
 
 /// Where a call may go.
@@ -27,6 +35,7 @@ pub(crate) struct Target {
     pub(crate) gate: Arc<ProviderGate>,
     pub(crate) model: Arc<str>,
     pub(crate) window: Option<u32>,
+    pub(crate) can: Capabilities,
     /// What its tokens cost, if that is known.
     pub(crate) price: Option<Price>,
 }
@@ -70,6 +79,14 @@ pub(crate) struct Call {
     /// Who served a call that has ended well.
     ended_by: Option<ServedBy>,
     shown: bool,
+    /// What may be tried once its reader has seen a part of it.
+    recover: Arc<Recover>,
+    /// The answer that broke, once one did.
+    broken: Option<Box<Broken>>,
+    /// What its reader isn't shown yet.
+    held: Option<Held>,
+    /// Of a relayed answer that has ended.
+    headers: HeaderMap,
 }
 
 impl Call {
@@ -91,12 +108,47 @@ impl Call {
             running: None,
             ended_by: None,
             shown: false,
+            recover: Arc::clone(&shared.recover),
+            broken: None,
+            held: None,
+            headers: HeaderMap::new(),
         })
+    }
+
+    /// With what its route allows once its reader has seen a part of the answer.
+    pub(crate) fn recovering(mut self: Box<Self>, recover: &Arc<Recover>) -> Box<Self> {
+        self.recover = Arc::clone(recover);
+        self
     }
 
     /// What comes next; nothing is asked of it after [`Step::End`] or an error. Cancel-safe once the call has content.
     pub(crate) async fn next(&mut self) -> Result<Step, CallFailure> {
+        let step = loop {
+            let Some(held) = &mut self.held else {
+                break self.drawn().await?;
+            };
+            if let Some(step) = held.take() {
+                break step;
+            }
+            if held.is_over() {
+                self.held = None;
+                continue;
+            }
+            let step = self.drawn().await?;
+            let said = self.running.as_ref().map_or(0, |(_, running)| running.said());
+            let now = self.candidates.began.elapsed();
+            if let Some(held) = &mut self.held {
+                held.add(step, now, said);
+            }
+        };
+        self.shown |= matches!(step, Step::Text(_) | Step::Piece(_));
+        Ok(step)
+    }
+
+    /// What comes next, whether it is held back or not.
+    async fn drawn(&mut self) -> Result<Step, CallFailure> {
         loop {
+            let waiting = self.broken.as_mut().and_then(|broken| broken.waiting.pop_front());
             let Some((at, running)) = &mut self.running else {
                 // Boxed: it is large, and most of what is asked for is the next sign of a try that runs.
                 if Box::pin(self.begin()).await? {
@@ -105,21 +157,31 @@ impl Call {
                 continue;
             };
             let at = *at;
-            match running.next().await {
-                Ok(Sign::Text(text)) => {
-                    self.shown = true;
-                    return Ok(Step::Text(text));
-                }
-                Ok(Sign::Piece(piece)) => {
-                    self.shown = true;
-                    return Ok(Step::Piece(piece));
-                }
-                Ok(Sign::Thinking(text)) => return Ok(Step::Thinking(text)),
-                Ok(Sign::Call(call)) => return Ok(Step::Call(call)),
-                Ok(Sign::Working) => return Ok(Step::Working),
-                Ok(Sign::End(ended)) => return Ok(Step::End(self.end(&ended))),
-                Err(error) => self.failed(at, error)?,
-            }
+            let sign = match waiting {
+                Some(sign) => sign,
+                None => match (running.next().await, &mut self.broken) {
+                    (Ok(sign), None) => sign,
+                    (Ok(sign), Some(broken)) => match broken.told(sign) {
+                        Some(sign) => sign,
+                        None => {
+                            self.strayed(at);
+                            continue;
+                        }
+                    },
+                    (Err(error), _) => {
+                        self.failed(at, error)?;
+                        continue;
+                    }
+                },
+            };
+            return Ok(match sign {
+                Sign::Text(text) => Step::Text(text),
+                Sign::Piece(piece) => Step::Piece(piece),
+                Sign::Thinking(text) => Step::Thinking(text),
+                Sign::Call(call) => Step::Call(call),
+                Sign::Working => Step::Working,
+                Sign::End(ended) => Step::End(self.end(&ended)),
+            });
         }
     }
 
@@ -128,53 +190,97 @@ impl Call {
         if self.candidates.context.cancel.is_cancelled() {
             return Err(cancelled().into());
         }
-        let Chosen { at, target, admitted } = self.candidates.choose().await?;
+        let Going { chosen, asked } = match &mut self.broken {
+            Some(broken) => broken.go_on(&self.candidates).await?,
+            None => Going {
+                chosen: self.candidates.choose().await?,
+                asked: self.asked.clone(),
+            },
+        };
         let made = self.candidates.course.made();
         if made == 0 {
             self.candidates.shared.count_first_try();
         }
         let mut observed = Observed::begin(
             &self.candidates.shared,
-            &target,
-            &self.asked,
+            &chosen.target,
+            &asked,
             made + 1,
-            admitted,
+            chosen.admitted,
             self.input,
         );
-        let restart = std::mem::take(&mut self.shown);
+        let restart = self.restarts && std::mem::take(&mut self.shown);
         match observed
             .open(&self.candidates.context, self.candidates.until)
             .await
         {
-            Ok(()) => self.running = Some((at, observed)),
+            Ok(()) => self.running = Some((chosen.at, observed)),
             Err(error) => {
                 self.lost = self.lost.plus(observed.lost());
-                self.judged(at, error)?;
+                self.judged(chosen.at, error, &mut observed)?;
             }
         }
         Ok(restart)
     }
 
     fn failed(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {
-        if let Some((_, observed)) = self.running.take() {
-            self.lost = self.lost.plus(observed.lost());
+        let Some((_, mut observed)) = self.running.take() else {
+            return Err(Failure::internal("a model call failed in a try that never ran").into());
+        };
+        self.lost = self.lost.plus(observed.lost());
+        if let Some(held) = &mut self.held {
+            held.forget();
         }
-        self.judged(at, error)
+        self.judged(at, error, &mut observed)
     }
 
     /// Whether the call goes on after a try that failed.
-    fn judged(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {
+    fn judged(&mut self, at: usize, error: TryError, observed: &mut Observed) -> Result<(), CallFailure> {
         match error {
             TryError::Cancelled => Err(cancelled().into()),
             TryError::TimeUp => Err(self.candidates.time_up()),
-            TryError::Fault(fault) => {
-                let goes_on = self.candidates.failed(at, fault);
-                if goes_on && (self.restarts || !self.shown) {
+            TryError::Fault(fault) if self.restarts || !self.shown => {
+                if self.candidates.failed(at, fault) {
                     Ok(())
                 } else {
                     Err(self.candidates.given_up())
                 }
             }
+            TryError::Fault(fault) => self.broke(at, fault, observed),
+        }
+    }
+
+    /// A try failed whose reader has seen a part of the answer. Whether somebody may go on with it.
+    fn broke(&mut self, at: usize, fault: ProviderFault, observed: &mut Observed) -> Result<(), CallFailure> {
+        if let Some(broken) = &mut self.broken {
+            if fault.class == FaultClass::BadRequest && broken.was_prefilled() {
+                self.candidates.refused_prefill(at);
+            }
+            // What the answer broke of says more than why nobody could go on with it.
+            self.candidates.course.failed(at, fault.class, fault.retry_after);
+            broken.broke_again(at);
+            return Ok(());
+        }
+        let is_theirs = fault.class.is_provider_fault();
+        self.candidates.failed(at, fault);
+        self.broken = match is_theirs {
+            true => Broken::of(observed, &self.asked, &self.recover, at),
+            false => None,
+        };
+        match self.broken {
+            Some(_) => Ok(()),
+            None => Err(self.candidates.given_up_after_content()),
+        }
+    }
+
+    /// A try doesn't go on from what was shown: nobody's fault.
+    fn strayed(&mut self, at: usize) {
+        if let Some((_, observed)) = self.running.take() {
+            self.lost = self.lost.plus(observed.lost());
+        }
+        self.candidates.course.failed(at, FaultClass::Cancelled, None);
+        if let Some(broken) = &mut self.broken {
+            broken.broke_again(at);
         }
     }
 
@@ -187,6 +293,9 @@ impl Call {
         let usage = observed.ended_well(ended);
         let relayed = observed.running().is_some_and(|running| running.is_relayed());
         if relayed {
+            if self.held.is_some() {
+                self.headers = observed.headers();
+            }
             return End::Relayed;
         }
         if let Some(vectors) = observed.running().and_then(|running| running.vectors.take()) {
@@ -195,7 +304,10 @@ impl Call {
                 ..vectors
             });
         }
-        let brought = observed.take();
+        let mut brought = observed.take();
+        if let Some(broken) = &self.broken {
+            brought.content = broken.text();
+        }
         End::Answer(Box::new(ModelAnswer {
             content: brought.content,
             reasoning: brought.reasoning,

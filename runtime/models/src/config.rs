@@ -12,6 +12,7 @@ use greenroom_kernel::{
 use crate::capability::CapabilityTable;
 use crate::deadlines::Deadlines;
 use crate::price::PriceTable;
+use crate::recover::Recover;
 use crate::route::Route;
 
 /// One provider.
@@ -69,6 +70,8 @@ pub struct ModelsConfig {
     pub providers: Vec<ProviderSpec>,
     /// Logical model names and their targets. The name `default` replaces the default route.
     pub routes: BTreeMap<String, Route>,
+    /// What may be tried once a reader has seen a part of an answer, where a route doesn't say it.
+    pub recover: Recover,
     /// The common deadlines.
     pub deadlines: Deadlines,
     /// How often and how long one call is tried. `tries` counts every try at every target.
@@ -98,6 +101,7 @@ impl ModelsConfig {
             node: node.into(),
             providers: Vec::new(),
             routes: BTreeMap::new(),
+            recover: Recover::default(),
             deadlines: Deadlines::default(),
             retry: RetryPolicy {
                 tries: 4,

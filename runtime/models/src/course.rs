@@ -48,6 +48,19 @@ impl Course {
         self.made
     }
 
+    /// How often a target was tried.
+    pub(crate) fn tries(&self, at: usize) -> u32 {
+        self.targets.get(at).map_or(0, |target| target.tries)
+    }
+
+    /// Whether trying a target now may help: it isn't out, and didn't ask to be left alone.
+    pub(crate) fn is_open(&self, at: usize) -> bool {
+        let asked = |target: &Standing| target.retry_after.is_some_and(|wait| !wait.is_zero());
+        self.targets
+            .get(at)
+            .is_some_and(|target| !target.out && !asked(target))
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         let left = || self.targets.iter().enumerate().filter(|(_, t)| !t.out);
         let fresh = left().filter(|(_, t)| t.tries == 0).map(|(i, _)| i).collect();

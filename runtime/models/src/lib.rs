@@ -26,6 +26,7 @@ mod order;
 mod phase;
 mod price;
 mod provider;
+mod recover;
 mod route;
 mod router;
 mod span;
@@ -37,6 +38,7 @@ pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
+pub use recover::{Hold, Recover, Way};
 pub use route::{Route, RouteTarget};
 pub use router::{ModelRouter, Ports};
 

@@ -94,6 +94,7 @@ impl ModelRouter {
                 gate,
                 model: placed.model.into(),
                 window: can.context_window,
+                can,
             },
             can,
             weight: placed.weight,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use greenroom_kernel::{Capabilities, ErrorCode, Failure, ModelInfo, Strategy};
 use serde_json::json;
 
+use crate::recover::Recover;
 pub(crate) use narrow::{Standing, Unfit, unfit};
 pub(crate) use strategy::{Contender, rank};
 
@@ -53,14 +54,16 @@ pub struct Route {
     pub strategy: Strategy,
     /// The targets, the preferred first.
     pub targets: Vec<RouteTarget>,
+    /// What may be tried once a reader has seen a part of an answer; none takes what is common.
+    pub recover: Option<Recover>,
 }
 
 impl From<Vec<RouteTarget>> for Route {
     /// Targets in the order of their priority.
     fn from(targets: Vec<RouteTarget>) -> Self {
         Self {
-            strategy: Strategy::Priority,
             targets,
+            ..Self::default()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel's port to model calls, over the providers of one process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +23,15 @@ use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
-use crate::route::Route;
+use crate::recover::Recover;
+use crate::route::{DEFAULT, Route};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
 const ACQUAINTANCE: Duration = Duration::from_secs(4);
+
+/// How many targets are remembered that refused to go on from a text.
+const REFUSED_AT_MOST: usize = 1_024;
 
 /// What model calls need from outside.
 #[derive(Clone)]
@@ -53,6 +57,11 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<dyn MetricsSink>,
+    /// What may be tried once a reader has seen a part of an answer, where its route says nothing else.
+    pub(crate) recover: Arc<Recover>,
+    recovers: BTreeMap<String, Arc<Recover>>,
+    /// Targets that refused to go on from a text, `provider/model`.
+    unprefilled: Mutex<HashSet<String>>,
     pub(crate) prices: PriceTable,
     budget: Mutex<RetryBudget>,
     origin: Instant,
@@ -65,6 +74,26 @@ impl Shared {
 
     pub(crate) fn may_retry(&self) -> bool {
         self.budget.lock().try_retry(self.origin.elapsed())
+    }
+
+    /// What may be tried once a reader has seen a part of an answer.
+    fn recover(&self, logical: Option<&str>) -> &Arc<Recover> {
+        let name = logical.unwrap_or(DEFAULT);
+        self.recovers.get(name).unwrap_or(&self.recover)
+    }
+
+    /// A target refused to go on from a text: it isn't asked to again.
+    pub(crate) fn refused_prefill(&self, target: &Target) {
+        let mut refused = self.unprefilled.lock();
+        if refused.len() >= REFUSED_AT_MOST {
+            refused.clear();
+        }
+        refused.insert(format!("{}/{}", target.gate.name(), target.model));
+    }
+
+    pub(crate) fn has_refused_prefill(&self, target: &Target) -> bool {
+        let name = format!("{}/{}", target.gate.name(), target.model);
+        self.unprefilled.lock().contains(&name)
     }
 }
 
@@ -95,8 +124,15 @@ impl ModelRouter {
             providers.push(gate);
             actors.push(handle);
         }
+        let own = |(name, route): (&String, &Route)| {
+            let recover = Arc::new(route.recover.clone()?);
+            Some((name.clone(), recover))
+        };
         let shared = Shared {
             providers,
+            recover: Arc::new(config.recover),
+            recovers: config.routes.iter().filter_map(own).collect(),
+            unprefilled: Mutex::default(),
             routes: config.routes,
             capabilities: config.capabilities,
             deadlines: config.deadlines,
@@ -194,7 +230,8 @@ impl Models for ModelRouter {
         let streamed = call.raw.stream;
         let asked = Asked::Wire(call);
         let targets = self.acquainted_targets(&asked, &context).await?;
-        let call = Call::new(&self.shared, asked, context, targets);
+        let recover = self.shared.recover(asked.logical()).clone();
+        let call = Call::new(&self.shared, asked, context, targets).recovering(&recover);
         call.served(streamed).await
     }
 

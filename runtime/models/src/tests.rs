@@ -5,6 +5,7 @@ mod admission;
 mod bounds;
 mod failover;
 mod limits;
+mod recovering;
 mod routing;
 mod script;
 mod serving;

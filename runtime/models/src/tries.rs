@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
     CallContext, Embeddings, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault, Quota,
-    Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
+    Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Transcript, Usage, Wish,
 };
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -39,6 +39,14 @@ pub(crate) struct Brought {
     pub(crate) first_sign: Option<Duration>,
     /// From the dispatch to the first text or tool call.
     pub(crate) first_content: Option<Duration>,
+}
+
+impl Brought {
+    /// Bytes of its content.
+    pub(crate) fn said(&self) -> u64 {
+        let calls: usize = self.calls.iter().map(|call| call.arguments.len()).sum();
+        (self.content.len() + calls) as u64 + self.relayed
+    }
 }
 
 /// A whole answer's end.
@@ -96,6 +104,8 @@ pub(crate) struct Try {
     ready: VecDeque<Sign>,
     pub(crate) headers: HeaderMap,
     pub(crate) vectors: Option<Embeddings>,
+    /// Keeps what is shown of a relayed answer.
+    pub(crate) transcript: Option<Arc<dyn Transcript>>,
     pub(crate) brought: Brought,
 }
 
@@ -121,6 +131,7 @@ impl Try {
             ready: VecDeque::new(),
             headers: HeaderMap::new(),
             vectors: None,
+            transcript: None,
             brought: Brought::default(),
         };
         let backend = gate.backend();
@@ -133,6 +144,7 @@ impl Try {
                 let answer = opened.done(answer)?.map_err(|fault| opened.told(fault))?;
                 opened.brought.quota = answer.quota;
                 opened.headers = answer.headers;
+                opened.transcript = answer.transcript;
                 opened.flow = Flow::Frames(answer.frames);
             }
             Asked::Wire(_) | Asked::Spoken(_) => {
@@ -215,8 +227,7 @@ impl Try {
         };
         if matches!(sign, Sign::Text(_) | Sign::Call(_)) {
             self.content_came();
-            let calls: usize = self.brought.calls.iter().map(|c| c.arguments.len()).sum();
-            self.bounded((self.brought.content.len() + calls) as u64)?;
+            self.bounded(self.brought.said())?;
         }
         Ok(Some(sign))
     }

@@ -9,6 +9,7 @@ mod raw;
 mod raw_agents;
 mod raw_facts;
 mod raw_models;
+mod raw_recover;
 mod raw_routes;
 
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use greenroom_gateway::{GatewayConfig, QueryLimits};
 use greenroom_kernel::Limits;
-use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Route};
+use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Recover, Route};
 use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use agents::AgentSettings;
@@ -32,6 +33,7 @@ use paths::default_store;
 use raw::Raw;
 use raw_facts::{capabilities, prices};
 use raw_models::RawModels;
+use raw_recover::RawRecover;
 
 /// Everything an operator can set, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,7 @@ pub(crate) struct Config {
 pub(crate) struct ModelPolicy {
     pub(crate) deadlines: Deadlines,
     pub(crate) tries: u32,
+    pub(crate) recover: Recover,
     pub(crate) routes: Vec<(String, Route)>,
     pub(crate) capabilities: CapabilityTable,
     pub(crate) prices: PriceTable,
@@ -126,6 +129,7 @@ fn gateway(raw: &Raw, listen: SocketAddr) -> GatewayConfig {
         max_header_bytes: set.max_header_bytes,
         header_timeout: Duration::from_millis(set.header_timeout_ms),
         body_timeout: Duration::from_millis(set.body_timeout_ms),
+        write_timeout: Duration::from_millis(set.write_timeout_ms),
         request_timeout: Duration::from_millis(set.request_timeout_ms),
         default_wait: Duration::from_millis(set.default_wait_ms),
         max_wait: Duration::from_millis(set.max_wait_ms),
@@ -157,13 +161,18 @@ fn tasks(raw: &Raw) -> OrchestratorConfig {
 fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
     let mut routes = Vec::new();
     for (name, raw) in &raw.routes {
-        let route = raw.route();
+        let mut route = raw.route();
         if route.targets.is_empty() {
             return Err(ConfigError::value(
                 &format!("models.routes.{name}"),
                 "it has no targets",
             ));
         }
+        let key = format!("models.routes.{name}.recover");
+        route.recover = match raw.recover() {
+            Some(raw) => Some(recover(&key, raw)?),
+            None => None,
+        };
         routes.push((name.clone(), route));
     }
     Ok(ModelPolicy {
@@ -174,10 +183,15 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
             total: Duration::from_millis(raw.total_ms),
         },
         tries: raw.tries,
+        recover: recover("models.recover", &raw.recover)?,
         routes,
         capabilities: capabilities(&raw.capabilities)?,
         prices: prices(&raw.prices)?,
     })
+}
+
+fn recover(key: &str, raw: &RawRecover) -> Result<Recover, ConfigError> {
+    raw.recover().map_err(|why| ConfigError::value(key, why))
 }
 
 fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {

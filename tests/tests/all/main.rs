@@ -24,6 +24,7 @@ mod languages;
 mod layers;
 mod new_agent;
 mod page;
+mod recovery;
 mod refusals;
 mod sick_disk;
 mod support;

@@ -109,7 +109,7 @@ impl Takes {
             },
             xhigh: version >= 407 && !name.contains("mythos-preview"),
             by_default: version >= 500 || (line == Line::Other && version >= 407),
-            prefill: (version >= 406).then_some(false),
+            prefill: Some(version < 406),
         }
     }
 }
@@ -234,6 +234,7 @@ mod tests {
         assert!(Takes::of("claude-opus-4-7").xhigh);
         assert!(!Takes::of("claude-mythos-preview").xhigh);
         assert_eq!(Takes::of("claude-sonnet-4-6").prefill, Some(false));
-        assert_eq!(Takes::of("claude-sonnet-4").prefill, None);
+        assert_eq!(Takes::of("claude-sonnet-4").prefill, Some(true));
+        assert_eq!(Takes::of("glm-5").prefill, None);
     }
 }

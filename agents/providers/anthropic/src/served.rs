@@ -11,7 +11,7 @@ mod tools;
 mod wishes;
 mod write;
 
-use greenroom_kernel::{Unreadable, WireFamily, Wish};
+use greenroom_kernel::{Shown, Unreadable, WireFamily, Wish};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError, ErrorKind};
 use serde_json::{Map, Value, json};
 
@@ -43,6 +43,10 @@ impl Dialect for MessagesDialect {
 
     fn writer(&self, body: &[u8], head: AnswerHead) -> Box<dyn AnswerWriter> {
         Box::new(write::Writer::new(body, head))
+    }
+
+    fn resumed(&self, body: &[u8], shown: &Shown) -> Option<Box<dyn AnswerWriter>> {
+        Some(Box::new(write::Writer::resumed(body, &shown.place)?))
     }
 
     /// This family has a status of its own for being overloaded.

@@ -3,11 +3,12 @@
 //! Nearly all events of an answer are its deltas. Those are known by how they begin, as every known server writes them,
 //! and not parsed; what is written otherwise is. The figures that estimates are made of are bytes on the wire.
 
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use greenroom_kernel::{FinishReason, ProviderFault, RelaySign, Usage};
-use greenroom_provider_http::{Faults, Watcher};
+use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 
 use crate::response::{Block, Delta, Event, Piece, Whole, WireUsage, finish_reason};
 
@@ -20,6 +21,7 @@ pub(crate) struct MessagesWatcher {
     finish: Option<FinishReason>,
     /// It asked for a tool: some servers then still say that the turn is over.
     called: bool,
+    seen: Seen,
 }
 
 impl MessagesWatcher {
@@ -30,6 +32,7 @@ impl MessagesWatcher {
             usage: None,
             finish: None,
             called: false,
+            seen: Seen::Nothing,
         }
     }
 
@@ -41,6 +44,7 @@ impl MessagesWatcher {
 
     fn parsed(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
         let event: Event = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
+        self.seen = seen(&event);
         Ok(match event {
             Event::MessageStart { message } => {
                 self.figures(message.usage);
@@ -92,9 +96,20 @@ impl MessagesWatcher {
 impl Watcher for MessagesWatcher {
     fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
         match delta(data) {
-            Some(sign) => Ok(sign),
+            Some((sign, seen)) => {
+                self.seen = seen;
+                Ok(sign)
+            }
             None => self.parsed(data),
         }
+    }
+
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn reader(&self) -> Reader {
+        standing::read
     }
 
     /// Nothing but `message_stop` makes an answer whole.
@@ -145,21 +160,42 @@ fn grew(delta: &Delta) -> RelaySign {
     }
 }
 
-/// The sign of a delta that is written as all known servers write it; none for everything else.
-fn delta(data: &[u8]) -> Option<RelaySign> {
+/// What an event shows, where it isn't one that is known by its beginning.
+fn seen(event: &Event) -> Seen {
+    match event {
+        Event::ContentBlockStart { content_block, .. } => match content_block {
+            Block::Text { .. } | Block::Thinking { .. } | Block::RedactedThinking { .. } => Seen::Place,
+            Block::ToolUse { .. } | Block::Unseen => Seen::Beyond,
+        },
+        Event::ContentBlockStop { .. } => Seen::Place,
+        Event::ContentBlockDelta { delta, .. } => match delta {
+            Delta::Text { text } => Seen::Words(text.clone()),
+            Delta::Thinking { .. } | Delta::Signature { .. } => Seen::Thought,
+            Delta::InputJson { .. } | Delta::Unseen => Seen::Beyond,
+        },
+        Event::MessageDelta { .. } | Event::MessageStop | Event::Error { .. } => Seen::Beyond,
+        Event::MessageStart { .. } | Event::Ping | Event::Unknown => Seen::Nothing,
+    }
+}
+
+/// The sign of a delta that is written as all known servers write it, and what it shows; none for everything else.
+fn delta(data: &[u8]) -> Option<(RelaySign, Seen)> {
     let rest = data.strip_prefix(br#"{"type":"content_block_delta","index":"#)?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let rest = rest.get(digits..)?.strip_prefix(br#","delta":{"type":""#)?;
-    let said = rest
-        .strip_prefix(br#"text_delta","text":""#)
-        .or_else(|| rest.strip_prefix(br#"input_json_delta","partial_json":""#))
-        .or_else(|| rest.strip_prefix(br#"thinking_delta","thinking":""#));
-    match said {
-        Some([b'"', ..]) => None,
-        Some(said) => Some(content(said.strip_suffix(br#""}}"#)?.len())),
-        None => {
-            let signature = rest.strip_prefix(br#"signature_delta","signature":""#)?;
-            signature.ends_with(br#""}}"#).then_some(content(0))
-        }
+    let ended = |said: &[u8]| Some(said.strip_suffix(br#""}}"#)?.len()).filter(|length| *length > 0);
+    if let Some(said) = rest.strip_prefix(br#"text_delta","text":""#) {
+        let (begin, length) = (data.len() - said.len(), ended(said)?);
+        return Some((content(length), Seen::Text(begin..begin + length)));
     }
+    if let Some(said) = rest.strip_prefix(br#"input_json_delta","partial_json":""#) {
+        return Some((content(ended(said)?), Seen::Beyond));
+    }
+    if let Some(said) = rest.strip_prefix(br#"thinking_delta","thinking":""#) {
+        return Some((content(ended(said)?), Seen::Thought));
+    }
+    let signature = rest.strip_prefix(br#"signature_delta","signature":""#)?;
+    signature
+        .ends_with(br#""}}"#)
+        .then_some((content(0), Seen::Thought))
 }

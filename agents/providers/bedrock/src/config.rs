@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use greenroom_kernel::ModelInfo;
 
+use crate::traits::Traits;
+
 /// Bedrock in one region, for one account.
 #[derive(Debug, Clone)]
 pub struct BedrockConfig {
@@ -55,7 +57,11 @@ impl BedrockConfig {
         if self.models.is_empty() {
             return vec![ModelInfo::named(preset(self.region.as_deref()))];
         }
-        self.models.clone()
+        let mut models = self.models.clone();
+        for model in &mut models {
+            model.can.prefill = model.can.prefill.or(Traits::of(&model.name).prefill);
+        }
+        models
     }
 }
 

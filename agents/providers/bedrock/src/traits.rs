@@ -51,6 +51,8 @@ pub(crate) enum Thinking {
 pub(crate) struct Traits<'a> {
     /// Who made it, as far as the id tells: `anthropic`, `amazon`. What one maker's model sealed, another's can't read.
     pub(crate) maker: &'a str,
+    /// It goes on from an assistant's message; none where that isn't known.
+    pub(crate) prefill: Option<bool>,
     pub(crate) form: Form,
     pub(crate) thinking: Thinking,
     /// While it isn't asked to think.
@@ -81,6 +83,7 @@ impl<'a> Traits<'a> {
         let (maker, name) = id.split_once('.').unwrap_or(("", id));
         let other = Self {
             maker,
+            prefill: None,
             form: Form::Schema,
             thinking: Thinking::Unasked,
             sampling: Sampling::All,
@@ -93,6 +96,7 @@ impl<'a> Traits<'a> {
             "anthropic" => {
                 let version = version(name);
                 Self {
+                    prefill: Some(version < (4, 6)),
                     form: if version < (4, 5) {
                         Form::Tool
                     } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use greenroom_kernel::ModelInfo;
+use greenroom_kernel::{Capabilities, ModelInfo};
 
 /// Models as configured, completed or replaced by what the server lists.
 #[derive(Debug)]
@@ -24,6 +24,13 @@ impl Catalogue {
     /// What is known now; the first is the default.
     pub fn models(&self) -> Vec<ModelInfo> {
         self.known.load().as_ref().clone()
+    }
+
+    /// What a model is known to be able to.
+    pub fn can(&self, name: &str) -> Capabilities {
+        let known = self.known.load();
+        let model = known.iter().find(|model| model.name == name);
+        model.map(|model| model.can).unwrap_or_default()
     }
 
     /// Takes the server's list: it names the models where none are configured, else only what they can do.

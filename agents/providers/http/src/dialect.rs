@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::{CallEvent, Embeddings, ModelAnswer, Unreadable, WireFamily, Wish};
+use greenroom_kernel::{CallEvent, Embeddings, ModelAnswer, Shown, Unreadable, WireFamily, Wish};
 use serde_json::{Map, Value};
 
 use crate::edge_error::EdgeError;
@@ -35,6 +35,13 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// Writes the answer to a request that [`Dialect::read`] has read.
     fn writer(&self, body: &[u8], head: AnswerHead) -> Box<dyn AnswerWriter>;
+
+    /// Goes on with the stream of an answer to such a request, which a server of this family began: it writes what comes
+    /// next and the end, and begins nothing anew. None where that can't be.
+    fn resumed(&self, body: &[u8], shown: &Shown) -> Option<Box<dyn AnswerWriter>> {
+        let _ = (body, shown);
+        None
+    }
 
     /// Writes vectors; `input_tokens` is what they took. Families without embeddings are never asked.
     fn embeddings(&self, body: &[u8], head: &AnswerHead, vectors: &Embeddings) -> Vec<u8> {

@@ -1,15 +1,17 @@
 //! An answer passed on as it comes, and read while it passes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use greenroom_kernel::{ProviderFault, RelayFrame, RelayFrames, RelaySign};
+use greenroom_kernel::{ProviderFault, RelayFrame, RelayFrames, RelaySign, Transcript};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Answer;
 use crate::fault::Faults;
 use crate::frames::Frames;
+use crate::notes::Noted;
 use crate::stream::Broken;
 use crate::watcher::Watcher;
 
@@ -18,6 +20,7 @@ struct Relay<W> {
     response: Option<Answer>,
     frames: Frames,
     watcher: W,
+    noted: Arc<Noted>,
     faults: Faults,
     cancel: CancellationToken,
     /// The model has ended; only figures are awaited.
@@ -26,17 +29,21 @@ struct Relay<W> {
     fault: Option<ProviderFault>,
 }
 
-/// The frames of `response`, an event stream. Dropping them, or firing `cancel`, closes the upstream call.
+/// The frames of `response`, an event stream, and what is shown in them. Dropping the frames, or firing `cancel`, closes the
+/// upstream call.
 pub(crate) fn frames<W: Watcher>(
     response: Answer,
     faults: Faults,
     watcher: W,
     cancel: CancellationToken,
-) -> RelayFrames {
+) -> (RelayFrames, Arc<dyn Transcript>) {
+    let noted = Arc::new(Noted::new(watcher.reader()));
+    let transcript: Arc<dyn Transcript> = noted.clone();
     let relay = Relay {
         response: Some(response),
         frames: Frames::default(),
         watcher,
+        noted,
         faults,
         cancel,
         finished: false,
@@ -44,11 +51,11 @@ pub(crate) fn frames<W: Watcher>(
         fault: None,
     };
     // Boxed: each frame takes it out and puts it back.
-    futures::stream::unfold(Box::new(relay), |mut relay| async move {
+    let frames = futures::stream::unfold(Box::new(relay), |mut relay| async move {
         let frame = relay.next().await?;
         Some((frame, relay))
-    })
-    .boxed()
+    });
+    (frames.boxed(), transcript)
 }
 
 impl<W: Watcher> Relay<W> {
@@ -79,12 +86,20 @@ impl<W: Watcher> Relay<W> {
 
     async fn took(&mut self, chunk: Bytes) {
         let mut signs = Signs::default();
-        let watcher = &mut self.watcher;
-        let mut read = |data: &[u8]| {
-            signs.add(watcher.event(data).map_err(Broken::Fault)?);
-            Ok(())
+        let fed = {
+            let (watcher, mut piece) = (&mut self.watcher, self.noted.piece());
+            let mut read = |data: &[u8]| {
+                signs.add(watcher.event(data).map_err(Broken::Fault)?);
+                piece.take(data, &watcher.seen());
+                Ok(())
+            };
+            let fed = self.frames.feed(chunk, &mut read);
+            if fed.is_err() {
+                piece.take_back();
+            }
+            fed
         };
-        match self.frames.feed(chunk, &mut read) {
+        match fed {
             Ok(None) => {}
             Ok(Some(bytes)) => {
                 self.finished |= signs.finished();

@@ -164,15 +164,17 @@ impl Upstream {
                 .await?;
             let quota = quota(response.headers(), self.clock.now());
             let headers = headers_for_callers(response.headers());
-            let frames = if request.stream {
-                frames(response, self.faults.clone(), watcher, context.cancel.clone())
+            let (frames, transcript) = if request.stream {
+                let (frames, shown) = frames(response, self.faults.clone(), watcher, context.cancel.clone());
+                (frames, Some(shown))
             } else {
-                self.whole(response, watcher).await?
+                (self.whole(response, watcher).await?, None)
             };
             Ok(RelayAnswer {
                 headers,
                 quota,
                 frames,
+                transcript,
             })
         };
         tokio::select! {

@@ -1,6 +1,28 @@
 //! What a wire family knows of its own answers, so that they can be relayed and still be understood.
 
+use std::ops::Range;
+
 use greenroom_kernel::{ProviderFault, RelaySign};
+
+use crate::notes::Reader;
+
+/// What the last event showed to its reader, for those who must go on from there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Seen {
+    /// Nothing that matters.
+    #[default]
+    Nothing,
+    /// Text: where it stands in the event's data, as JSON writes a string's inside.
+    Text(Range<usize>),
+    /// Text that was written otherwise.
+    Words(String),
+    /// A thought.
+    Thought,
+    /// Something that tells where the stream stands: its data is kept.
+    Place,
+    /// What nobody can go on from: a tool call, a refusal, an end.
+    Beyond,
+}
 
 /// Reads what a relayed answer means while it passes.
 pub trait Watcher: Send + 'static {
@@ -26,6 +48,16 @@ pub trait Watcher: Send + 'static {
     /// # Errors
     /// A body that is no answer.
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault>;
+
+    /// What the last event showed; asked once for each event that could be read.
+    fn seen(&mut self) -> Seen {
+        Seen::Beyond
+    }
+
+    /// Who reads the notes that are taken of what was seen.
+    fn reader(&self) -> Reader {
+        |_| None
+    }
 }
 
 /// One of several, so that an adapter of several families has one call for them all.
@@ -44,5 +76,13 @@ impl Watcher for Box<dyn Watcher> {
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         (**self).whole(body)
+    }
+
+    fn seen(&mut self) -> Seen {
+        (**self).seen()
+    }
+
+    fn reader(&self) -> Reader {
+        (**self).reader()
     }
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream;
 use greenroom_kernel::{
-    CallContext, FaultClass, ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault,
+    CallContext, Capabilities, FaultClass, ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream,
+    ProviderFault,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -204,7 +205,14 @@ impl ModelBackend for LocalProvider {
             LocalState::Ready { context_window, .. } => Some(*context_window),
             _ => None,
         };
-        vec![ModelInfo::named(self.model.clone()).with_window(context_window)]
+        vec![ModelInfo {
+            name: self.model.clone(),
+            can: Capabilities {
+                context_window,
+                prefill: Some(true),
+                ..Capabilities::default()
+            },
+        }]
     }
 
     async fn call(

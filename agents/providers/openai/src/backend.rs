@@ -15,7 +15,7 @@ use crate::classify::WIRE;
 use crate::config::{Endpoints, MaxTokensField, OpenAiApi, OpenAiConfig};
 use crate::embed::{self, EmbedRequest};
 use crate::models::model_list;
-use crate::request::{Accent, ChatRequest};
+use crate::request::{Accent, ChatRequest, Onward, has_begun};
 use crate::responses::{self, ResponsesRequest, ResponsesWatcher};
 use crate::watch::{ChatWatcher, EmbeddingsWatcher};
 
@@ -54,14 +54,35 @@ impl OpenAiBackend {
         } else {
             MaxTokensField::MaxTokens
         });
+        let models = told_by(&endpoints, config.models);
         Ok(Self {
             upstream,
             endpoints,
             max_tokens_field,
             api: config.api,
-            catalogue: Catalogue::new(config.models),
+            catalogue: Catalogue::new(models),
         })
     }
+
+    fn onward(&self, model: &str, request: &ModelRequest) -> Onward {
+        if self.endpoints.has_prefix() {
+            Onward::Prefix
+        } else if has_begun(request) && self.catalogue.can(model).prefill == Some(true) {
+            Onward::Flags
+        } else {
+            Onward::Unsaid
+        }
+    }
+}
+
+/// What the server's place tells of its models.
+fn told_by(endpoints: &Endpoints, mut models: Vec<ModelInfo>) -> Vec<ModelInfo> {
+    if endpoints.has_prefix() {
+        for model in &mut models {
+            model.can.prefill = model.can.prefill.or(Some(true));
+        }
+    }
+    models
 }
 
 #[async_trait]
@@ -96,6 +117,7 @@ impl ModelBackend for OpenAiBackend {
         let accent = Accent {
             max_tokens: self.max_tokens_field,
             is_openai: self.endpoints.is_openai(),
+            onward: self.onward(model, request),
             provider: faults.provider(),
         };
         let said = ChatRequest::new(model, request, accent).map_err(|e| faults.unsendable(&e))?;
@@ -108,7 +130,7 @@ impl ModelBackend for OpenAiBackend {
     async fn probe(&self) -> Result<(), ProviderFault> {
         if let Some(body) = self.upstream.list(self.endpoints.models.clone()).await? {
             let listed = model_list(&body).map_err(|e| self.upstream.faults().malformed(&e))?;
-            self.catalogue.learn(listed);
+            self.catalogue.learn(told_by(&self.endpoints, listed));
         }
         Ok(())
     }

@@ -89,6 +89,16 @@ impl Endpoints {
     pub(crate) fn is_openai(&self) -> bool {
         self.base.host() == "api.openai.com"
     }
+
+    /// Whether the server goes on from an assistant's message that is marked as a prefix: Mistral, and DeepSeek's beta.
+    /// <https://docs.mistral.ai/capabilities/completion/usage>, <https://api-docs.deepseek.com/guides/chat_prefix_completion>
+    pub(crate) fn has_prefix(&self) -> bool {
+        match self.base.host() {
+            "api.mistral.ai" => true,
+            "api.deepseek.com" => self.chat.path().starts_with("/beta/"),
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +114,14 @@ mod tests {
         assert_eq!(ours.models, "http://h:1/v1/models");
         assert!(!ours.is_openai());
         assert!(urls("https://api.openai.com/v1").is_openai());
+        for (url, has_prefix) in [
+            ("https://api.mistral.ai/v1", true),
+            ("https://api.deepseek.com/beta", true),
+            ("https://api.deepseek.com", false),
+            ("https://api.openai.com/v1", false),
+        ] {
+            assert_eq!(urls(url).has_prefix(), has_prefix, "{url}");
+        }
     }
 
     #[test]

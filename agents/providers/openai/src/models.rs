@@ -23,6 +23,9 @@ struct ListedModel {
     /// llama.cpp.
     #[serde(default)]
     meta: Option<ListedMeta>,
+    /// vLLM and llama.cpp name themselves.
+    #[serde(default)]
+    owned_by: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +45,11 @@ pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Erro
         .map(|m| {
             let window = m.max_model_len.or(m.context_window).or(m.context_length);
             let window = window.or(m.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train)));
-            ModelInfo::named(m.id).with_window(window)
+            let mut model = ModelInfo::named(m.id).with_window(window);
+            if matches!(m.owned_by.as_deref(), Some("vllm" | "llamacpp")) {
+                model.can.prefill = Some(true);
+            }
+            model
         })
         .collect())
 }
@@ -50,6 +57,15 @@ pub(crate) fn model_list(body: &[u8]) -> Result<Vec<ModelInfo>, serde_json::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_that_go_on_from_an_assistant_s_message_name_themselves() {
+        let list = br#"{"data": [{"id": "a", "owned_by": "vllm"}, {"id": "b", "owned_by": "llamacpp"},
+            {"id": "c", "owned_by": "openai"}, {"id": "d", "owned_by": null}]}"#;
+        let models = model_list(list).unwrap();
+        let told: Vec<_> = models.iter().map(|model| model.can.prefill).collect();
+        assert_eq!(told, [Some(true), Some(true), None, None]);
+    }
 
     #[test]
     fn model_lists_tell_the_context_window_in_every_servers_way() {

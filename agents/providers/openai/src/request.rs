@@ -6,7 +6,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use greenroom_kernel::{ModelRequest, ToolChoice, ToolSpec};
+use greenroom_kernel::{ModelMessage, ModelRequest, ModelRole, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -29,6 +29,23 @@ pub(crate) enum Unsayable {
     Image(usize),
 }
 
+/// How a server is told to go on from an assistant's message that a request ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Onward {
+    /// Not at all: some do it anyway, others begin a new one.
+    Unsaid,
+    /// By `continue_final_message`, without the beginning of another message: vLLM, llama.cpp.
+    Flags,
+    /// By `prefix` on the message: Mistral, DeepSeek.
+    Prefix,
+}
+
+/// Whether a request ends with what its answer is to go on from.
+pub(crate) fn has_begun(request: &ModelRequest) -> bool {
+    let open = |last: &ModelMessage| last.role == ModelRole::Assistant && last.tool_calls.is_empty();
+    request.messages.last().is_some_and(open)
+}
+
 /// How one server speaks the wire.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accent<'a> {
@@ -36,6 +53,8 @@ pub(crate) struct Accent<'a> {
     pub(crate) max_tokens: MaxTokensField,
     /// OpenAI itself, whose models know more steps of thinking than others.
     pub(crate) is_openai: bool,
+    /// How it is told to go on.
+    pub(crate) onward: Onward,
     /// The provider's name: thoughts go back to the provider that thought them.
     pub(crate) provider: &'a str,
 }
@@ -70,6 +89,10 @@ pub(crate) struct ChatRequest<'a> {
     reasoning_effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,6 +141,14 @@ impl<'a> ChatRequest<'a> {
         if request.output.is_any_object() && !name_json(request.messages.iter()) {
             message::ask_for_json(&mut messages);
         }
+        let onward = match has_begun(request) {
+            true => accent.onward,
+            false => Onward::Unsaid,
+        };
+        if onward == Onward::Prefix {
+            message::mark_prefix(&mut messages);
+        }
+        let flags = onward == Onward::Flags;
         Ok(Self {
             model,
             messages,
@@ -139,6 +170,8 @@ impl<'a> ChatRequest<'a> {
                 .reasoning
                 .and_then(|wish| effort::step(wish, model, accent.is_openai)),
             user: request.end_user.as_deref(),
+            continue_final_message: flags.then_some(true),
+            add_generation_prompt: flags.then_some(false),
         })
     }
 }

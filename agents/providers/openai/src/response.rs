@@ -63,6 +63,11 @@ pub(crate) struct Thought {
 }
 
 impl Delta {
+    /// Whether the model refuses.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
+    }
+
     /// Takes out the text that the caller is to see.
     pub(crate) fn take_said(&mut self) -> String {
         let content = match self.content.take() {

@@ -7,6 +7,7 @@
 
 mod embeddings;
 mod glance;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -14,7 +15,7 @@ mod whole;
 use std::sync::LazyLock;
 
 use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
-use greenroom_provider_http::{Faults, Watcher};
+use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -42,6 +43,7 @@ pub(crate) struct ChatWatcher {
     /// Something was said, more than a role.
     answered: bool,
     done: bool,
+    seen: Seen,
 }
 
 impl ChatWatcher {
@@ -56,28 +58,44 @@ impl ChatWatcher {
             usage: None,
             answered: false,
             done: false,
+            seen: Seen::Nothing,
         }
     }
 }
 
 impl Watcher for ChatWatcher {
     fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
+        self.seen = Seen::Nothing;
         if self.done {
             return Ok(RelaySign::Lifecycle);
         }
+        let before = data.len() - data.trim_ascii_start().len();
         let data = data.trim_ascii();
         if data == b"[DONE]" {
             self.done = true;
             return self.end();
         }
-        match GLANCE.said(data) {
-            Some(0) => Ok(RelaySign::Lifecycle),
-            Some(said) => {
-                self.answered = true;
-                Ok(RelaySign::Content { said })
-            }
-            None => self.parsed(data),
+        let Some(said) = GLANCE.said(data) else {
+            return self.parsed(data);
+        };
+        if said.bytes == 0 {
+            return Ok(RelaySign::Lifecycle);
         }
+        self.answered = true;
+        self.seen = match said.text {
+            _ if said.refusal || self.choices > 1 => Seen::Beyond,
+            text if text.is_empty() => Seen::Thought,
+            text => Seen::Text(text.start + before..text.end + before),
+        };
+        Ok(RelaySign::Content { said: said.bytes })
+    }
+
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn reader(&self) -> Reader {
+        standing::read
     }
 
     fn end(&mut self) -> Result<RelaySign, ProviderFault> {
@@ -93,12 +111,12 @@ impl Watcher for ChatWatcher {
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         if let Some(seen) = GLANCE.whole(body) {
-            self.seen(None, Some(seen.usage))?;
+            self.beside(None, Some(seen.usage))?;
             self.closed(0, Some(seen.finish_reason))?;
             return Ok(self.ended());
         }
         let answer: Whole<'_> = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
-        self.seen(answer.error, answer.usage)?;
+        self.beside(answer.error, answer.usage)?;
         let choices = answer.choices.unwrap_or_default();
         if choices.is_empty() {
             return Err(self.faults.malformed(&"an answer without a choice"));
@@ -123,7 +141,7 @@ impl ChatWatcher {
     }
 
     fn take(&mut self, chunk: Chunk) -> Result<RelaySign, ProviderFault> {
-        self.seen(chunk.error, chunk.usage)?;
+        self.beside(chunk.error, chunk.usage)?;
         let was_finished = self.is_finished();
         let mut said = None;
         for choice in chunk.choices.into_iter().flatten() {
@@ -144,14 +162,20 @@ impl ChatWatcher {
         let mut said = None;
         for delta in [choice.delta, choice.message].into_iter().flatten() {
             self.has_calls |= delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-            said = said.or(bytes_said(delta));
+            let brought = brought(delta);
+            said = said.or(brought.bytes);
+            self.seen = match std::mem::take(&mut self.seen) {
+                Seen::Nothing if choice.index == 0 && self.choices == 1 => brought.seen,
+                _ if brought.bytes.is_some() => Seen::Beyond,
+                seen => seen,
+            };
         }
         self.closed(choice.index, choice.finish_reason.as_deref())?;
         Ok(said)
     }
 
     /// What stands beside the choices.
-    fn seen(&mut self, error: Option<Value>, usage: Option<WireUsage>) -> Result<(), ProviderFault> {
+    fn beside(&mut self, error: Option<Value>, usage: Option<WireUsage>) -> Result<(), ProviderFault> {
         if let Some(error) = error.filter(|e| !e.is_null()) {
             return Err(self.faults.error_object(&error, &self.model));
         }
@@ -170,6 +194,7 @@ impl ChatWatcher {
                 return Err(self.faults.error_object(&error, &self.model));
             }
             Some(reason) => {
+                self.seen = Seen::Beyond;
                 self.ended |= 1_u128.checked_shl(index).unwrap_or(0);
                 if index == 0 || self.finish.is_none() {
                     self.finish = Some(finish_reason(reason));
@@ -199,13 +224,22 @@ impl ChatWatcher {
     }
 }
 
-fn bytes_said(mut delta: Delta) -> Option<u32> {
+/// What a delta brings.
+#[derive(Default)]
+struct Brought {
+    /// How much, if anything.
+    bytes: Option<u32>,
+    seen: Seen,
+}
+
+fn brought(mut delta: Delta) -> Brought {
+    let refuses = delta.refuses();
     let text = delta.take_said();
     let thought = delta.take_thought();
     let called = delta.tool_calls.unwrap_or_default();
-    let nothing = text.is_empty() && thought.is_none() && called.is_empty();
-    if nothing && delta.function_call.is_none() && delta.audio.is_none() {
-        return None;
+    let calls = !called.is_empty() || delta.function_call.is_some() || delta.audio.is_some();
+    if text.is_empty() && thought.is_none() && !calls {
+        return Brought::default();
     }
     let functions = called.into_iter().filter_map(|call| call.function);
     let functions: usize = functions
@@ -219,7 +253,14 @@ fn bytes_said(mut delta: Delta) -> Option<u32> {
         })
         .sum();
     let bytes = text.len() + thought.map_or(0, |thought| thought.text.len()) + functions;
-    Some(u32::try_from(bytes).unwrap_or(u32::MAX))
+    Brought {
+        bytes: Some(u32::try_from(bytes).unwrap_or(u32::MAX)),
+        seen: match text.is_empty() {
+            _ if calls || refuses => Seen::Beyond,
+            true => Seen::Thought,
+            false => Seen::Words(text),
+        },
+    }
 }
 
 /// The field that asks for several choices.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::answer::{FinishReason, ModelAnswer, Quota};
 use super::fault::{CallFailure, ProviderFault};
@@ -86,6 +87,37 @@ pub trait Readable: Send + Sync + 'static {
     /// # Errors
     /// The caller's mistake.
     fn wish(&self) -> Result<Wish, Unreadable>;
+
+    /// Who goes on with a relayed answer's stream from where it stands; none where nobody can, and the stream then ends
+    /// with an error.
+    fn resumed(&self, shown: &Shown) -> Option<Box<dyn Resumed>> {
+        let _ = shown;
+        None
+    }
+}
+
+/// What the reader of a relayed answer has been shown, all of which can be gone on from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shown {
+    /// The text.
+    pub text: String,
+    /// Thoughts were shown too.
+    pub thoughts: bool,
+    /// Where the stream stands, in words that only its family reads.
+    pub place: Value,
+}
+
+/// Keeps what the reader of a relayed answer has been shown.
+pub trait Transcript: Send + Sync + 'static {
+    /// What was shown in the pieces passed on until now; none where that can't be gone on from: a tool call has begun, or
+    /// something else than text was said, or there is too much of it.
+    fn shown(&self) -> Option<Shown>;
+}
+
+/// Goes on with a stream that a target of the caller's own family began.
+pub trait Resumed: Send {
+    /// Writes the next event; [`CallEvent::End`] writes the stream's end.
+    fn event(&mut self, event: &CallEvent, out: &mut Vec<u8>);
 }
 
 /// A call in a wire family's words.
@@ -140,6 +172,8 @@ pub struct RelayAnswer {
     pub quota: Option<Quota>,
     /// Its pieces. Dropping them closes the upstream call.
     pub frames: RelayFrames,
+    /// What its reader was shown of it; none where nobody keeps that.
+    pub transcript: Option<Arc<dyn Transcript>>,
 }
 
 /// What happens in a call that was translated, in order. Before the first of these a failover is invisible.

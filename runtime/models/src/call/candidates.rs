@@ -73,6 +73,23 @@ impl Candidates {
         }
     }
 
+    /// The same, where its reader has seen a part of the answer.
+    pub(super) fn given_up_after_content(&self) -> CallFailure {
+        let mut failed = self.given_up();
+        failed
+            .failure
+            .message
+            .push_str("; it broke off behind what was shown, and nobody could go on with it: ask again");
+        failed
+    }
+
+    /// A target refused to go on from a text.
+    pub(super) fn refused_prefill(&self, at: usize) {
+        if let Some(target) = self.targets.get(at) {
+            self.shared.refused_prefill(target);
+        }
+    }
+
     pub(super) fn time_up(&self) -> CallFailure {
         let took = self.began.elapsed().as_millis();
         let message = match &self.last_fault {

@@ -70,7 +70,7 @@ impl Candidates {
         })
     }
 
-    fn admit(&self, at: usize) -> Result<Chosen, Refusal> {
+    pub(super) fn admit(&self, at: usize) -> Result<Chosen, Refusal> {
         let target = self.targets.get(at).ok_or(Refusal::Busy)?;
         let admitted = target.gate.try_admit()?;
         let target = Arc::clone(target);
@@ -78,7 +78,7 @@ impl Candidates {
     }
 
     /// Waits, boundedly, for the first of these to take the call: a slot that frees, a breaker that half-opens.
-    async fn wait_for_any(&self, targets: &[usize]) -> Result<Chosen, Failure> {
+    pub(super) async fn wait_for_any(&self, targets: &[usize]) -> Result<Chosen, Failure> {
         let began = Instant::now();
         let mut place = None;
         loop {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{CallContext, FaultClass, ProviderFault, Usage};
+use greenroom_kernel::{CallContext, FaultClass, ProviderFault, Transcript, Usage};
 use http::HeaderMap;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -126,6 +126,21 @@ impl Observed {
     /// The try itself, once it is opened.
     pub(super) fn running(&mut self) -> Option<&mut Try> {
         self.running.as_mut()
+    }
+
+    /// Whether the answer is passed on as it comes.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.running.as_ref().is_some_and(Try::is_relayed)
+    }
+
+    /// Who keeps what was shown of a relayed answer.
+    pub(super) fn transcript(&self) -> Option<Arc<dyn Transcript>> {
+        self.running.as_ref()?.transcript.clone()
+    }
+
+    /// Bytes of content until now.
+    pub(super) fn said(&self) -> u64 {
+        self.brought().map_or(0, Brought::said)
     }
 
     /// The headers of a relayed answer.

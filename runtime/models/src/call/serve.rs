@@ -7,6 +7,7 @@ use greenroom_kernel::{CallEvent, CallFailure, Failure, Served, ServedAnswer};
 
 use http::HeaderMap;
 
+use super::held::Held;
 use super::{Call, End, Step};
 
 impl Call {
@@ -19,6 +20,7 @@ impl Call {
         }
         // What a reader has seen can't be taken back on these wires.
         self.restarts = false;
+        self.held = self.recover.hold.map(Held::new);
         loop {
             let first = self.next().await?;
             let by = self.served_by();
@@ -27,7 +29,7 @@ impl Call {
                 Step::Piece(piece) => {
                     let headers = self.running.as_mut().map(|(_, running)| running.headers());
                     ServedAnswer::Relayed {
-                        headers: headers.unwrap_or_default(),
+                        headers: headers.unwrap_or_else(|| std::mem::take(&mut self.headers)),
                         pieces: self.pieces(piece),
                     }
                 }
@@ -85,12 +87,26 @@ impl Call {
         let rest = stream::unfold(Some(self), |call| async {
             let mut call = call?;
             loop {
-                match call.next().await {
+                let event = match call.next().await {
                     Ok(Step::Piece(piece)) => return Some((Ok(piece), Some(call))),
-                    Ok(Step::End(_)) => return None,
-                    Ok(_) => {}
+                    Ok(Step::End(End::Relayed)) => return None,
+                    // The target that began it broke off, and another one goes on.
+                    Ok(Step::Text(text)) => CallEvent::Text(text),
+                    Ok(Step::Thinking(text)) => CallEvent::Thinking(text),
+                    Ok(Step::Call(asked)) => CallEvent::ToolCall(asked),
+                    Ok(Step::End(End::Answer(answer))) => CallEvent::End(answer),
+                    Ok(Step::End(End::Vectors(_))) => return Some((Err(nothing_came().into()), None)),
+                    Ok(Step::Working | Step::Restart) => continue,
                     Err(failure) => return Some((Err(failure), None)),
-                }
+                };
+                let written = call.broken.as_mut().and_then(|broken| broken.written(&event));
+                return Some(match (written, event) {
+                    (None, _) => (Err(nothing_came().into()), None),
+                    (Some(written), CallEvent::End(_)) => (Ok(written.into()), None),
+                    // A family may have no words for an event.
+                    (Some(written), _) if written.is_empty() => continue,
+                    (Some(written), _) => (Ok(written.into()), Some(call)),
+                });
             }
         });
         stream::once(async { Ok(first) }).chain(rest).boxed()

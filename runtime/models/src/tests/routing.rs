@@ -23,7 +23,12 @@ impl Stage {
         let providers = ["a", "b", "c"].map(|name| Scripted::new(name, vec![]));
         let mut config = config(&providers.each_ref());
         let targets = ["a", "b", "c"].map(RouteTarget::parse).to_vec();
-        config.routes.insert("r".into(), Route { strategy, targets });
+        let route = Route {
+            strategy,
+            targets,
+            recover: None,
+        };
+        config.routes.insert("r".into(), route);
         config.prices = PriceTable::empty("test")
             .with("a/*", Price::new(9.0, 9.0, 9.0))
             .with("b/*", Price::new(1.0, 1.0, 1.0));

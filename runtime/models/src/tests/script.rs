@@ -10,7 +10,7 @@ use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason, ModelBackend,
     ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
-    RelaySign, ToolCall, Usage, WireFamily,
+    RelaySign, Shown, ToolCall, Transcript, Usage, WireFamily,
 };
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub(super) enum Act {
     Say(&'static str),
+    Think(&'static str),
     Tool,
     Work,
     Wait(Duration),
@@ -75,6 +76,7 @@ pub(super) struct Scripted {
     pub(super) probe: Mutex<Option<FaultClass>>,
     pub(super) probes: AtomicU32,
     calls: Mutex<Vec<Duration>>,
+    requests: Mutex<Vec<ModelRequest>>,
     pub(super) open: Arc<AtomicU32>,
     relays: AtomicBool,
     origin: Instant,
@@ -107,6 +109,7 @@ impl Scripted {
             probe: Mutex::default(),
             probes: AtomicU32::new(0),
             calls: Mutex::default(),
+            requests: Mutex::default(),
             open: Arc::default(),
             relays: AtomicBool::new(false),
             origin: Instant::now(),
@@ -131,6 +134,19 @@ impl Scripted {
         *self.models.lock() = models.iter().map(info).collect();
     }
 
+    /// Its models go on from what an assistant's message says.
+    pub(super) fn prefilling(self: Arc<Self>) -> Arc<Self> {
+        for model in self.models.lock().iter_mut() {
+            model.can.prefill = Some(true);
+        }
+        self
+    }
+
+    /// What it was asked.
+    pub(super) fn requests(&self) -> Vec<ModelRequest> {
+        self.requests.lock().clone()
+    }
+
     /// When it was called.
     pub(super) fn calls(&self) -> Vec<Duration> {
         self.calls.lock().clone()
@@ -153,6 +169,7 @@ async fn act(
 ) -> Option<Result<ModelEvent, ProviderFault>> {
     Some(match act {
         Act::Say(text) => Ok(ModelEvent::Content(text.into())),
+        Act::Think(text) => Ok(ModelEvent::Thinking(text.into())),
         Act::Tool => Ok(ModelEvent::ToolCall(ToolCall {
             id: "c".into(),
             name: "f".into(),
@@ -179,6 +196,20 @@ async fn act(
             usage,
         }),
     })
+}
+
+/// What was shown of a relayed answer: its text, and whether there were thoughts.
+#[derive(Default)]
+struct Noted(Mutex<String>, AtomicBool);
+
+impl Transcript for Noted {
+    fn shown(&self) -> Option<Shown> {
+        Some(Shown {
+            text: self.0.lock().clone(),
+            thoughts: self.1.load(Ordering::SeqCst),
+            place: "here".into(),
+        })
+    }
 }
 
 #[async_trait]
@@ -213,13 +244,20 @@ impl ModelBackend for Scripted {
         raw: &RawRequest,
         context: &CallContext,
     ) -> Result<RelayAnswer, ProviderFault> {
-        let frame = |event| {
+        let shown = Arc::new(Noted::default());
+        let noted = Arc::clone(&shown);
+        let frame = move |event| {
             let (bytes, sign) = match event {
                 ModelEvent::Content(text) => {
+                    noted.0.lock().push_str(&text);
                     let said = u32::try_from(text.len()).unwrap();
                     (text, RelaySign::Content { said })
                 }
                 ModelEvent::End { finish, usage } => ("end".to_owned(), RelaySign::End { finish, usage }),
+                ModelEvent::Thinking(text) => {
+                    noted.1.store(true, Ordering::SeqCst);
+                    (text, RelaySign::Content { said: 1 })
+                }
                 _ => ("role ".to_owned(), RelaySign::Lifecycle),
             };
             RelayFrame {
@@ -233,11 +271,18 @@ impl ModelBackend for Scripted {
         Ok(RelayAnswer {
             headers,
             quota: None,
-            frames: events.map(move |event| event.map(frame)).boxed(),
+            frames: events.map(move |event| event.map(&frame)).boxed(),
+            transcript: Some(shown),
         })
     }
 
-    async fn call(&self, _: &str, _: &ModelRequest, _: &CallContext) -> Result<ModelStream, ProviderFault> {
+    async fn call(
+        &self,
+        _: &str,
+        request: &ModelRequest,
+        _: &CallContext,
+    ) -> Result<ModelStream, ProviderFault> {
+        self.requests.lock().push(request.clone());
         self.calls.lock().push(self.origin.elapsed());
         let alive = Alive::new(&self.open);
         let script = self.scripts.lock().pop_front();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::raw::millis;
 use super::raw_facts::{RawCapabilities, RawPrice};
+use super::raw_recover::RawRecover;
 use super::raw_routes::RawRoute;
 
 /// `[models]`
@@ -20,6 +21,8 @@ pub(crate) struct RawModels {
     pub(crate) total_ms: u64,
     /// Every try of one call at every target.
     pub(crate) tries: u32,
+    /// What may be tried once a reader has seen a part of an answer that then broke.
+    pub(crate) recover: RawRecover,
     /// Logical names and their targets, `provider` or `provider/model`.
     pub(crate) routes: BTreeMap<String, RawRoute>,
     /// What models can do, by `provider/model` or `provider/*`, above what is known.
@@ -37,6 +40,7 @@ impl Default for RawModels {
             between_tokens_ms: millis(ours.between_tokens),
             total_ms: millis(ours.total),
             tries: 4,
+            recover: RawRecover::default(),
             routes: BTreeMap::new(),
             capabilities: BTreeMap::new(),
             prices: BTreeMap::new(),

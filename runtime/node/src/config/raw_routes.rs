@@ -8,6 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::raw_recover::RawRecover;
+
 /// `[models.routes]`: `NAME = ["provider/model", …]` or `NAME = { strategy = "…", targets = […] }`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -23,6 +25,9 @@ pub(crate) enum RawRoute {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawRouteTable {
     pub(crate) strategy: Strategy,
+    /// None: what all routes have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recover: Option<RawRecover>,
     pub(crate) targets: Vec<RawTarget>,
 }
 
@@ -59,6 +64,15 @@ impl RawRoute {
         Route {
             strategy,
             targets: targets.iter().map(RawTarget::target).collect(),
+            recover: None,
+        }
+    }
+
+    /// What it says of broken answers, to be checked.
+    pub(crate) fn recover(&self) -> Option<&RawRecover> {
+        match self {
+            Self::List(_) => None,
+            Self::Table(table) => table.recover.as_ref(),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
     let mut models = ModelsConfig::new("dev");
     models.providers = specs;
     models.routes = config.models.routes.iter().cloned().collect();
+    models.recover = config.models.recover.clone();
     models.capabilities = config.models.capabilities.clone();
     models.prices = config.models.prices.clone();
     models.deadlines = config.models.deadlines;

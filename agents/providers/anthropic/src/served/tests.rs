@@ -1,6 +1,7 @@
 mod edges;
 mod reading;
 mod refusing;
+mod resumed;
 mod round;
 mod writing;
 

@@ -2,6 +2,8 @@
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/streaming>
 
+use std::time::Duration;
+
 use greenroom_kernel::{CallEvent, FinishReason, ModelAnswer, Reasoning, ToolCall, Usage};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, EdgeError};
 use serde::Deserialize;
@@ -60,6 +62,25 @@ impl Writer {
             open: None,
             unseen: 0,
         }
+    }
+
+    /// Goes on with a stream that stands at `place`.
+    pub(super) fn resumed(body: &[u8], place: &Value) -> Option<Self> {
+        // Said in the beginning alone, and that is behind us.
+        let head = AnswerHead {
+            id: String::new(),
+            model: String::new(),
+            created: Duration::ZERO,
+        };
+        Some(Self {
+            blocks: u32::try_from(place["blocks"].as_u64()?).ok()?,
+            open: match place["open"].as_str() {
+                None => None,
+                Some("text") => Some(Open::Text),
+                Some(_) => Some(Open::Thinking),
+            },
+            ..Self::new(body, head)
+        })
     }
 
     fn message(&self, content: Vec<Value>, end: Option<FinishReason>, usage: &Usage) -> Value {

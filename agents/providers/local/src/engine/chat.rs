@@ -34,7 +34,7 @@ impl ChatFormat {
         })
     }
 
-    /// The prompt: every message, then the beginning of the assistant's answer. A `briefing` joins the instructions.
+    /// The prompt: every message, then the beginning of the assistant's answer, or as much of it as the last message says. A `briefing` joins the instructions.
     pub(crate) fn prompt(
         &self,
         messages: &[ModelMessage],
@@ -77,6 +77,12 @@ fn segments(messages: &[ModelMessage], briefing: &str) -> Result<Vec<Segment>, E
         segments.push(Segment::Text(format!("{role}\n{content}")));
         segments.push(Segment::End);
         segments.push(Segment::Text("\n".to_owned()));
+    }
+    // An answer that has begun is gone on with.
+    let has_begun = |last: &ModelMessage| last.role == ModelRole::Assistant && last.tool_calls.is_empty();
+    if messages.last().is_some_and(has_begun) {
+        segments.truncate(segments.len() - 2);
+        return Ok(segments);
     }
     segments.push(Segment::Start);
     segments.push(Segment::Text("assistant\n".to_owned()));
@@ -148,6 +154,19 @@ mod tests {
             laid_out(&conversation),
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n\
              <|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_has_begun_is_left_open() {
+        let conversation = [
+            (ModelRole::System, "Be brief."),
+            (ModelRole::User, "Hi"),
+            (ModelRole::Assistant, "Hel"),
+        ];
+        assert_eq!(
+            laid_out(&conversation),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHel"
         );
     }
 

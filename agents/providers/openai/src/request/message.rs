@@ -24,6 +24,8 @@ pub(super) struct Message<'a> {
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prefix: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,6 +102,7 @@ pub(super) fn messages<'a>(
             reasoning: thoughts(message, Field::Reasoning, provider),
             tool_calls: message.tool_calls.iter().map(call).collect(),
             tool_call_id: message.tool_call_id.as_deref(),
+            prefix: false,
         });
     }
     show(&mut found, &mut said);
@@ -125,8 +128,16 @@ pub(super) fn ask_for_json(said: &mut Vec<Message<'_>>) {
             reasoning: None,
             tool_calls: Vec::new(),
             tool_call_id: None,
+            prefix: false,
         },
     );
+}
+
+/// Marks the last message as the beginning of the answer.
+pub(super) fn mark_prefix(said: &mut [Message<'_>]) {
+    if let Some(last) = said.last_mut() {
+        last.prefix = true;
+    }
 }
 
 /// Images that tools found, as said by the user.
@@ -139,6 +150,7 @@ fn show<'a>(found: &mut Vec<SaidPart<'a>>, said: &mut Vec<Message<'a>>) {
             reasoning: None,
             tool_calls: Vec::new(),
             tool_call_id: None,
+            prefix: false,
         });
     }
 }

@@ -12,6 +12,7 @@ fn accent(max_tokens: MaxTokensField) -> Accent<'static> {
     Accent {
         max_tokens,
         is_openai: false,
+        onward: Onward::Unsaid,
         provider: "p",
     }
 }
@@ -290,4 +291,41 @@ fn a_model_that_does_not_think_is_sent_no_word_about_it() {
     assert_eq!(sent("gpt-4o", true), Value::Null);
     assert_eq!(sent("gpt-5.1", true), "none");
     assert_eq!(sent("qwen3", false), Value::Null);
+}
+
+#[test]
+fn each_server_is_told_in_its_own_words_to_go_on_from_an_answer_that_has_begun() {
+    let asked = |role| ModelRequest {
+        messages: vec![
+            ModelMessage::text(ModelRole::User, "hi"),
+            ModelMessage::text(role, "one"),
+        ],
+        ..ModelRequest::default()
+    };
+    let sent = |onward, role| {
+        let accent = Accent {
+            onward,
+            ..accent(MaxTokensField::MaxTokens)
+        };
+        serde_json::to_value(ChatRequest::new("m", &asked(role), accent).unwrap()).unwrap()
+    };
+    let told = |sent: &Value| {
+        [
+            sent["continue_final_message"].clone(),
+            sent["add_generation_prompt"].clone(),
+            sent["messages"][1]["prefix"].clone(),
+        ]
+    };
+    let nothing = [Value::Null, Value::Null, Value::Null];
+    assert_eq!(told(&sent(Onward::Unsaid, ModelRole::Assistant)), nothing);
+    for onward in [Onward::Flags, Onward::Prefix] {
+        assert_eq!(told(&sent(onward, ModelRole::User)), nothing);
+    }
+    assert_eq!(
+        told(&sent(Onward::Flags, ModelRole::Assistant)),
+        [json!(true), json!(false), Value::Null]
+    );
+    let prefix = sent(Onward::Prefix, ModelRole::Assistant);
+    assert_eq!(told(&prefix), [Value::Null, Value::Null, json!(true)]);
+    assert_eq!(prefix["messages"][0].get("prefix"), None);
 }

@@ -48,6 +48,21 @@ impl Head<'_> {
         Kind::named(&self.r#type)
     }
 
+    /// Whether the response begins, or a part of a message.
+    pub(crate) fn begins(&self) -> bool {
+        matches!(&*self.r#type, "response.created" | "response.content_part.added")
+    }
+
+    /// Whether it is text, and no refusal.
+    pub(crate) fn is_text(&self) -> bool {
+        self.r#type == "response.output_text.delta"
+    }
+
+    /// Its piece of text; none where it has none.
+    pub(crate) fn delta_text(&self) -> Option<String> {
+        serde_json::from_str(self.delta?.get()).ok()
+    }
+
     /// The length of its piece of text, with escapes as they are written; none where it has none.
     pub(crate) fn delta_bytes(&self) -> Option<usize> {
         let text = self.delta?.get().strip_prefix('"')?;

@@ -12,7 +12,7 @@ mod tests;
 mod tools;
 mod writer;
 
-use greenroom_kernel::{Unreadable, WireFamily, Wish};
+use greenroom_kernel::{Shown, Unreadable, WireFamily, Wish};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError};
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,10 @@ impl Dialect for ResponsesDialect {
 
     fn writer(&self, body: &[u8], head: AnswerHead) -> Box<dyn AnswerWriter> {
         Box::new(writer::Writer::new(body, head))
+    }
+
+    fn resumed(&self, body: &[u8], shown: &Shown) -> Option<Box<dyn AnswerWriter>> {
+        Some(Box::new(writer::Writer::resumed(body, &shown.place)?))
     }
 
     fn error(&self, error: &EdgeError) -> Vec<u8> {

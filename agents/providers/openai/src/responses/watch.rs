@@ -1,12 +1,14 @@
 //! What a relayed response means while it passes.
 
+mod standing;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use greenroom_kernel::{ProviderFault, RelaySign};
-use greenroom_provider_http::{Faults, Watcher};
+use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +30,7 @@ pub(crate) struct ResponsesWatcher {
     /// Something was said of the item that is on its way.
     said: bool,
     calls: bool,
+    seen: Seen,
 }
 
 impl ResponsesWatcher {
@@ -37,6 +40,7 @@ impl ResponsesWatcher {
             model: model.to_owned(),
             said: false,
             calls: false,
+            seen: Seen::Nothing,
         }
     }
 
@@ -92,7 +96,10 @@ impl ResponsesWatcher {
 
 impl Watcher for ResponsesWatcher {
     fn event(&mut self, data: &[u8]) -> Result<RelaySign, ProviderFault> {
-        if let Some(bytes) = text_in(data) {
+        self.seen = Seen::Nothing;
+        if let Some(text) = text_in(data) {
+            let bytes = text.len();
+            self.seen = Seen::Text(text);
             return Ok(self.content(bytes));
         }
         let data = data.trim_ascii();
@@ -100,7 +107,19 @@ impl Watcher for ResponsesWatcher {
             return Ok(RelaySign::Lifecycle);
         }
         let head = self.read::<Head<'_>>(data)?;
-        match head.kind() {
+        let kind = head.kind();
+        self.seen = match kind {
+            Kind::Said => match head.is_text().then(|| head.delta_text()).flatten() {
+                Some(text) => Seen::Words(text),
+                None => Seen::Beyond,
+            },
+            Kind::Thought => Seen::Thought,
+            Kind::ItemAdded | Kind::ItemDone => Seen::Place,
+            Kind::Lifecycle if head.begins() => Seen::Place,
+            Kind::Lifecycle | Kind::ThoughtPart | Kind::Untyped => Seen::Nothing,
+            Kind::CallPart | Kind::Hosted | Kind::Ended | Kind::Failed | Kind::Error => Seen::Beyond,
+        };
+        match kind {
             Kind::Lifecycle | Kind::ThoughtPart | Kind::ItemAdded => Ok(RelaySign::Lifecycle),
             Kind::Said | Kind::Thought | Kind::CallPart => {
                 let Some(bytes) = head.delta_bytes() else {
@@ -130,6 +149,14 @@ impl Watcher for ResponsesWatcher {
         }
     }
 
+    fn seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn reader(&self) -> Reader {
+        standing::read
+    }
+
     /// Only the last event makes an answer whole, and it didn't come.
     fn end(&mut self) -> Result<RelaySign, ProviderFault> {
         Err(self.faults.truncated())
@@ -151,15 +178,16 @@ fn content(bytes: usize) -> RelaySign {
     }
 }
 
-/// The length of the text in an event that is sure to be one of text; escapes count as they are written.
-fn text_in(data: &[u8]) -> Option<usize> {
+/// Where the text stands in an event that is sure to be one of text; escapes count as they are written.
+fn text_in(data: &[u8]) -> Option<Range<usize>> {
     let rest = data.strip_prefix(TEXT_BEGINS)?;
     let at = DELTA.find(rest)?;
     let text = rest.get(at + DELTA.needle().len()..)?;
+    let begin = data.len() - text.len();
     let mut length = 0;
     loop {
         match text.get(length)? {
-            b'"' => return Some(length),
+            b'"' => return Some(begin..begin + length),
             b'\\' => length += 2,
             _ => length += 1,
         }

@@ -9,7 +9,7 @@ mod tests;
 mod tools;
 mod write;
 
-use greenroom_kernel::{Unreadable, WireFamily, Wish};
+use greenroom_kernel::{Shown, Unreadable, WireFamily, Wish};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError};
 use serde_json::{Map, Value};
 
@@ -42,6 +42,10 @@ impl Dialect for ChatDialect {
 
     fn writer(&self, body: &[u8], head: AnswerHead) -> Box<dyn AnswerWriter> {
         Box::new(ChatWriter::new(body, &head))
+    }
+
+    fn resumed(&self, body: &[u8], shown: &Shown) -> Option<Box<dyn AnswerWriter>> {
+        Some(Box::new(ChatWriter::resumed(body, &shown.place)?))
     }
 
     fn error(&self, error: &EdgeError) -> Vec<u8> {

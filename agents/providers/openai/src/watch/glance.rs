@@ -2,6 +2,7 @@
 //!
 //! Whether the bytes are whole JSON is not checked: they pass as they are, and a stream that broke lacks its end.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memchr2;
@@ -17,6 +18,16 @@ pub(super) struct Glance {
     finish: Finder<'static>,
     delta: Finder<'static>,
     calls: Finder<'static>,
+}
+
+/// What a chunk adds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Said {
+    /// About how many bytes, of whatever kind.
+    pub(super) bytes: u32,
+    /// Where the text stands in the chunk.
+    pub(super) text: Range<usize>,
+    pub(super) refusal: bool,
 }
 
 /// What a look at a whole answer tells.
@@ -40,8 +51,8 @@ impl Glance {
         }
     }
 
-    /// About how many bytes of text a chunk of one choice adds, if it does nothing else; none if it must be parsed.
-    pub(super) fn said(&self, data: &[u8]) -> Option<u32> {
+    /// What texts a chunk of one choice adds, if it does nothing else; none if it must be parsed.
+    pub(super) fn said(&self, data: &[u8]) -> Option<Said> {
         if !data.starts_with(b"{") || !data.ends_with(b"}") || self.error.find(data).is_some() {
             return None;
         }
@@ -58,7 +69,7 @@ impl Glance {
         let mut deltas = self.delta.find_iter(data);
         let at = deltas.next().filter(|_| deltas.next().is_none())?;
         let fields = value_of(&data[at + self.delta.needle().len()..])?.strip_prefix(b"{")?;
-        texts(fields)
+        texts(fields, data.len())
     }
 }
 
@@ -125,9 +136,10 @@ fn value_of(behind: &[u8]) -> Option<&[u8]> {
     Some(value.trim_ascii_start())
 }
 
-/// How long the texts among the fields of a delta are, if there are only texts and nulls.
-fn texts(mut rest: &[u8]) -> Option<u32> {
+/// The texts among the fields of a delta, if there are only texts and nulls. `rest` is the end of a chunk of `whole` bytes.
+fn texts(mut rest: &[u8], whole: usize) -> Option<Said> {
     let (mut said, mut thought, mut again) = (0, 0, 0);
+    let (mut place, mut refusal) = (0..0, false);
     loop {
         rest = rest.trim_ascii_start();
         match rest {
@@ -141,9 +153,18 @@ fn texts(mut rest: &[u8]) -> Option<u32> {
                     rest = behind;
                     continue;
                 }
-                let (length, behind) = text(value.strip_prefix(b"\"")?)?;
+                let begins = value.strip_prefix(b"\"")?;
+                let (length, behind) = text(begins)?;
                 match name {
-                    b"content" | b"refusal" => said += length,
+                    b"content" => {
+                        said += length;
+                        // Without the quote behind it.
+                        place = whole - begins.len()..whole - behind.len() - 1;
+                    }
+                    b"refusal" => {
+                        said += length;
+                        refusal |= length > 0;
+                    }
                     b"reasoning_content" => thought = length,
                     b"reasoning" => again = length,
                     _ => {}
@@ -155,7 +176,11 @@ fn texts(mut rest: &[u8]) -> Option<u32> {
     }
     // Servers that say a thought twice say the same.
     let thought = if thought > 0 { thought } else { again };
-    u32::try_from(said + thought).ok()
+    Some(Said {
+        bytes: u32::try_from(said + thought).ok()?,
+        text: place,
+        refusal,
+    })
 }
 
 /// The length of a text whose quote is behind us, and what follows it. Of an escaped character the length is near.

@@ -1,5 +1,5 @@
 use greenroom_kernel::{Capabilities, Strategy};
-use greenroom_models::{Price, RouteTarget};
+use greenroom_models::{Hold, Price, Recover, RouteTarget, Way};
 
 use super::*;
 
@@ -32,8 +32,59 @@ targets = [{ target = "a/m", weight = 3 }, "b"]
             vec![target("a/m", 3), target("b", 1)],
         ),
     ];
-    let expected = expected.map(|(name, strategy, targets)| (name.to_owned(), Route { strategy, targets }));
+    let expected = expected.map(|(name, strategy, targets)| {
+        let recover = None;
+        (
+            name.to_owned(),
+            Route {
+                strategy,
+                targets,
+                recover,
+            },
+        )
+    });
     assert_eq!(policy(file).routes, expected);
+}
+
+#[test]
+fn what_is_tried_after_content_is_common_to_all_routes_or_a_route_s_own() {
+    let recover = |ways: &[Way], hold| Recover {
+        ways: ways.to_vec(),
+        hold,
+    };
+    assert_eq!(policy("").recover, Recover::default());
+    let file = r#"
+[models]
+recover = ["hold"]
+[models.routes.a]
+recover = ["splice", "prompt", { hold_ms = 1500 }, "error"]
+targets = ["a"]
+[models.routes.b]
+recover = [{ hold_tokens = 20 }]
+targets = ["b"]
+[models.routes.c]
+recover = ["error"]
+targets = ["c"]
+[models.routes.d]
+targets = ["d"]
+"#;
+    let policy = policy(file);
+    assert_eq!(policy.recover, recover(&[], Some(Hold::All)));
+    let own: Vec<_> = policy
+        .routes
+        .into_iter()
+        .map(|(_, route)| route.recover)
+        .collect();
+    let window = Hold::Window(Duration::from_millis(1500));
+    assert_eq!(
+        own,
+        [
+            Some(recover(&[Way::Splice, Way::Prompt], Some(window))),
+            Some(recover(&[], Some(Hold::Tokens(20)))),
+            Some(recover(&[], None)),
+            None,
+        ]
+    );
 }
 
 #[test]
@@ -58,6 +109,28 @@ fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
         (
             "[models.routes]\nr = [{ weight = 2 }]",
             &["models.routes.r", "target"],
+        ),
+        ("[models]\nrecover = [\"spice\"]", &["line 2", "spice", "splice"]),
+        ("[models]\nrecover = [3]", &["line 2", "hold_ms"]),
+        (
+            "[models]\nrecover = [\"error\", \"splice\"]",
+            &["models.recover", "put it last"],
+        ),
+        (
+            "[models]\nrecover = [\"splice\", \"splice\"]",
+            &["models.recover", "twice"],
+        ),
+        (
+            "[models]\nrecover = [{ hold_ms = 0 }]",
+            &["models.recover", "1 at least"],
+        ),
+        (
+            "[models]\nrecover = [{ hold_ms = 1 }, \"hold\"]",
+            &["models.recover", "in one way"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nrecover = [{}]",
+            &["models.routes.r.recover", "hold_tokens"],
         ),
         (
             "[models.capabilities.\"a/m\"]\nvison = true",

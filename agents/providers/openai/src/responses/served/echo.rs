@@ -4,6 +4,9 @@ use greenroom_kernel::{FinishReason, ModelAnswer, Usage};
 use greenroom_provider_http::AnswerHead;
 use serde_json::{Map, Value, json};
 
+/// What a response's id begins with.
+pub(super) const RESPONSE: &str = "resp_";
+
 /// What of the request is repeated.
 #[derive(Debug)]
 pub(super) struct Echo {
@@ -61,7 +64,7 @@ impl Echo {
             }
         };
         json!({
-            "id": format!("resp_{}", self.head.id),
+            "id": format!("{RESPONSE}{}", self.head.id),
             "object": "response",
             "created_at": self.head.created.as_secs(),
             "status": status,

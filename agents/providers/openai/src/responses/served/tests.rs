@@ -1,5 +1,6 @@
 mod reading;
 mod refusing;
+mod resumed;
 mod round_trip;
 mod writing;
 

@@ -3,12 +3,14 @@
 //! A stream's items come one after the other. What must go back with thoughts is known only in the end: where the caller
 //! asked for it, it comes as a last item without words.
 
+use std::time::Duration;
+
 use greenroom_kernel::{CallEvent, ModelAnswer, Reasoning, ToolCall};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, EdgeError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::echo::{Echo, State, ended};
+use super::echo::{Echo, RESPONSE, State, ended};
 use super::error;
 use super::item::{Item, summary_part, text_part};
 use crate::responses::sealed;
@@ -47,6 +49,35 @@ impl Writer {
             said: false,
             calls: 0,
         }
+    }
+
+    /// Goes on with a stream that stands at `place`.
+    pub(super) fn resumed(body: &[u8], place: &Value) -> Option<Self> {
+        let said = &place["response"];
+        let head = AnswerHead {
+            id: said["id"].as_str()?.strip_prefix(RESPONSE)?.to_owned(),
+            model: said["model"].as_str()?.to_owned(),
+            created: Duration::try_from_secs_f64(said["created_at"].as_f64()?).ok()?,
+        };
+        let open = &place["open"];
+        let message = || {
+            Some(Item::Message {
+                id: open["id"].as_str()?.to_owned(),
+                text: open["text"].as_str()?.to_owned(),
+            })
+        };
+        let open = match open.is_null() {
+            true => None,
+            // A message without a part yet would need one begun.
+            false => Some(message().filter(|_| open["begun"] == true)?),
+        };
+        Some(Self {
+            sequence: place["sequence"].as_u64()?,
+            done: place["done"].as_array()?.clone(),
+            said: open.is_some(),
+            open,
+            ..Self::new(body, head)
+        })
     }
 
     /// Writes an event; `fields` is an object.

@@ -1,5 +1,6 @@
 mod mistakes;
 mod reading;
+mod resumed;
 mod round_trip;
 mod writing;
 

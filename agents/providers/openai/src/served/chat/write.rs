@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::time::Duration;
 
 use greenroom_kernel::{CallEvent, FinishReason, ModelAnswer, Reasoning, ToolCall, Usage};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, EdgeError};
@@ -56,6 +57,22 @@ impl ChatWriter {
             include_usage: options.and_then(|options| options.include_usage) == Some(true),
             calls: 0,
         }
+    }
+
+    /// Goes on with a stream that stands at `place`.
+    pub(super) fn resumed(body: &[u8], place: &Value) -> Option<Self> {
+        let mut begin = place.as_object()?.clone();
+        begin.insert("object".to_owned(), "chat.completion.chunk".into());
+        let begin = Value::Object(begin).to_string();
+        let head = AnswerHead {
+            id: String::new(),
+            model: String::new(),
+            created: Duration::ZERO,
+        };
+        Some(Self {
+            prefix: format!("{},\"choices\":", begin.strip_suffix('}')?),
+            ..Self::new(body, &head)
+        })
     }
 
     fn chunk(&self, choices: &Value, usage: Option<&Usage>, out: &mut Vec<u8>) {
