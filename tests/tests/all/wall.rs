@@ -14,5 +14,7 @@ mod kill;
 mod more;
 mod page;
 mod play;
+mod recovery;
+mod stage;
 mod upstream;
 mod words;

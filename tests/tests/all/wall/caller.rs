@@ -9,7 +9,7 @@ use super::judge::{self, Verdict};
 use super::words::{Family, TOOL};
 
 /// Nothing may take longer.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(80);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,9 +49,11 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A server closes what was idle for long: whoever uses it just then is unlucky.
+        let idle = Duration::from_secs(3);
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(idle);
         Self {
-            http,
+            http: http.build().unwrap(),
             base: base.to_owned(),
         }
     }
@@ -118,10 +120,11 @@ fn asked(family: Family, model: &str, wish: Wish) -> (&'static str, Value) {
         with_tool,
         deterministic,
     } = wish;
+    let said = "count";
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let (path, mut body, tool) = match family {
         Family::Chat => {
-            let mut body = json!({"model": model, "messages": [{"role": "user", "content": "count"}]});
+            let mut body = json!({"model": model, "messages": [{"role": "user", "content": said}]});
             if is_streamed {
                 body["stream_options"] = json!({"include_usage": true});
             }
@@ -134,12 +137,12 @@ fn asked(family: Family, model: &str, wish: Wish) -> (&'static str, Value) {
         }
         Family::Responses => (
             "/v1/responses",
-            json!({"model": model, "input": "count"}),
+            json!({"model": model, "input": said}),
             json!({"type": "function", "name": TOOL, "description": "looks up", "parameters": schema, "strict": false}),
         ),
         Family::Messages => (
             "/v1/messages",
-            json!({"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "count"}]}),
+            json!({"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": said}]}),
             json!({"name": TOOL, "description": "looks up", "input_schema": schema}),
         ),
         Family::Bedrock => unreachable!("nobody calls in Bedrock's words"),

@@ -1,54 +1,61 @@
-//! One fault in every kind of call at once: a server, a provider with the fault and one without it for each.
+//! Many kinds of calls at once: a server, and for each call a target with a fault and those behind it.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::act::Act;
-use super::act::Script;
-use super::caller::{Caller, Wish};
+use super::act::{Act, Script};
+use super::caller::{Caller, Heard, Wish};
 use super::expect::{Expect, Told, shortened};
 use super::faults::Fault;
-use super::upstream::{ARGUMENTS, Place, Upstream};
+use super::stage::{CROSSED, DEADLINES, GOOD, OWN, SAME, healthy, provider, server};
+use super::upstream::{ARGUMENTS, Place, Prefill, Upstream};
 use super::words::Family;
-use crate::support::{Options, Server};
 
-/// What the target with the fault says.
-pub(super) const OWN: &str = "Alpha one two three four five six seven eight nine.";
-
-/// What the other one says.
-pub(super) const GOOD: &str = "Omega ten eleven twelve thirteen fourteen fifteen.";
-
-/// The deadlines are shorter than they are by default, where waiting for them is all that a test would do: 60 s to begin,
-/// 60 s for the first token, 30 s between tokens, 10 min in all.
-pub(super) const DEADLINES: &str =
-    "connect_ms = 2000\nfirst_token_ms = 2000\nbetween_tokens_ms = 2000\ntotal_ms = 12000\n";
-
-/// Who calls whom.
-pub(super) const SAME: [(Family, Family); 3] = [
-    (Family::Chat, Family::Chat),
-    (Family::Responses, Family::Responses),
-    (Family::Messages, Family::Messages),
-];
-pub(super) const CROSSED: [(Family, Family); 4] = [
-    (Family::Messages, Family::Chat),
-    // A server of Responses is asked for Chat Completions in their own words too.
-    (Family::Messages, Family::Responses),
-    (Family::Responses, Family::Messages),
-    (Family::Chat, Family::Bedrock),
-];
-
-/// One kind of call.
-struct Cell {
-    caller: Family,
-    upstream: Family,
-    is_streamed: bool,
-    is_alone: bool,
-    expect: Expect,
+/// A target behind the one with the fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    pub(super) text: &'static str,
+    /// Whether it is configured to go on with an answer that was begun, and what it really does.
+    pub(super) prefill: (bool, Prefill),
 }
 
-fn cells(fault: &Fault) -> Vec<Cell> {
+impl Behind {
+    /// One that goes on with what the other said, where its wire can: on that of Responses nobody can.
+    pub(super) fn going_on(family: Family) -> Self {
+        Self {
+            text: GOOD,
+            prefill: (family != Family::Responses, Prefill::Continues(OWN)),
+        }
+    }
+}
+
+/// One kind of call.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    pub(super) what: &'static str,
+    pub(super) caller: Family,
+    pub(super) upstream: Family,
+    pub(super) wish: Wish,
+    pub(super) script: Script,
+    pub(super) behind: Vec<Behind>,
+    /// What its route says of answers that break.
+    pub(super) recover: Option<&'static str>,
+    pub(super) expect: Expect,
+}
+
+/// Plays a fault in every kind of call.
+pub(super) async fn run(fault: &Fault) {
+    // A long line takes its time where the machine is busy.
+    let is_heavy = fault.script.act(0) == Act::LongLine;
+    let mut all = cells(fault);
+    // Of heavy calls that are tried again and again one is enough.
+    all.retain(|cell| !(is_heavy && cell.behind.is_empty()) || cell.upstream == Family::Chat);
+    play(&all, if is_heavy { "" } else { DEADLINES }).await;
+}
+
+pub(super) fn cells(fault: &Fault) -> Vec<Cell> {
     let outcomes = &fault.outcomes;
     let same = [
         (true, false, outcomes.streamed),
@@ -59,154 +66,133 @@ fn cells(fault: &Fault) -> Vec<Cell> {
         (true, false, outcomes.crossed),
         (false, false, outcomes.crossed_whole),
     ];
-    let of = |pairs: &'static [(Family, Family)], kinds: &[(bool, bool, Expect)]| {
-        let kinds = kinds.to_vec();
-        pairs.iter().flat_map(move |(caller, upstream)| {
-            let cell = |(is_streamed, is_alone, expect)| Cell {
-                caller: *caller,
-                upstream: *upstream,
+    let cell = |(caller, upstream): (Family, Family),
+                (is_streamed, is_alone, usual): (bool, bool, Expect)| {
+        let other = fault
+            .except
+            .iter()
+            .find(|(family, streamed, _)| (*family, *streamed) == (upstream, is_streamed));
+        Cell {
+            what: fault.name,
+            caller,
+            upstream,
+            wish: Wish {
                 is_streamed,
-                is_alone,
-                expect,
-            };
-            kinds.clone().into_iter().map(cell).collect::<Vec<_>>()
-        })
-    };
-    let mut all: Vec<Cell> = of(&SAME, &same).chain(of(&CROSSED, &crossed)).collect();
-    for cell in &mut all {
-        let other = fault.except.iter().find(|(upstream, is_streamed, _)| {
-            *upstream == cell.upstream && *is_streamed == cell.is_streamed
-        });
-        if let Some((.., expect)) = other {
-            cell.expect = *expect;
-        }
-    }
-    all.retain(|cell| cell.expect != Expect::Skip);
-    all
-}
-
-/// The lines that configure a provider at a place.
-pub(super) fn provider(name: &str, family: Family, url: &str) -> String {
-    let kind = match family {
-        Family::Chat => format!("kind = \"openai\"\nbase_url = \"{url}/{name}/v1\"\napi_key = \"k\""),
-        Family::Responses => {
-            format!("kind = \"openai\"\napi = \"responses\"\nbase_url = \"{url}/{name}/v1\"\napi_key = \"k\"")
-        }
-        Family::Messages => format!("kind = \"anthropic\"\nbase_url = \"{url}/{name}\"\napi_key = \"k\""),
-        Family::Bedrock => {
-            format!("kind = \"bedrock\"\nregion = \"eu-central-1\"\nendpoint_url = \"{url}/{name}\"")
+                with_tool: fault.with_tool,
+                ..Wish::default()
+            },
+            script: fault.script,
+            behind: if is_alone {
+                Vec::new()
+            } else {
+                vec![Behind::going_on(upstream)]
+            },
+            recover: None,
+            expect: other.map_or(usual, |(.., expect)| *expect),
         }
     };
-    format!("[providers.{name}]\n{kind}\nmodels = [\"m\"]\n")
+    let same = SAME
+        .into_iter()
+        .flat_map(|pair| same.map(|kind| cell(pair, kind)));
+    let crossed = CROSSED
+        .into_iter()
+        .flat_map(|pair| crossed.map(|kind| cell(pair, kind)));
+    same.chain(crossed)
+        .filter(|cell| cell.expect != Expect::Skip)
+        .collect()
 }
 
-/// A server with this configuration, and with credentials for AWS.
-pub(super) async fn server(config: String) -> Server {
-    let env = [
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ];
-    Server::start(Options {
-        config: Some(config),
-        env: env
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        ..Options::default()
-    })
-    .await
-}
-
-/// Plays a fault in all its cells, and prints what came of it.
-pub(super) async fn run(fault: &Fault) {
+/// Makes all calls at once, and prints what came of them.
+pub(super) async fn play(cells: &[Cell], deadlines: &str) {
     let upstream = Upstream::start().await;
-    let cells = cells(fault);
     let (mut routes, mut facts, mut providers) = (String::new(), String::new(), String::new());
-    let mut places: Vec<(Arc<Place>, Arc<Place>)> = Vec::new();
+    let mut places: Vec<Vec<Arc<Place>>> = Vec::new();
     for (at, cell) in cells.iter().enumerate() {
-        let (bad, good) = (format!("bad{at}"), format!("good{at}"));
-        places.push((
-            upstream.place(&bad, Place::new(fault.script, OWN)),
-            upstream.place(&good, Place::new(Script::Always(Act::Answer), GOOD)),
-        ));
-        for (name, window) in [(&bad, 8_192), (&good, 200_000)] {
-            providers.push_str(&provider(name, cell.upstream, &upstream.url));
+        // Those behind take longer conversations.
+        let mut targets = vec![(format!("bad{at}"), Place::new(cell.script, OWN), 8_192, false)];
+        for (number, behind) in cell.behind.iter().enumerate() {
+            let mut place = Place::new(Script::Always(Act::Answer), behind.text);
+            let (is_able, prefill) = behind.prefill;
+            place.prefill = prefill;
+            targets.push((format!("good{at}-{number}"), place, 200_000, is_able));
+        }
+        let names: Vec<String> = targets.iter().map(|(name, ..)| format!("\"{name}/m\"")).collect();
+        let recover = cell
+            .recover
+            .map(|recover| format!(", recover = {recover}"))
+            .unwrap_or_default();
+        writeln!(
+            routes,
+            "cell{at} = {{ targets = [{}]{recover} }}",
+            names.join(", ")
+        )
+        .unwrap();
+        let mut of_cell = Vec::new();
+        for (name, place, window, is_able) in targets {
+            providers.push_str(&provider(&name, cell.upstream, &upstream.url));
             writeln!(
                 facts,
                 "[models.capabilities.\"{name}/m\"]\ncontext_window = {window}"
             )
             .unwrap();
+            if is_able {
+                facts.push_str("prefill = true\n");
+            }
+            of_cell.push(upstream.place(&name, place));
         }
-        match cell.is_alone {
-            true => writeln!(routes, "cell{at} = [\"{bad}/m\"]").unwrap(),
-            false => writeln!(routes, "cell{at} = [\"{bad}/m\", \"{good}/m\"]").unwrap(),
-        }
+        places.push(of_cell);
     }
-    // A long line takes its time where the machine is busy.
-    let deadlines = if fault.script.act(0) == Act::LongLine {
-        ""
-    } else {
-        DEADLINES
-    };
     let server = server(format!(
         "[models]\n{deadlines}[models.routes]\n{routes}{facts}{providers}"
     ))
     .await;
-    let caller = Caller::new(&server.http);
-    let asked = cells.iter().enumerate().map(|(at, cell)| {
-        let wish = Wish {
-            is_streamed: cell.is_streamed,
-            with_tool: fault.with_tool,
-            deterministic: false,
-        };
-        let caller = &caller;
-        async move { caller.ask(cell.caller, &format!("cell{at}"), wish).await }
-    });
+    let caller = &Caller::new(&server.http);
+    let asked = cells
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| async move { caller.ask(cell.caller, &format!("cell{at}"), cell.wish).await });
     let heard = join_all(asked).await;
-    let mut wrong = Vec::new();
-    for ((cell, (bad, good)), heard) in cells.iter().zip(&places).zip(&heard) {
-        let own = match fault.script.act(0).text() {
-            Some(text) => text,
-            None if fault.with_tool => ARGUMENTS.to_owned(),
-            None => OWN.to_owned(),
-        };
-        let told = Told {
-            own: &own,
-            good: if fault.with_tool { ARGUMENTS } else { GOOD },
-            calls: (bad.seen().calls, good.seen().calls),
-            is_relayed: cell.caller == cell.upstream,
-        };
-        let judged = cell.expect.judge(heard, &told);
-        let place = format!(
-            "{:>9} <- {:9} {:8} {}",
-            cell.caller.name(),
-            cell.upstream.name(),
-            if cell.is_streamed { "streamed" } else { "whole" },
-            if cell.is_alone { "alone" } else { "     " },
-        );
-        println!(
-            "{:4} {place} {} tries {:>6} ms  {}",
-            if judged.is_ok() { "ok" } else { "BAD" },
-            told.calls.0 + told.calls.1,
-            heard.took.as_millis(),
-            shortened(&heard.verdict)
-        );
-        if let Err(why) = judged {
-            wrong.push(format!("{place}: {why}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}:\n{}", fault.name, wrong.join("\n"));
+    let judged = cells.iter().zip(&places).zip(&heard);
+    let wrong: Vec<String> = judged
+        .filter_map(|((cell, places), heard)| judge(cell, places, heard).err())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     healthy(&server).await;
 }
 
-/// The process answers, and nothing in it panicked.
-pub(super) async fn healthy(server: &Server) {
-    let answer = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = answer
-        .get(format!("{}/healthz", server.http))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status().as_u16(), 200);
-    server.assert_calm();
+/// Prints what came of a call, and says what is wrong with it.
+fn judge(cell: &Cell, places: &[Arc<Place>], heard: &Heard) -> Result<(), String> {
+    let own = match cell.script.act(0).text() {
+        Some(text) => text,
+        None if cell.wish.with_tool => ARGUMENTS.to_owned(),
+        None => OWN.to_owned(),
+    };
+    let calls: Vec<u32> = places.iter().map(|place| place.seen().calls).collect();
+    let told = Told {
+        own: &own,
+        good: if cell.wish.with_tool { ARGUMENTS } else { GOOD },
+        calls: (calls[0], calls[1..].iter().sum()),
+        is_relayed: cell.caller == cell.upstream,
+    };
+    let judged = cell.expect.judge(heard, &told);
+    let place = format!(
+        "{} {:>9} <- {:9} {:8} {}",
+        cell.what,
+        cell.caller.name(),
+        cell.upstream.name(),
+        if cell.wish.is_streamed {
+            "streamed"
+        } else {
+            "whole"
+        },
+        if cell.behind.is_empty() { "alone" } else { "     " },
+    );
+    println!(
+        "{:4} {place} {} tries {:>6} ms  {}",
+        if judged.is_ok() { "ok" } else { "BAD" },
+        calls.iter().sum::<u32>(),
+        heard.took.as_millis(),
+        shortened(&heard.verdict)
+    );
+    judged.map_err(|why| format!("{place}: {why}"))
 }

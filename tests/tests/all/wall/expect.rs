@@ -17,6 +17,8 @@ pub(super) enum Expect {
     Good(u32),
     /// The whole answer of the target that has the fault; so many tries.
     Own(u32),
+    /// The answer of the target that has the fault, gone on with by the next one; so many tries.
+    Joined(u32),
     /// Its answer that ends by a content filter, as it is.
     Filtered,
     /// What was said before the fault, then an error.
@@ -34,17 +36,18 @@ pub(super) struct Told<'a> {
     pub(super) good: &'a str,
     /// Calls that came to the two.
     pub(super) calls: (u32, u32),
-    /// Its figures are the upstream's own, to the token: what a lost try used isn't added for this caller.
+    /// Its figures are the upstream's own, to the token: what a lost try used is added only where another
+    /// goes on with it.
     pub(super) is_relayed: bool,
 }
 
 impl Told<'_> {
-    fn figures_fit(&self, figures: Option<Figures>) -> bool {
+    fn figures_fit(&self, figures: Option<Figures>, is_joined: bool) -> bool {
         let Some(Figures { input, output }) = figures else {
             return false;
         };
         let is_at_least = input >= FIGURES.input && output >= FIGURES.output;
-        is_at_least && (!self.is_relayed || figures == Some(FIGURES))
+        is_at_least && (!self.is_relayed || is_joined || figures == Some(FIGURES))
     }
 }
 
@@ -55,6 +58,7 @@ impl Expect {
             Self::Good(_) => "the next target's answer".to_owned(),
             Self::Own(1) => "its answer".to_owned(),
             Self::Own(_) => "its answer, at the next try".to_owned(),
+            Self::Joined(_) => "its answer, gone on with by the next target".to_owned(),
             Self::Filtered => "its answer, ended by the filter".to_owned(),
             Self::Broken => "what was said, then an error".to_owned(),
             Self::Refused(status) => format!("error {status}"),
@@ -66,7 +70,7 @@ impl Expect {
     pub(super) fn judge(self, heard: &Heard, told: &Told<'_>) -> Result<(), String> {
         let tries = told.calls.0 + told.calls.1;
         if let Verdict::Whole { figures, .. } = &heard.verdict
-            && !told.figures_fit(*figures)
+            && !told.figures_fit(*figures, matches!(self, Self::Joined(_)))
         {
             return Err(format!("its figures are {figures:?}"));
         }
@@ -80,12 +84,15 @@ impl Expect {
             (Self::Own(wanted), Verdict::Whole { said, finish, .. }) => {
                 is_same(said, told.own) && *finish != Finish::Filter && tries == wanted && told.calls.1 == 0
             }
+            (Self::Joined(wanted), Verdict::Whole { said, finish, .. }) => {
+                is_same(said, told.own) && *finish == Finish::Stop && tries == wanted && told.calls.1 > 0
+            }
             (Self::Filtered, Verdict::Whole { said, finish, .. }) => {
                 is_same(said, told.own) && *finish == Finish::Filter && tries == 1
             }
             (Self::Broken, Verdict::Broken { said, error }) => {
                 let is_part = !said.is_empty() && told.own.starts_with(said);
-                is_part && !error.is_empty() && tries == 1
+                is_part && !error.is_empty()
             }
             (Self::Refused(wanted), Verdict::Refused { status, error, .. }) => {
                 // Anthropic has a status of its own for a server that has too much to do.

@@ -12,16 +12,11 @@ use tokio::net::TcpListener;
 
 use super::act::{Act, After, Script};
 use super::caller::{Caller, Wish};
-use super::cells::{CROSSED, DEADLINES, GOOD, OWN, SAME, healthy, provider, server};
 use super::judge::Verdict;
+use super::stage::{DEADLINES, GOOD, OWN, healthy, pairs, provider, server};
 use super::upstream::{Place, Upstream};
 use super::words::{Family, Trouble};
 use crate::support::until;
-
-/// Everybody who may ask anybody.
-fn pairs() -> impl Iterator<Item = (usize, (Family, Family))> {
-    SAME.into_iter().chain(CROSSED).enumerate()
-}
 
 fn wish(is_streamed: bool) -> Wish {
     Wish {

@@ -246,7 +246,7 @@ fn lengthened(act: Act, bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 async fn trickle(to: &mut Connection, bytes: &[u8]) -> io::Result<Ended> {
-    for few in bytes.chunks(7) {
+    for few in bytes.chunks(24) {
         to.raw(few).await?;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

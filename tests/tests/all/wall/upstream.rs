@@ -14,9 +14,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{Act, After, Script};
-use super::cells::OWN;
 use super::connection::{Connection, Request};
 use super::play;
+use super::stage::OWN;
 use super::words::{Answer, Family, Figures, Trouble};
 
 /// What answers consist of where a tool is called.
@@ -50,7 +50,7 @@ pub(super) struct Seen {
 }
 
 /// What a model does with a conversation that ends in the assistant's own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefill {
     /// Carries on with this text, if it begins with those words.
     Continues(&'static str),
@@ -108,12 +108,11 @@ impl Place {
     }
 }
 
-/// The assistant's words at the end of a conversation, if it ends in them.
+/// The assistant's words at the end of a conversation, if it ends in them: as they are, or before a request for more.
 fn prefilled(body: &Value) -> Option<&str> {
-    let last = body["messages"].as_array()?.last()?;
-    if last["role"] != "assistant" {
-        return None;
-    }
+    let all = body["messages"].as_array().or_else(|| body["input"].as_array())?;
+    let of_assistant = |message: &&Value| message["role"] == "assistant";
+    let last = all.iter().rev().take(2).find(of_assistant)?;
     let content = &last["content"];
     content.as_str().or_else(|| content[0]["text"].as_str())
 }
