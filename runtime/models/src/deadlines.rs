@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Deadlines {
     /// From asking the backend until it yields its stream. A provider that queues inside needs more of it.
     pub connect: Duration,
+    /// From asking for an answer in one piece until it is here: the model has written all of it by then. Less than half of
+    /// `total`, so that a target that never answers leaves time for another.
+    pub whole: Duration,
     /// From the stream's beginning to the first sign of the model.
     pub first_token: Duration,
     /// Between two signs of the model.
@@ -22,6 +25,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(60),
+            whole: Duration::from_secs(240),
             first_token: Duration::from_secs(60),
             between_tokens: Duration::from_secs(30),
             total: Duration::from_secs(600),

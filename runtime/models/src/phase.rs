@@ -114,6 +114,7 @@ mod tests {
     fn each_phase_runs_against_its_own_deadline() {
         let deadlines = Deadlines {
             connect: Duration::from_secs(1),
+            whole: Duration::from_secs(5),
             first_token: Duration::from_secs(2),
             between_tokens: Duration::from_secs(3),
             total: Duration::from_secs(4),

@@ -143,9 +143,17 @@ impl Try {
         let (cancel, stalls_at) = (&context.cancel, opened.stalls_at(began));
         match asked {
             Asked::Wire(call) if backend.relays(call.raw.family) => {
-                // One that isn't streamed comes whole: how long the model takes for it is the call's own affair.
-                let patience = if call.raw.stream { stalls_at } else { until };
+                // One that isn't streamed comes when the model has written all of it.
+                let whole = gate.deadlines().whole;
+                let patience = if call.raw.stream {
+                    stalls_at
+                } else {
+                    until.min(began + whole)
+                };
                 let answer = Self::read(backend.relay(model, &call.raw, context), cancel, patience).await;
+                if matches!(answer, Read::Late) && !call.raw.stream && Instant::now() < until {
+                    return Err(opened.fault(format!("no whole answer came within {} ms", whole.as_millis())));
+                }
                 let answer = opened.done(answer)?.map_err(|fault| opened.told(fault))?;
                 opened.brought.quota = answer.quota;
                 opened.headers = answer.headers;

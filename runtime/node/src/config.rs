@@ -186,6 +186,7 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
     Ok(ModelPolicy {
         deadlines: Deadlines {
             connect: Duration::from_millis(raw.connect_ms),
+            whole: Duration::from_millis(raw.whole_ms),
             first_token: Duration::from_millis(raw.first_token_ms),
             between_tokens: Duration::from_millis(raw.between_tokens_ms),
             total: Duration::from_millis(raw.total_ms),

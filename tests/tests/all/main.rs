@@ -31,4 +31,5 @@ mod sharing;
 mod sick_disk;
 mod support;
 mod telemetry;
+mod wall;
 mod workers;

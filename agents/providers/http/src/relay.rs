@@ -122,7 +122,7 @@ impl<W: Watcher> Relay<W> {
             signs.add(watcher.event(data).map_err(Broken::Fault)?);
             Ok(())
         };
-        let rest = match self.frames.finish(&mut read) {
+        let mut rest = match self.frames.finish(&mut read) {
             Ok(rest) => rest,
             // Half an event behind the end of the model undoes nothing.
             Err(_) if self.finished => Bytes::new(),
@@ -130,7 +130,10 @@ impl<W: Watcher> Relay<W> {
         };
         if !signs.ended() {
             match self.watcher.end() {
-                Ok(end) => signs.add(end),
+                Ok(end) => {
+                    signs.add(end);
+                    rest = closed(rest, self.watcher.closing());
+                }
                 Err(fault) => {
                     self.fault = Some(fault);
                     return;
@@ -145,6 +148,15 @@ impl<W: Watcher> Relay<W> {
             Broken::Fault(fault) => fault,
             Broken::TooLong(error) => self.faults.malformed(&error),
         });
+    }
+}
+
+/// The last bytes of an upstream, and behind them what closes a stream, which they may not run into.
+fn closed(rest: Bytes, closing: &'static [u8]) -> Bytes {
+    match (rest.is_empty(), closing.is_empty()) {
+        (_, true) => rest,
+        (true, false) => Bytes::from_static(closing),
+        (false, false) => [&rest, &b"\n\n"[..], closing].concat().into(),
     }
 }
 

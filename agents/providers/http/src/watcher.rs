@@ -38,6 +38,11 @@ pub trait Watcher: Send + 'static {
     /// An answer that is not whole.
     fn end(&mut self) -> Result<RelaySign, ProviderFault>;
 
+    /// What readers of this wire wait for behind such an end, and the upstream left out.
+    fn closing(&self) -> &'static [u8] {
+        b""
+    }
+
     /// A whole body, of a request that was not streamed: an end, or a fault that came with a good status.
     ///
     /// # Errors
@@ -63,6 +68,10 @@ impl Watcher for Box<dyn Watcher> {
 
     fn end(&mut self) -> Result<RelaySign, ProviderFault> {
         (**self).end()
+    }
+
+    fn closing(&self) -> &'static [u8] {
+        (**self).closing()
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {

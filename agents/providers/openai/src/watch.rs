@@ -105,6 +105,10 @@ impl Watcher for ChatWatcher {
         Err(self.faults.truncated())
     }
 
+    fn closing(&self) -> &'static [u8] {
+        if self.done { b"" } else { b"data: [DONE]\n\n" }
+    }
+
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
         if let Some(seen) = GLANCE.whole(body) {
             self.beside(None, Some(seen.usage))?;

@@ -12,6 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn deadlines() -> Deadlines {
     Deadlines {
         connect: 2 * SECOND,
+        whole: 20 * SECOND,
         first_token: 5 * SECOND,
         between_tokens: 3 * SECOND,
         total: 100 * SECOND,

@@ -10,8 +10,9 @@ use greenroom_kernel::{
 };
 use http::HeaderMap;
 
-use super::script::{Act, Scripted, USED, refuses, says, streams};
+use super::script::{Act, Script, Scripted, USED, refuses, says, streams};
 use super::world::{World, context, pairs, request};
+use crate::Deadlines;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,6 +112,36 @@ async fn what_is_not_streamed_comes_whole() {
     let b = Scripted::new("b", vec![says("hello")]);
     let served = serve(&World::of(&[&b]), wire(false)).await.unwrap();
     assert_eq!(seen(served.answer).await.0, ["<hello>"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_never_comes_goes_to_the_next_target_in_time() {
+    let silent = Script {
+        opening: vec![Act::Hang],
+        stream: vec![],
+    };
+    let a = Scripted::new("a", vec![silent]).relaying();
+    let b = Scripted::new("b", vec![streams(&[Act::Say("hello"), Act::End(None)])]).relaying();
+    let world = World::of(&[&a, &b]);
+    let began = tokio::time::Instant::now();
+    let served = serve(&world, wire(false)).await.unwrap();
+    assert_eq!((&*served.by.provider, served.by.tries), ("b", 2));
+    assert_eq!(began.elapsed(), Deadlines::default().whole);
+    assert_eq!(world.classes(), pairs(&[("a", "transient"), ("b", "ok")]));
+    assert_eq!(a.open.load(Ordering::SeqCst), 0, "the silent call is closed");
+}
+
+#[test]
+fn by_default_a_silent_target_of_any_call_leaves_time_for_another() {
+    let Deadlines {
+        connect,
+        whole,
+        first_token,
+        between_tokens,
+        total,
+    } = Deadlines::default();
+    let streamed = connect + first_token + between_tokens;
+    assert!(2 * whole.max(streamed) < total);
 }
 
 struct Embeds;

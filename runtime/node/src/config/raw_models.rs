@@ -16,6 +16,7 @@ use super::raw_routes::RawRoute;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawModels {
     pub(crate) connect_ms: u64,
+    pub(crate) whole_ms: u64,
     pub(crate) first_token_ms: u64,
     pub(crate) between_tokens_ms: u64,
     pub(crate) total_ms: u64,
@@ -39,6 +40,7 @@ impl Default for RawModels {
         let ours = Deadlines::default();
         Self {
             connect_ms: millis(ours.connect),
+            whole_ms: millis(ours.whole),
             first_token_ms: millis(ours.first_token),
             between_tokens_ms: millis(ours.between_tokens),
             total_ms: millis(ours.total),

@@ -83,6 +83,23 @@ async fn a_stream_is_passed_on_byte_for_byte_and_understood() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_without_its_last_word_gets_it() {
+    for told in [vec![HI, STOP], vec![HI, STOP, USAGE]] {
+        for last in [end(), Step::Close] {
+            let fake = Fake::start(vec![vec![head(), data(&told), last]]).await;
+            let request = asked(WireFamily::OpenAiChat, ASKED);
+            let (bytes, signs) = came(relayed(&backend_at(fake.base_url()), &request).await.unwrap());
+            let events: String = told.iter().map(|event| format!("data: {event}\n\n")).collect();
+            assert_eq!(
+                String::from_utf8(bytes).unwrap(),
+                format!("{events}data: [DONE]\n\n")
+            );
+            assert!(matches!(signs.last(), Some(RelaySign::End { .. })), "{signs:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_is_a_fault_after_what_was_passed_on() {
     for broken in [
         vec![head(), data(&[HI]), end()],
