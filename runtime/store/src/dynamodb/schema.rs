@@ -1,0 +1,384 @@
+//! The table: described once, in `tables.json`, in the words of CloudFormation's `AWS::DynamoDB::Table`, so that a
+//! deployment can create the same; created where absent, and looked at when a store is opened.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
+    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Projection, ProjectionType,
+    ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+};
+use greenroom_kernel::StoreError;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::error::{Fault, NotReady, Place, fault};
+use super::item::{key, number, set};
+use super::options::DynamoOptions;
+use crate::MigrationReport;
+
+/// The description of every table, as JSON: properties of CloudFormation's `AWS::DynamoDB::Table`, by the last part of
+/// the table's name.
+pub const DYNAMODB_TABLES: &str = include_str!("tables.json");
+
+/// The schema that this binary writes.
+pub(super) const SCHEMA: u32 = 1;
+/// Where the table says which schema it has.
+pub(super) const SCHEMA_KEY: (&str, &str) = ("#schema", "#");
+
+const OPERATION: &str = "migrate";
+/// How long a new table may take.
+const READY_WITHIN: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Description {
+    attribute_definitions: Vec<Attribute>,
+    key_schema: Vec<Key>,
+    global_secondary_indexes: Vec<Index>,
+    point_in_time_recovery_specification: Recovery,
+    time_to_live_specification: TimeToLive,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Key {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Index {
+    index_name: String,
+    key_schema: Vec<Key>,
+    projection: Projected,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Projected {
+    projection_type: String,
+    non_key_attributes: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Recovery {
+    point_in_time_recovery_enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct Tables {
+    journal: Description,
+}
+
+fn corrupt(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Corrupt {
+        operation: OPERATION,
+        what: "the description of the tables".into(),
+        source: Some(Box::new(source)),
+    }
+}
+
+fn key_schema(keys: &[Key]) -> Result<Vec<KeySchemaElement>, StoreError> {
+    let element = |key: &Key| {
+        KeySchemaElement::builder()
+            .attribute_name(&key.attribute_name)
+            .key_type(KeyType::from(key.key_type.as_str()))
+            .build()
+            .map_err(corrupt)
+    };
+    keys.iter().map(element).collect()
+}
+
+impl Description {
+    fn read() -> Result<Self, StoreError> {
+        let tables: Tables = serde_json::from_str(DYNAMODB_TABLES).map_err(corrupt)?;
+        Ok(tables.journal)
+    }
+
+    fn attributes(&self) -> Result<Vec<AttributeDefinition>, StoreError> {
+        let definition = |attribute: &Attribute| {
+            AttributeDefinition::builder()
+                .attribute_name(&attribute.attribute_name)
+                .attribute_type(ScalarAttributeType::from(attribute.attribute_type.as_str()))
+                .build()
+                .map_err(corrupt)
+        };
+        self.attribute_definitions.iter().map(definition).collect()
+    }
+
+    fn indexes(&self) -> Result<Vec<GlobalSecondaryIndex>, StoreError> {
+        let index = |index: &Index| {
+            let projection = Projection::builder()
+                .projection_type(ProjectionType::from(index.projection.projection_type.as_str()))
+                .set_non_key_attributes(index.projection.non_key_attributes.clone())
+                .build();
+            GlobalSecondaryIndex::builder()
+                .index_name(&index.index_name)
+                .set_key_schema(Some(key_schema(&index.key_schema)?))
+                .projection(projection)
+                .build()
+                .map_err(corrupt)
+        };
+        self.global_secondary_indexes.iter().map(index).collect()
+    }
+
+    /// What a table lacks to be the one described.
+    fn missing_in(&self, table: &TableDescription) -> Option<String> {
+        let same = |found: &[KeySchemaElement], wanted: &[Key]| {
+            found.len() == wanted.len()
+                && found.iter().zip(wanted).all(|(found, wanted)| {
+                    found.attribute_name == wanted.attribute_name
+                        && found.key_type.as_str() == wanted.key_type
+                })
+        };
+        if !same(table.key_schema(), &self.key_schema) {
+            return Some("its keys are others".to_owned());
+        }
+        let lacks = self.global_secondary_indexes.iter().find(|wanted| {
+            !table.global_secondary_indexes().iter().any(|found| {
+                found.index_name() == Some(&wanted.index_name) && same(found.key_schema(), &wanted.key_schema)
+            })
+        });
+        lacks.map(|index| format!("it has no index {} as it is needed", index.index_name))
+    }
+}
+
+/// What a failed request means, where nothing is conditional.
+fn refused<E>(
+    place: &Place,
+    error: SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
+) -> StoreError
+where
+    E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    aws_sdk_dynamodb::Error: From<E>,
+{
+    fault(place, error).into_error(OPERATION)
+}
+
+/// Creates the table where absent, waits until it can be used, and switches on what belongs to it. Again is no harm.
+pub(super) async fn migrate(options: &DynamoOptions) -> Result<MigrationReport, StoreError> {
+    let connected = super::connect::connect(OPERATION, options).await?;
+    let (client, place) = (&connected.client, &connected.place);
+    let wanted = Description::read()?;
+    if look(client, place).await?.is_none() {
+        create(client, place, &wanted).await?;
+    }
+    let table = ready(client, place).await?;
+    if let Some(lack) = wanted.missing_in(&table) {
+        return Err(StoreError::Refused {
+            operation: OPERATION,
+            what: format!("{place} is not Greenroom's: {lack}"),
+            remedy: "choose another store.table_prefix".to_owned(),
+        });
+    }
+    recover_to_any_point(client, place, &wanted).await?;
+    expire(client, place, &wanted).await?;
+    let from = schema_of(client, place, OPERATION).await?.unwrap_or(0);
+    if from > SCHEMA {
+        return Err(newer(place, from));
+    }
+    if from < SCHEMA {
+        let mut item = key(SCHEMA_KEY.0, SCHEMA_KEY.1);
+        set(&mut item, "version", number(SCHEMA));
+        let put = client.put_item().table_name(&place.table).set_item(Some(item));
+        put.send().await.map_err(|error| refused(place, error))?;
+    }
+    Ok(MigrationReport { from, to: SCHEMA })
+}
+
+/// What the service says of the table; none when it isn't there.
+async fn look(client: &Client, place: &Place) -> Result<Option<TableDescription>, StoreError> {
+    match client.describe_table().table_name(&place.table).send().await {
+        Ok(answer) => Ok(answer.table),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_not_found_exception()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(refused(place, error)),
+    }
+}
+
+async fn create(client: &Client, place: &Place, wanted: &Description) -> Result<(), StoreError> {
+    let request = client
+        .create_table()
+        .table_name(&place.table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(wanted.attributes()?))
+        .set_key_schema(Some(key_schema(&wanted.key_schema)?))
+        .set_global_secondary_indexes(Some(wanted.indexes()?));
+    match request.send().await {
+        Ok(_) => Ok(()),
+        // Another is creating it.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(refused(place, error)),
+    }
+}
+
+async fn ready(client: &Client, place: &Place) -> Result<TableDescription, StoreError> {
+    let until = Instant::now() + READY_WITHIN;
+    loop {
+        if let Some(table) = look(client, place).await? {
+            let active =
+                |status: Option<&IndexStatus>| status.is_none_or(|status| *status == IndexStatus::Active);
+            let indexes = table
+                .global_secondary_indexes()
+                .iter()
+                .all(|index| active(index.index_status()));
+            if table.table_status() == Some(&TableStatus::Active) && indexes {
+                return Ok(table);
+            }
+        }
+        if Instant::now() >= until {
+            return Err(StoreError::Unanswered {
+                operation: OPERATION,
+                source: Some(Box::new(NotReady {
+                    place: place.to_string(),
+                    waited: READY_WITHIN,
+                })),
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn recover_to_any_point(
+    client: &Client,
+    place: &Place,
+    wanted: &Description,
+) -> Result<(), StoreError> {
+    let found = client
+        .describe_continuous_backups()
+        .table_name(&place.table)
+        .send()
+        .await;
+    let found = found.map_err(|error| refused(place, error))?;
+    let on = found
+        .continuous_backups_description()
+        .and_then(|backups| backups.point_in_time_recovery_description())
+        .and_then(|recovery| recovery.point_in_time_recovery_status())
+        .is_some_and(|status| *status == PointInTimeRecoveryStatus::Enabled);
+    let enabled = wanted
+        .point_in_time_recovery_specification
+        .point_in_time_recovery_enabled;
+    if on || !enabled {
+        return Ok(());
+    }
+    let specification = PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()
+        .map_err(corrupt)?;
+    let request = client
+        .update_continuous_backups()
+        .table_name(&place.table)
+        .point_in_time_recovery_specification(specification);
+    request
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| refused(place, error))
+}
+
+async fn expire(client: &Client, place: &Place, wanted: &Description) -> Result<(), StoreError> {
+    let found = client
+        .describe_time_to_live()
+        .table_name(&place.table)
+        .send()
+        .await;
+    let found = found.map_err(|error| refused(place, error))?;
+    let on = found
+        .time_to_live_description()
+        .and_then(|described| described.time_to_live_status())
+        .is_some_and(|status| matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
+    let wanted = &wanted.time_to_live_specification;
+    if on || !wanted.enabled {
+        return Ok(());
+    }
+    let specification = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name(&wanted.attribute_name)
+        .build()
+        .map_err(corrupt)?;
+    let request = client
+        .update_time_to_live()
+        .table_name(&place.table)
+        .time_to_live_specification(specification);
+    request
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| refused(place, error))
+}
+
+/// Which schema the table says it has; none when it says nothing.
+///
+/// # Errors
+/// As the request fails: without a table, `Refused`.
+pub(super) async fn schema_of(
+    client: &Client,
+    place: &Place,
+    operation: &'static str,
+) -> Result<Option<u32>, StoreError> {
+    let request = client
+        .get_item()
+        .table_name(&place.table)
+        .set_key(Some(key(SCHEMA_KEY.0, SCHEMA_KEY.1)))
+        .consistent_read(true);
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| fault(place, error).into_error(operation))?;
+    let version = answer.item.as_ref().and_then(|item| item.get("version"));
+    Ok(version
+        .and_then(|version| version.as_n().ok())
+        .and_then(|digits| digits.parse().ok()))
+}
+
+/// Refuses a table that this binary can't use.
+pub(super) async fn check(client: &Client, place: &Place) -> Result<(), StoreError> {
+    match schema_of(client, place, "open").await? {
+        Some(found) if found > SCHEMA => Err(newer(place, found)),
+        Some(_) => Ok(()),
+        None => Err(Fault::Refused {
+            what: format!("{place} is not made ready"),
+            remedy: "run `greenroom migrate`".to_owned(),
+        }
+        .into_error("open")),
+    }
+}
+
+fn newer(place: &Place, found: u32) -> StoreError {
+    StoreError::Newer {
+        path: place.to_string(),
+        found,
+        known: SCHEMA,
+    }
+}
