@@ -70,8 +70,7 @@ impl DynamoStore {
     /// says what to do. `Unanswered` when nobody is where the service should be.
     pub async fn open(options: DynamoOptions) -> Result<Self, StoreError> {
         let connected = connect::connect("open", &options).await?;
-        schema::check(&connected.client, &connected.place).await?;
-        Ok(Self {
+        let store = Self {
             table: Table {
                 client: connected.client,
                 name: connected.place.table.clone(),
@@ -83,7 +82,11 @@ impl DynamoStore {
             counters: Counters::default(),
             appends: AtomicU64::new(0),
             commits: AtomicU64::new(0),
-        })
+        };
+        let (pk, sk) = schema::SCHEMA_KEY;
+        let found = store.table.get(&store.call("open"), pk, sk).await?;
+        schema::check(&store.place, found.as_ref())?;
+        Ok(store)
     }
 
     /// Creates the table where absent, and waits until it can be used: minutes, at worst. Again is no harm.

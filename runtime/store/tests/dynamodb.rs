@@ -1,5 +1,5 @@
-//! The store on DynamoDB, against an emulator that is right under races, directly and through what a network and a busy
-//! service do.
+//! The store on DynamoDB, against an emulator that is right under races: directly, and through what a busy service and a
+//! network do.
 #![cfg(feature = "dynamodb")]
 #![allow(
     clippy::unwrap_used,
@@ -11,13 +11,19 @@
 
 #[path = "dynamodb/emulator.rs"]
 mod emulator;
+#[path = "dynamodb/proxy.rs"]
+mod proxy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use greenroom_kernel::Store;
-use greenroom_store::store_contract;
+use greenroom_kernel::{Appended, BlobId, Nonce, Projection, Store, StoreError};
+use greenroom_store::testkit::fixture::{append, key, message, session, task};
+use greenroom_store::{DynamoOptions, DynamoStore, SharedCredentialsProvider, store_contract};
+use tokio::task::JoinSet;
 
 use emulator::Emulator;
+use proxy::{Proxy, Trouble};
 
 store_contract! { in turn, every_case(at: (Emulator, String)) => async |(emulator, url): &(Emulator, String)| {
     (Arc::new(emulator.store(url).await) as Arc<dyn Store>, ())
@@ -29,4 +35,238 @@ async fn the_contract_holds() {
     let emulator = Emulator::start();
     let url = emulator.url.clone();
     every_case(&(emulator, url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn the_contract_holds_while_every_third_request_is_throttled_or_in_conflict() {
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::Throttles).await;
+    every_case(&(emulator, proxy.url.clone())).await;
+    assert!(proxy.troubled() > 500, "{}", proxy.troubled());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn the_contract_holds_while_every_third_answer_is_lost_when_the_work_is_done() {
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::DropsAnswers).await;
+    every_case(&(emulator, proxy.url.clone())).await;
+    assert!(proxy.troubled() > 500, "{}", proxy.troubled());
+}
+
+/// Writers who all want the same slots, with rows, each sending the same append again until its fate is known.
+async fn exactly_one_of_many_writes_each_slot(trouble: Trouble) {
+    const WRITERS: u128 = 12;
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, trouble).await;
+    let options = emulator.options(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let options = DynamoOptions {
+        endpoint: Some(proxy.url.clone()),
+        ..options
+    };
+    let of = key("s");
+    for seq in 0..4 {
+        let mut writers = JoinSet::new();
+        for nonce in 1..=WRITERS {
+            // Each has a store of its own, as each supervisor has.
+            let store = DynamoStore::open(options.clone()).await.unwrap();
+            let mut mine = append(&of, seq, u128::from(seq) * 100 + nonce);
+            mine.rows = Projection {
+                session: Some(session(&of, 5)),
+                tasks: vec![task(&of, u32::try_from(nonce).unwrap(), 5)],
+                messages: vec![message(&of, seq, 0)],
+            };
+            writers.spawn(async move {
+                let nonce = mine.slot.nonce;
+                loop {
+                    match store.append(mine.clone()).await {
+                        Ok(Appended::Stored) => return (nonce, nonce),
+                        Ok(Appended::Collided(occupant)) => return (nonce, occupant.nonce),
+                        Err(StoreError::Unanswered { .. } | StoreError::Busy { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        let answers: Vec<(Nonce, Nonce)> = writers.join_all().await;
+        let store = DynamoStore::open(options.clone()).await.unwrap();
+        let slots = store.read(&of, seq, 10).await.unwrap();
+        assert_eq!(slots.len(), 1);
+        for (mine, winner) in answers {
+            assert_eq!(winner, slots[0].nonce, "slot {seq}, as writer {mine:?} was told");
+        }
+        let rows = store
+            .messages(&of, greenroom_kernel::MessageRange::After(None), 9)
+            .await
+            .unwrap();
+        assert_eq!(rows.len() as u64, seq + 1);
+    }
+    let store = DynamoStore::open(options).await.unwrap();
+    let mut rows = 0;
+    for nonce in 1..=WRITERS {
+        let id = task(&of, u32::try_from(nonce).unwrap(), 5).id;
+        rows += u64::from(store.task(&of.tenant, &id).await.unwrap().is_some());
+    }
+    assert!((1..=4).contains(&rows), "four slots, {rows} tasks");
+    assert!(proxy.troubled() > 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn throttling_and_conflicts_are_never_taken_for_a_lost_fence() {
+    exactly_one_of_many_writes_each_slot(Trouble::Throttles).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_lost_answer_is_never_taken_for_another_s_slot() {
+    exactly_one_of_many_writes_each_slot(Trouble::DropsAnswers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn what_is_larger_than_an_item_comes_back_whole_and_what_is_larger_than_the_limit_is_refused() {
+    let emulator = Emulator::start();
+    let store: Arc<dyn Store> = Arc::new(emulator.store(&emulator.url).await);
+    let of = key("s");
+    let large = "é".repeat(2 * 1024 * 1024);
+    let id = BlobId::of(&large);
+    store.put_blob(&of, &id, &large).await.unwrap();
+    assert_eq!(store.blob(&of, &id).await.unwrap().as_deref(), Some(&*large));
+    let refused = store
+        .put_blob(&of, &BlobId::of("x"), &format!("{large}x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, StoreError::TooLarge { limit, .. } if limit == large.len()));
+    assert_eq!(
+        greenroom_kernel::Failure::from(&refused).code,
+        greenroom_kernel::ErrorCode::BadUserInput
+    );
+
+    // An append of a megabyte: entries, a row and a message that don't fit into items.
+    let mut first = append(&of, 0, 1);
+    first.slot.entries = (0..4)
+        .map(|_| greenroom_kernel::Entry::Retitled {
+            title: Some("x".repeat(250_000)),
+        })
+        .collect();
+    let mut row = session(&of, 5);
+    row.title = Some("t".repeat(500_000));
+    let mut said = message(&of, 0, 0);
+    said.message.content = greenroom_kernel::Payload::inline("m".repeat(500_000));
+    first.rows = Projection {
+        session: Some(row.clone()),
+        tasks: vec![],
+        messages: vec![said.clone()],
+    };
+    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Stored);
+    match store.append(append(&of, 0, 2)).await.unwrap() {
+        Appended::Collided(occupant) => assert_eq!(*occupant, first.slot),
+        Appended::Stored => panic!("stored twice"),
+    }
+    assert_eq!(store.read(&of, 0, 9).await.unwrap(), [first.slot]);
+    assert_eq!(store.session(&of.tenant, &of.journal).await.unwrap(), Some(row));
+    let range = greenroom_kernel::MessageRange::After(None);
+    assert_eq!(store.messages(&of, range, 9).await.unwrap(), [said]);
+
+    let snapshot = |next, fill: &str| greenroom_kernel::Snapshot {
+        next,
+        state: fill.repeat(1_000_000).into(),
+    };
+    for (next, fill) in [(5, "a"), (6, "b"), (4, "c")] {
+        store.put_snapshot(&of, snapshot(next, fill)).await.unwrap();
+    }
+    assert_eq!(store.snapshot(&of).await.unwrap(), Some(snapshot(6, "b")));
+}
+
+async fn refused(options: DynamoOptions) -> (String, String) {
+    match DynamoStore::open(options).await {
+        Err(StoreError::Refused { what, remedy, .. }) => (what, remedy),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("opened"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn each_way_of_not_reaching_the_table_says_what_to_do() {
+    let emulator = Emulator::start();
+    let options = emulator.options(&emulator.url);
+    let (what, remedy) = refused(options.clone()).await;
+    assert!(what.contains("t0-journal in us-east-1"), "{what}");
+    assert!(remedy.contains("greenroom migrate"), "{remedy}");
+
+    let made = DynamoStore::migrate(&options).await.unwrap();
+    assert_eq!((made.from, made.to), (0, 1));
+    let again = DynamoStore::migrate(&options).await.unwrap();
+    assert_eq!((again.from, again.to), (1, 1));
+    DynamoStore::open(options.clone()).await.unwrap();
+
+    let elsewhere = DynamoOptions {
+        region: Some("eu-west-1".to_owned()),
+        ..options.clone()
+    };
+    let (what, remedy) = refused(elsewhere).await;
+    assert!(
+        what.contains("in eu-west-1") && remedy.contains("store.region"),
+        "{what}; {remedy}"
+    );
+
+    for (code, said) in [
+        ("ExpiredTokenException", "aws sso login"),
+        ("UnrecognizedClientException", "AWS_ACCESS_KEY_ID"),
+        ("InvalidSignatureException", "clock"),
+        ("AccessDeniedException", "dynamodb:GetItem, PutItem"),
+    ] {
+        let proxy = Proxy::start(&emulator.url, Trouble::Refuses(code)).await;
+        let behind = DynamoOptions {
+            endpoint: Some(proxy.url.clone()),
+            ..options.clone()
+        };
+        let (what, remedy) = refused(behind).await;
+        assert!(remedy.contains(said), "{code}: {what}; {remedy}");
+    }
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let nobody = DynamoOptions {
+        endpoint: Some(format!("http://{closed}")),
+        patience: Duration::from_millis(200),
+        ..options
+    };
+    assert!(matches!(
+        DynamoStore::open(nobody).await,
+        Err(StoreError::Unanswered { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_store_without_credentials_says_where_they_come_from() {
+    #[derive(Debug)]
+    struct Nobody;
+    impl aws_credential_types::provider::ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            aws_credential_types::provider::future::ProvideCredentials::ready(Err(
+                aws_credential_types::provider::error::CredentialsError::not_loaded("none"),
+            ))
+        }
+    }
+    let options = DynamoOptions {
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        credentials: Some(SharedCredentialsProvider::new(Nobody)),
+        ..DynamoOptions::default()
+    };
+    let (what, remedy) = refused(options).await;
+    assert!(
+        what.contains("no AWS credentials") && remedy.contains("AWS_PROFILE"),
+        "{what}; {remedy}"
+    );
 }

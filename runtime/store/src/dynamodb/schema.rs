@@ -14,8 +14,8 @@ use greenroom_kernel::StoreError;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::error::{Fault, NotReady, Place, fault};
-use super::item::{key, number, set};
+use super::error::{NotReady, Place, fault};
+use super::item::{Item, key, number, set};
 use super::options::DynamoOptions;
 use crate::MigrationReport;
 
@@ -193,7 +193,7 @@ pub(super) async fn migrate(options: &DynamoOptions) -> Result<MigrationReport, 
     }
     recover_to_any_point(client, place, &wanted).await?;
     expire(client, place, &wanted).await?;
-    let from = schema_of(client, place, OPERATION).await?.unwrap_or(0);
+    let from = schema_of(client, place).await?.unwrap_or(0);
     if from > SCHEMA {
         return Err(newer(place, from));
     }
@@ -339,39 +339,31 @@ async fn expire(client: &Client, place: &Place, wanted: &Description) -> Result<
 }
 
 /// Which schema the table says it has; none when it says nothing.
-///
-/// # Errors
-/// As the request fails: without a table, `Refused`.
-pub(super) async fn schema_of(
-    client: &Client,
-    place: &Place,
-    operation: &'static str,
-) -> Result<Option<u32>, StoreError> {
+async fn schema_of(client: &Client, place: &Place) -> Result<Option<u32>, StoreError> {
     let request = client
         .get_item()
         .table_name(&place.table)
         .set_key(Some(key(SCHEMA_KEY.0, SCHEMA_KEY.1)))
         .consistent_read(true);
-    let answer = request
-        .send()
-        .await
-        .map_err(|error| fault(place, error).into_error(operation))?;
-    let version = answer.item.as_ref().and_then(|item| item.get("version"));
-    Ok(version
-        .and_then(|version| version.as_n().ok())
-        .and_then(|digits| digits.parse().ok()))
+    let answer = request.send().await.map_err(|error| refused(place, error))?;
+    Ok(answer.item.as_ref().and_then(version))
 }
 
-/// Refuses a table that this binary can't use.
-pub(super) async fn check(client: &Client, place: &Place) -> Result<(), StoreError> {
-    match schema_of(client, place, "open").await? {
+fn version(item: &Item) -> Option<u32> {
+    let digits = item.get("version")?.as_n().ok()?;
+    digits.parse().ok()
+}
+
+/// Refuses a table that this binary can't use. `item` is what the table holds at [`SCHEMA_KEY`].
+pub(super) fn check(place: &Place, item: Option<&Item>) -> Result<(), StoreError> {
+    match item.and_then(version) {
         Some(found) if found > SCHEMA => Err(newer(place, found)),
         Some(_) => Ok(()),
-        None => Err(Fault::Refused {
+        None => Err(StoreError::Refused {
+            operation: "open",
             what: format!("{place} is not made ready"),
             remedy: "run `greenroom migrate`".to_owned(),
-        }
-        .into_error("open")),
+        }),
     }
 }
 

@@ -170,8 +170,12 @@ impl Table {
             .condition_expression(condition)
             .expression_attribute_values(name, value)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let outcome = call.try_to(|| request.clone().send()).await?;
-        Ok(matches!(outcome, Outcome::Done(_)))
+        match call.try_to(|| request.clone().send()).await? {
+            Outcome::Done(_) => Ok(true),
+            Outcome::Failed { resent: false, .. } => Ok(false),
+            // An earlier try may have done it.
+            Outcome::Failed { .. } => Ok(self.get(call, pk, sk).await?.is_none()),
+        }
     }
 
     /// Deletes items of a partition, in no order.

@@ -47,7 +47,7 @@ impl Emulator {
             prefixes: AtomicU32::new(0),
             _folder: folder,
         };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(180);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < until, "ministack takes no connections");
             std::thread::sleep(Duration::from_millis(50));
@@ -64,6 +64,9 @@ impl Emulator {
             region: Some("us-east-1".to_owned()),
             endpoint: Some(url.to_owned()),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
+            // Nothing here is about time, and the machine may be busy.
+            try_timeout: Duration::from_secs(60),
+            patience: Duration::from_secs(120),
             ..DynamoOptions::default()
         }
     }
