@@ -2,6 +2,8 @@
 //!
 //! Whether the bytes are whole JSON is not checked: they pass as they are, and a stream that broke lacks its end.
 
+use std::sync::LazyLock;
+
 use memchr::memchr2;
 use memchr::memmem::Finder;
 
@@ -14,8 +16,11 @@ pub(super) struct Glance {
     delta: Finder<'static>,
 }
 
+/// One for all answers: it takes longer to make than to use.
+pub(super) static GLANCE: LazyLock<Glance> = LazyLock::new(Glance::new);
+
 impl Glance {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             error: Finder::new(b"\"error\""),
             usage: Finder::new(b"\"usage\""),
