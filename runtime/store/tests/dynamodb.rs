@@ -17,8 +17,8 @@ mod proxy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Appended, BlobId, Nonce, Projection, Store, StoreError};
-use greenroom_store::testkit::fixture::{append, key, message, session, task};
+use greenroom_kernel::{Appended, BlobId, Nonce, Projection, Store, StoreError, TaskRow, TaskStatus};
+use greenroom_store::testkit::fixture::{Pen, append, key, message, session, task};
 use greenroom_store::{DynamoOptions, DynamoStore, SharedCredentialsProvider, store_contract};
 use tokio::task::JoinSet;
 
@@ -268,5 +268,67 @@ async fn a_store_without_credentials_says_where_they_come_from() {
     assert!(
         what.contains("no AWS credentials") && remedy.contains("AWS_PROFILE"),
         "{what}; {remedy}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn an_append_is_one_request_whatever_rows_change_and_its_units_are_as_documented() {
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::None).await;
+    let store = emulator.store(&proxy.url).await;
+    proxy.take_counts();
+    let of = key("s");
+    let mut pen = Pen::new(of.clone());
+    let running = TaskRow {
+        status: TaskStatus::Running,
+        ..task(&of, 0, 5)
+    };
+    let ended = TaskRow {
+        status: TaskStatus::Completed,
+        ..running.clone()
+    };
+    let rows = |row: &TaskRow, messages| Projection {
+        session: Some(session(&of, 5)),
+        tasks: vec![row.clone()],
+        messages,
+    };
+    // A turn of one step: accepted with its message, the step, the end with its message.
+    for (append, request, units) in [
+        (
+            pen.with(rows(&running, vec![message(&of, 0, 0)])),
+            "TransactWriteItems",
+            11.0,
+        ),
+        (pen.with(rows(&running, vec![])), "TransactWriteItems", 6.0),
+        (
+            pen.with(rows(&ended, vec![message(&of, 2, 0)])),
+            "TransactWriteItems",
+            7.0,
+        ),
+        // What changes no row costs a put.
+        (pen.with(Projection::default()), "PutItem", 1.0),
+    ] {
+        let before = store.usage();
+        assert_eq!(store.append(append).await.unwrap(), Appended::Stored);
+        assert_eq!(proxy.take_counts(), [(request.to_owned(), 1)].into());
+        let after = store.usage();
+        assert_eq!(after.write_units - before.write_units, units, "{request}");
+        assert_eq!(after.read_requests, before.read_requests);
+    }
+
+    // Another process doesn't know where the journal ends: it asks once.
+    let other = DynamoStore::open(DynamoOptions {
+        table_prefix: "t0".to_owned(),
+        ..emulator.options(&proxy.url)
+    });
+    let other = other.await.unwrap();
+    proxy.take_counts();
+    for _ in 0..2 {
+        other.append(pen.with(Projection::default())).await.unwrap();
+    }
+    assert_eq!(
+        proxy.take_counts(),
+        [("PutItem".to_owned(), 2), ("Query".to_owned(), 1)].into()
     );
 }

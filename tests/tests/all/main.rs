@@ -18,6 +18,7 @@ mod chat;
 mod clients;
 mod crash;
 mod docs;
+mod dynamodb;
 mod export;
 mod house;
 mod languages;

@@ -157,3 +157,76 @@ impl Table {
         reader.parsed("a row", &row)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use greenroom_kernel::TaskStatus;
+
+    use super::*;
+    use crate::testkit::fixture::{at, key_of, session, task};
+
+    /// How often each key of each index is written to: an entry that comes, one that goes, one that moves.
+    #[derive(Default)]
+    struct Writes(BTreeMap<&'static str, BTreeMap<String, u32>>);
+
+    impl Writes {
+        fn put(&mut self, before: Option<&Item>, after: &Item) {
+            for (index, partition, sort) in [
+                ("table", "pk", "sk"),
+                ("lists", "listed", "made"),
+                ("owners", "owned", "made"),
+                ("work", "work", "when"),
+            ] {
+                let of = |item: &Item| {
+                    let part = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+                    part(partition).zip(part(sort))
+                };
+                let (old, new) = (before.and_then(of), of(after));
+                if index == "table" || old != new {
+                    for (key, _) in old.filter(|_| index != "table").into_iter().chain(new) {
+                        *self.0.entry(index).or_default().entry(key).or_default() += 1;
+                    }
+                }
+            }
+        }
+
+        /// The largest part of an index's writes that one key has.
+        fn largest_share(&self, index: &str) -> f64 {
+            let keys = &self.0[index];
+            let all: u32 = keys.values().sum();
+            f64::from(*keys.values().max().unwrap()) / f64::from(all)
+        }
+    }
+
+    #[test]
+    fn no_key_holds_more_than_its_share_of_ten_thousand_sessions_of_one_caller() {
+        let mut writes = Writes::default();
+        for number in 0..10_000 {
+            // Time-ordered, as ours are.
+            let of = key_of("dev", &format!("01KCXH{number:020}"));
+            let now = 1_795_000_000_000 + number;
+            let row = session(&of, now);
+            let accepted = task(&of, 0, now);
+            let done = |mut row: TaskRow| {
+                row.status = TaskStatus::Completed;
+                row.updated_at = at(now + 900);
+                row
+            };
+            let (opened, first) = (session_item(&of, &row, 0), task_item(&of, &accepted, 0));
+            writes.put(None, &opened);
+            writes.put(None, &first);
+            writes.put(Some(&opened), &session_item(&of, &row, 2));
+            writes.put(Some(&first), &task_item(&of, &done(accepted), 2));
+        }
+        let even = 1.0 / f64::from(keys::SHARDS);
+        assert!(writes.largest_share("table") < 0.001);
+        for index in ["lists", "owners", "work"] {
+            let share = writes.largest_share(index);
+            // Sessions and tasks have keys of their own, but not for work.
+            let even = if index == "work" { even } else { even / 2.0 };
+            assert!(share < even * 1.2, "{index}: {share}, evenly {even}");
+        }
+    }
+}

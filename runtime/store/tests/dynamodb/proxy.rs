@@ -38,8 +38,6 @@ struct Shared {
     to: String,
     client: Client<HttpConnector, Full<Bytes>>,
     counts: Mutex<Counts>,
-    /// How many items each partition key was written to.
-    written: Mutex<BTreeMap<String, u64>>,
     asked: AtomicU64,
     troubled: AtomicU64,
 }
@@ -108,7 +106,6 @@ impl Shared {
                 _ => refusal("ThrottlingException", ""),
             });
         }
-        self.note(&operation, &body);
         let mut onwards = Request::new(Full::from(body));
         *onwards.method_mut() = head.method;
         *onwards.uri_mut() = format!("{}{}", self.to, head.uri).parse().unwrap();
@@ -120,27 +117,6 @@ impl Shared {
             return Err(Lost);
         }
         Ok(Response::from_parts(head, Full::from(body)))
-    }
-
-    /// Notes which keys of the table and of its indexes a request writes to.
-    fn note(&self, operation: &str, body: &[u8]) {
-        let asked: serde_json::Value = serde_json::from_slice(body).unwrap();
-        let items: Vec<&serde_json::Value> = match operation {
-            "PutItem" => vec![&asked["Item"]],
-            "TransactWriteItems" => {
-                let writes = asked["TransactItems"].as_array().unwrap();
-                writes.iter().map(|write| &write["Put"]["Item"]).collect()
-            }
-            _ => return,
-        };
-        let mut written = self.written.lock().unwrap();
-        for item in items {
-            for name in ["pk", "listed", "owned", "parent", "work"] {
-                if let Some(key) = item[name]["S"].as_str() {
-                    *written.entry(format!("{name}={key}")).or_default() += 1;
-                }
-            }
-        }
     }
 }
 
@@ -154,7 +130,6 @@ impl Proxy {
             to: to.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             counts: Mutex::default(),
-            written: Mutex::default(),
             asked: AtomicU64::new(0),
             troubled: AtomicU64::new(0),
         });
@@ -186,10 +161,5 @@ impl Proxy {
     /// What was asked for since the last time.
     pub(crate) fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.shared.counts.lock().unwrap())
-    }
-
-    /// How often each key of the table and of its indexes was written to.
-    pub(crate) fn written(&self) -> BTreeMap<String, u64> {
-        self.shared.written.lock().unwrap().clone()
     }
 }

@@ -63,7 +63,8 @@ impl Correlation {
 /// Where a field stands among [`CORRELATION_FIELDS`]. Every field of every span is asked for.
 fn place(name: &str) -> Option<usize> {
     // Most names are longer than all of these or differ at once.
-    let may_be = |known: &&str| known.len() == name.len() && known.as_bytes().first() == name.as_bytes().first();
+    let may_be =
+        |known: &&str| known.len() == name.len() && known.as_bytes().first() == name.as_bytes().first();
     let mut known = CORRELATION_FIELDS.iter().enumerate();
     known.find_map(|(at, known)| (may_be(&known) && *known == name).then_some(at))
 }

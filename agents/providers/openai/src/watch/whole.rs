@@ -40,7 +40,10 @@ impl Choice<'_> {
     }
 
     pub(super) fn has_calls(&self) -> bool {
-        let calls = self.message.as_ref().and_then(|message| message.tool_calls.as_ref());
+        let calls = self
+            .message
+            .as_ref()
+            .and_then(|message| message.tool_calls.as_ref());
         calls.is_some_and(|calls| !calls.is_empty())
     }
 }
