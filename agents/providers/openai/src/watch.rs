@@ -88,6 +88,11 @@ impl Watcher for ChatWatcher {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
+        if let Some(seen) = GLANCE.whole(body) {
+            self.seen(None, Some(seen.usage))?;
+            self.closed(0, Some(seen.finish_reason))?;
+            return Ok(self.ended());
+        }
         let answer: Whole<'_> = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
         self.seen(answer.error, answer.usage)?;
         let choices = answer.choices.unwrap_or_default();
