@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::routing::{any, get};
 use axum::{Router, middleware};
-use greenroom_kernel::{Clock, Models, Randomness, Supervisor};
+use greenroom_kernel::{Clock, Costs, Models, Randomness, Supervisor};
 use greenroom_provider_http::Dialect;
 use greenroom_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -25,6 +25,8 @@ pub struct GatewayParts {
     pub config: GatewayConfig,
     /// The owner of sessions.
     pub supervisor: Arc<dyn Supervisor>,
+    /// Who knows what was spent, and what may be.
+    pub costs: Arc<dyn Costs>,
     /// Who makes the model calls of `/v1`.
     pub models: Arc<dyn Models>,
     /// The wire families that are spoken under `/v1`, each once; without any there is nothing there.
@@ -65,6 +67,7 @@ impl Gateway {
         let GatewayParts {
             config,
             supervisor,
+            costs,
             models,
             dialects,
             authenticator,
@@ -76,6 +79,7 @@ impl Gateway {
         let door = Door::new(models, dialects, &supervisor, &clock, &tasks);
         let backend = Backend {
             supervisor,
+            costs,
             clock,
             random: Arc::clone(&random),
             default_wait: config.default_wait,

@@ -13,6 +13,7 @@ mod reach;
 mod response;
 mod scalars;
 mod session;
+mod spend;
 mod subscription;
 mod task;
 

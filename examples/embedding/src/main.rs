@@ -64,6 +64,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         clock: clock.clone(),
         random: random.clone(),
         metrics: Arc::new(NoMetrics),
+        accounts: None,
     };
     let (models, supervisor) = ModelRouter::build(config, ports)?;
     let providers = Root::start(&environment, supervisor).map_err(|cause| cause.to_string())?;

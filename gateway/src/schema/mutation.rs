@@ -16,6 +16,7 @@ use super::mutation_input::{
 use super::reach::{Reach, agent_name, millis, session_id, task_id};
 use super::response::AgentResponse;
 use super::session::ChatSession;
+use super::spend::{self, Budget, SetBudgetInput};
 use super::task::Task;
 use crate::errors::Unanswered;
 
@@ -66,6 +67,14 @@ impl Mutation {
         let reach = Reach::of(ctx)?;
         reach.supervisor().delete_session(reach.who(), &id).await?;
         Ok(true)
+    }
+
+    /// Sets a budget of the caller's tenant, in force when it returns; null once it is removed.
+    async fn set_budget(&self, ctx: &Context<'_>, input: SetBudgetInput) -> Result<Option<Budget>> {
+        let reach = Reach::of(ctx)?;
+        let (id, budget) = input.read(reach.who())?;
+        let standings = reach.backend.costs.set_budget(reach.who(), id, budget).await?;
+        Ok(spend::budgets(standings).pop())
     }
 
     /// Says something in a conversation and waits for the answer. Durable before it returns.

@@ -14,6 +14,7 @@ use super::reach::{Reach, agent_name, millis, session_id};
 use super::response::{AgentResponse, TaskError};
 use super::scalars::{DateTime, Json};
 use super::session::ChatSession;
+use super::spend::{self, Budget, Spend, SpendGroupBy};
 use super::task::Task;
 
 /// How many agents one aggregate may ask.
@@ -187,6 +188,29 @@ impl Query {
     async fn list_providers(&self, ctx: &Context<'_>) -> Result<Vec<ProviderStatus>> {
         let providers = Reach::of(ctx)?.supervisor().providers().await?;
         Ok(providers.into_iter().map(ProviderStatus::from).collect())
+    }
+
+    /// What the caller's tenant spent on models, as far as it is known to the day.
+    async fn spend(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first day, in UTC, as 2026-11-26; absent, the first of this month.")]
+        from: Option<String>,
+        #[graphql(desc = "The last day, itself included; absent, today.")] to: Option<String>,
+        #[graphql(desc = "One sum for each of these; absent, one of all.")] group_by: Option<
+            Vec<SpendGroupBy>,
+        >,
+    ) -> Result<Spend> {
+        let reach = Reach::of(ctx)?;
+        let now = reach.backend.clock.now();
+        let query = spend::query(from.as_deref(), to.as_deref(), group_by.unwrap_or_default(), now)?;
+        Ok(reach.backend.costs.spend(reach.who(), query).await?.into())
+    }
+
+    /// The budgets of the caller's tenant and how they stand, by name.
+    async fn budgets(&self, ctx: &Context<'_>) -> Result<Vec<Budget>> {
+        let reach = Reach::of(ctx)?;
+        Ok(spend::budgets(reach.backend.costs.budgets(reach.who()).await?))
     }
 
     /// The supervision tree as it stands.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{Context, Result, Value};
 use greenroom_kernel::{
-    Clock, Failure, IdempotencyKey, Payload, Principal, Randomness, SessionId, Supervisor, TaskId,
+    Clock, Costs, Failure, IdempotencyKey, Payload, Principal, Randomness, SessionId, Supervisor, TaskId,
 };
 
 /// What every request shares.
@@ -13,6 +13,8 @@ use greenroom_kernel::{
 pub(crate) struct Backend {
     /// The owner of sessions.
     pub(crate) supervisor: Arc<dyn Supervisor>,
+    /// Who knows what was spent.
+    pub(crate) costs: Arc<dyn Costs>,
     /// When minted keys are made.
     pub(crate) clock: Arc<dyn Clock>,
     /// Where minted keys come from.

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use greenroom_kernel::{AgentName, CallContext, Principal, Readable, Unreadable, WireCall, WireFamily, Wish};
+use greenroom_kernel::{
+    AgentName, CallContext, Caller as PaidBy, Principal, Readable, Unreadable, WireCall, WireFamily, Wish,
+};
 use greenroom_provider_http::{Dialect, EdgeError, ErrorKind, Peeked, peek};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -63,7 +65,7 @@ pub(super) async fn call(
                 let asking = agent::answer(inner, dialect, who, name, asked, print(&place), hold);
                 Box::pin(asking).await
             }
-            None => model(inner, dialect, asked, cancel, hold).await,
+            None => model(inner, dialect, (who, request_id), asked, cancel, hold).await,
         }
     };
     // It goes through several hands: boxed, it is moved but once.
@@ -163,6 +165,7 @@ impl Readable for Words {
 async fn model(
     inner: &Arc<Inner>,
     dialect: Arc<dyn Dialect>,
+    (who, request_id): (Arc<Principal>, &RequestId),
     asked: Asked,
     cancel: CancellationToken,
     hold: Hold,
@@ -180,11 +183,17 @@ async fn model(
     };
     // A stream may take as long as a model call may; who waits for the whole waits as long as a request may take.
     let deadline = (!raw.stream).then(|| inner.door.clock.now().after(inner.config.request_timeout));
+    let payer = PaidBy {
+        session: own.session.clone(),
+        request: Some(request_id.as_str().into()),
+        ..PaidBy::new(who.tenant.clone(), who.subject.clone())
+    };
     let context = CallContext {
         deadline,
         cancel,
         affinity: own.affinity(),
         narrowing: own.narrowing,
+        caller: Some(Arc::new(payer)),
     };
     let is_named = model.is_some();
     let readable = Arc::new(Words {

@@ -4,12 +4,14 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use greenroom_kernel::{CallFailure, Failure, WireFamily};
-use greenroom_provider_http::{Dialect, EdgeError, ErrorKind};
-use http::{HeaderValue, StatusCode, header};
+use greenroom_provider_http::{Dialect, EdgeError, ErrorKind, NO_QUOTA};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::http::body::Unread;
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Why a request has no answer, and what it may be asked with instead.
 #[derive(Debug)]
@@ -80,6 +82,10 @@ impl Refused {
             let seconds = wait.as_millis().div_ceil(1_000);
             let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
             headers.insert(header::RETRY_AFTER, seconds);
+        }
+        if error.code.as_deref() == Some(NO_QUOTA) {
+            // The official SDKs would come back at once, and again.
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::costs::FakeCosts;
 use crate::fake::Fake;
 use crate::v1_fake::{FakeModels, dialects};
 
@@ -54,6 +55,7 @@ impl Clock for Noon {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) fake: Arc<Fake>,
+    pub(crate) costs: Arc<FakeCosts>,
     pub(crate) models: Arc<FakeModels>,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskTracker,
@@ -120,11 +122,13 @@ pub(crate) async fn start_refusing() -> Running {
 
 async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Running {
     let (fake, models) = (Fake::new(), Arc::new(FakeModels::default()));
+    let costs = Arc::new(FakeCosts::default());
     let tasks = TaskTracker::new();
     let metrics = Metrics::new("test");
     let gateway = Gateway::new(GatewayParts {
         config,
         supervisor: Arc::clone(&fake) as _,
+        costs: Arc::clone(&costs) as _,
         models: Arc::clone(&models) as _,
         dialects: dialects(),
         authenticator,
@@ -144,6 +148,7 @@ async fn run(config: GatewayConfig, authenticator: Arc<dyn Authenticator>) -> Ru
     Running {
         address,
         fake,
+        costs,
         models,
         metrics,
         tasks,

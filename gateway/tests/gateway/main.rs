@@ -5,6 +5,7 @@
 
 mod client;
 mod connections;
+mod costs;
 mod fake;
 mod fake_rows;
 mod fake_supervisor;

@@ -85,7 +85,7 @@ impl Permit {
 #[derive(Debug)]
 enum Phase {
     Closed { since: Duration },
-    Open { until: Duration },
+    Open { since: Duration, until: Duration },
     HalfOpen { probe: Weak<()> },
 }
 
@@ -123,7 +123,7 @@ impl Breaker {
     /// # Errors
     /// [`Refused`] while the breaker is open, or half-open with its probe out.
     pub fn try_admit(&mut self, now: Duration) -> Result<Permit, Refused> {
-        if let Phase::Open { until } = self.phase {
+        if let Phase::Open { until, .. } = self.phase {
             if now < until {
                 return Err(Refused {
                     retry_after: until - now,
@@ -148,6 +148,24 @@ impl Breaker {
                 probe: None,
             }),
         }
+    }
+
+    /// Asks for the right to make one call though the breaker may be open, because nobody else can take it: an open
+    /// breaker half-opens once it has been open for `after`. Its probe decides as ever.
+    ///
+    /// # Errors
+    /// [`Refused`] while it has been open for less, or is half-open with its probe out.
+    pub fn try_admit_early(&mut self, after: Duration, now: Duration) -> Result<Permit, Refused> {
+        if let Phase::Open { since, until } = self.phase {
+            let early = since.saturating_add(after).min(until);
+            if now < early {
+                return Err(Refused {
+                    retry_after: early - now,
+                });
+            }
+            self.enter(Phase::HalfOpen { probe: Weak::new() });
+        }
+        self.try_admit(now)
     }
 
     /// Reports how an admitted call ended. A stream is settled when it ends, not when it opens. Outcomes of
@@ -186,7 +204,7 @@ impl Breaker {
     pub fn state(&self, now: Duration) -> BreakerState {
         match self.phase {
             Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { until } if now < until => BreakerState::Open,
+            Phase::Open { until, .. } if now < until => BreakerState::Open,
             Phase::Open { .. } | Phase::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
@@ -194,7 +212,7 @@ impl Breaker {
     /// When an open breaker will admit its probe; `None` in the other states.
     pub fn open_until(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Open { until } => Some(until),
+            Phase::Open { until, .. } => Some(until),
             Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
         }
     }
@@ -208,6 +226,7 @@ impl Breaker {
         let open_for = self.config.open_for(self.openings);
         self.openings = self.openings.saturating_add(1);
         self.enter(Phase::Open {
+            since: now,
             until: now.saturating_add(open_for),
         });
     }

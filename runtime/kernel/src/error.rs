@@ -21,7 +21,7 @@ pub enum ErrorCode {
     Conflict,
     /// No capacity now; try again after the stated time.
     ResourceExhausted,
-    /// The task's own limit (steps, tokens, cost, depth) was reached.
+    /// A limit was reached: the task's own (steps, tokens, cost, depth), or a budget.
     LimitExceeded,
     /// The task's deadline passed.
     DeadlineExceeded,

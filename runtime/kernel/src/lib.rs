@@ -6,11 +6,13 @@
 
 mod agent;
 mod breaker;
+mod budget;
 mod error;
 mod ewma;
 mod health;
 mod id;
 mod journal;
+mod ledger;
 mod limit;
 mod model;
 mod payload;
@@ -24,11 +26,13 @@ mod usage;
 
 pub use agent::*;
 pub use breaker::*;
+pub use budget::*;
 pub use error::*;
 pub use ewma::*;
 pub use health::*;
 pub use id::*;
 pub use journal::*;
+pub use ledger::*;
 pub use limit::*;
 pub use model::*;
 pub use payload::*;

@@ -3,6 +3,7 @@
 mod answer;
 mod capability;
 mod fault;
+mod kind;
 mod message;
 mod request;
 mod schema;
@@ -17,12 +18,13 @@ use tokio_util::sync::CancellationToken;
 pub use answer::*;
 pub use capability::*;
 pub use fault::*;
+pub use kind::*;
 pub use message::*;
 pub use request::*;
 pub use schema::*;
 pub use wire::*;
 
-use crate::{Failure, Timestamp, Usage};
+use crate::{Caller, Failure, Timestamp, Usage};
 
 /// How the targets of a route are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -70,6 +72,8 @@ pub struct CallContext {
     pub affinity: Option<Arc<str>>,
     /// What the call asks of its route.
     pub narrowing: Narrowing,
+    /// Who calls: what tries cost is written down for it. Nobody pays for a call of nobody.
+    pub caller: Option<Arc<Caller>>,
 }
 
 /// One wire family's adapter: makes a try and reports its events. Holds no resilience: breaker, retries,

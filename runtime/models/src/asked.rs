@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{FaultClass, ModelRequest, ProviderFault, Unreadable, WireCall, WireFamily, Wish};
+use greenroom_kernel::{
+    FaultClass, ModelRequest, ProviderFault, Unreadable, Usage, WireCall, WireFamily, Wish,
+};
 
 use crate::capability::Needs;
 use crate::estimate;
+
+/// How many tokens an answer without a bound may take, as budgets hold it.
+const UNBOUNDED_ANSWER: u32 = 4_096;
 
 /// A call's request.
 #[derive(Clone)]
@@ -72,6 +77,38 @@ impl Asked {
         match self {
             Self::Spoken(request) => request.model.as_deref(),
             Self::Wire(call) => call.model.as_deref(),
+        }
+    }
+
+    /// What is asked, as text, cut where it is longer than so many bytes.
+    pub(crate) fn shown(&self, at_most: usize) -> String {
+        let mut text = match self {
+            Self::Spoken(request) => serde_json::to_string(&**request).unwrap_or_default(),
+            Self::Wire(call) => {
+                let raw = &call.raw;
+                let parts = [&raw.before, &raw.model, &raw.after].map(|part| {
+                    let shown = part.get(..at_most).unwrap_or(part);
+                    String::from_utf8_lossy(shown).into_owned()
+                });
+                parts.concat()
+            }
+        };
+        text.truncate(text.floor_char_boundary(at_most));
+        text
+    }
+
+    /// What it may come to at most, as far as that can be told before it is answered.
+    pub(crate) fn likely(&self) -> Usage {
+        let needs = self.needs();
+        let embeds = needs.map_or(self.embeds(), |needs| needs.embeddings);
+        let answer = needs
+            .and_then(|needs| needs.max_tokens)
+            .unwrap_or(UNBOUNDED_ANSWER);
+        Usage {
+            input_tokens: needs.map_or_else(|| self.about(), |needs| needs.input_tokens),
+            output_tokens: if embeds { 0 } else { answer.into() },
+            estimated: true,
+            ..Usage::default()
         }
     }
 

@@ -3,22 +3,24 @@
 
 mod candidates;
 mod choose;
+mod hedge;
 mod observe;
 mod serve;
 mod tell;
 
 use std::sync::Arc;
 
+use crate::accounts::Ticket;
 use crate::asked::Asked;
 use crate::price::Price;
-use crate::provider::ProviderGate;
+use crate::provider::{Admitted, ProviderGate};
 use crate::router::Shared;
 use crate::tries::{Ended, Sign, TryError};
 use bytes::Bytes;
 use candidates::Candidates;
 use choose::Chosen;
 use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, Usage,
+    CallContext, CallFailure, Embeddings, ErrorCode, Failure, ModelAnswer, ServedBy, ToolCall, TryKind, Usage,
 };
 use observe::Observed;
 
@@ -70,6 +72,10 @@ pub(crate) struct Call {
     /// Who served a call that has ended well.
     ended_by: Option<ServedBy>,
     shown: bool,
+    /// The first sign of the winner of a race, not told yet.
+    drawn: Option<Sign>,
+    /// Who pays for it.
+    ticket: Option<Arc<Ticket>>,
 }
 
 impl Call {
@@ -82,8 +88,10 @@ impl Call {
         context: CallContext,
         targets: Vec<Target>,
     ) -> Box<Self> {
+        let flow = shared.flow(asked.logical());
+        let ticket = Ticket::of(&shared.accounts, &context, &asked, targets.first());
         Box::new(Self {
-            candidates: Candidates::new(shared, context, targets),
+            candidates: Candidates::new(shared, &flow, context, targets),
             asked,
             lost: Usage::default(),
             input: None,
@@ -91,11 +99,21 @@ impl Call {
             running: None,
             ended_by: None,
             shown: false,
+            drawn: None,
+            ticket,
         })
     }
 
     /// What comes next; nothing is asked of it after [`Step::End`] or an error. Cancel-safe once the call has content.
     pub(crate) async fn next(&mut self) -> Result<Step, CallFailure> {
+        let step = self.draw().await;
+        if let Some(ticket) = &self.ticket {
+            ticket.saw(&step);
+        }
+        step
+    }
+
+    async fn draw(&mut self) -> Result<Step, CallFailure> {
         loop {
             let Some((at, running)) = &mut self.running else {
                 // Boxed: it is large, and most of what is asked for is the next sign of a try that runs.
@@ -105,7 +123,11 @@ impl Call {
                 continue;
             };
             let at = *at;
-            match running.next().await {
+            let sign = match self.drawn.take() {
+                Some(sign) => Ok(sign),
+                None => running.next().await,
+            };
+            match sign {
                 Ok(Sign::Text(text)) => {
                     self.shown = true;
                     return Ok(Step::Text(text));
@@ -133,15 +155,13 @@ impl Call {
         if made == 0 {
             self.candidates.shared.count_first_try();
         }
-        let mut observed = Observed::begin(
-            &self.candidates.shared,
-            &target,
-            &self.asked,
-            made + 1,
-            admitted,
-            self.input,
-        );
+        let kind = self.candidates.course.kind(at);
+        let mut observed = self.observed(&target, (made + 1, kind), admitted);
         let restart = std::mem::take(&mut self.shown);
+        if !restart && let Some(after) = self.candidates.hedges_after(&target) {
+            self.raced(at, observed, after).await?;
+            return Ok(false);
+        }
         match observed
             .open(&self.candidates.context, self.candidates.until)
             .await
@@ -153,6 +173,18 @@ impl Call {
             }
         }
         Ok(restart)
+    }
+
+    fn observed(&self, target: &Arc<Target>, which: (u32, TryKind), admitted: Admitted) -> Observed {
+        Observed::begin(
+            &self.candidates.shared,
+            target,
+            &self.asked,
+            which,
+            admitted,
+            self.input,
+            self.ticket.clone(),
+        )
     }
 
     fn failed(&mut self, at: usize, error: TryError) -> Result<(), CallFailure> {
@@ -167,6 +199,7 @@ impl Call {
         match error {
             TryError::Cancelled => Err(cancelled().into()),
             TryError::TimeUp => Err(self.candidates.time_up()),
+            TryError::Refused(failure) => Err((*failure).into()),
             TryError::Fault(fault) => {
                 let goes_on = self.candidates.failed(at, fault);
                 if goes_on && (self.restarts || !self.shown) {

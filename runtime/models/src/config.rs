@@ -75,8 +75,11 @@ pub struct ModelsConfig {
     pub retry: RetryPolicy,
     /// How many second tries at the same target the whole process makes.
     pub retry_budget: RetryBudgetConfig,
-    /// How long a call waits when every breaker is open.
+    /// How long a call waits when every target is away by our own judgement: breakers open, allowances used up. What
+    /// can't be waited for so is asked all the same, one call a second and provider.
     pub open_wait: Duration,
+    /// How long a call under `/v1` waits when every target asked to be left alone. Others wait as long as they may retry.
+    pub held_wait: Duration,
     /// How long a call waits when every provider has all it takes.
     pub queue_wait: Duration,
     /// How many calls may wait so at once.
@@ -100,7 +103,7 @@ impl ModelsConfig {
             routes: BTreeMap::new(),
             deadlines: Deadlines::default(),
             retry: RetryPolicy {
-                tries: 4,
+                tries: 6,
                 backoff: Backoff {
                     base: Duration::from_millis(250),
                     at_most: Duration::from_secs(8),
@@ -109,6 +112,7 @@ impl ModelsConfig {
             },
             retry_budget: RetryBudgetConfig::default(),
             open_wait: Duration::from_secs(2),
+            held_wait: Duration::from_secs(10),
             queue_wait: Duration::from_secs(60),
             queue_limit: 256,
             probe: ProbeConfig::default(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::FaultClass;
+use greenroom_kernel::{FaultClass, TryKind};
 
 #[derive(Debug, Clone)]
 struct Standing {
@@ -26,6 +26,8 @@ pub(crate) struct Plan {
 pub(crate) struct Course {
     targets: Vec<Standing>,
     made: u32,
+    /// Whether what one target's content filter refuses may be asked of another.
+    reroutes: bool,
 }
 
 impl Course {
@@ -40,6 +42,44 @@ impl Course {
         Self {
             targets: windows.into_iter().map(standing).collect(),
             made: 0,
+            reroutes: false,
+        }
+    }
+
+    /// The same, where what a content filter refuses may be asked of the next target.
+    pub(crate) fn rerouting(mut self, reroutes: bool) -> Self {
+        self.reroutes = reroutes;
+        self
+    }
+
+    /// Why a try there would be made.
+    pub(crate) fn kind(&self, at: usize) -> TryKind {
+        let tried = self.targets.get(at).is_some_and(|target| target.tries > 0);
+        match (self.made, tried) {
+            (0, _) => TryKind::First,
+            (_, true) => TryKind::Retry,
+            (_, false) => TryKind::Failover,
+        }
+    }
+
+    /// Whether a fault of this class ends the call, whoever is left.
+    pub(crate) fn is_final(&self, class: FaultClass) -> bool {
+        match class {
+            FaultClass::BadRequest | FaultClass::Cancelled => true,
+            FaultClass::ContentFilter => !self.reroutes,
+            FaultClass::Transient
+            | FaultClass::Throttled
+            | FaultClass::Overloaded
+            | FaultClass::HardDown
+            | FaultClass::ContextLength => false,
+        }
+    }
+
+    /// A try was given up because another had content first.
+    pub(crate) fn outrun(&mut self, at: usize) {
+        self.made += 1;
+        if let Some(target) = self.targets.get_mut(at) {
+            target.tries += 1;
         }
     }
 
@@ -69,22 +109,27 @@ impl Course {
     /// A try failed. Says whether anybody is left who could do better.
     pub(crate) fn failed(&mut self, at: usize, class: FaultClass, retry_after: Option<Duration>) -> bool {
         self.made += 1;
+        let is_final = self.is_final(class);
         let Some(target) = self.targets.get_mut(at) else {
             return false;
         };
         target.tries += 1;
         target.retry_after = retry_after;
         let window = target.window;
+        if is_final {
+            return false;
+        }
         match class {
             FaultClass::Transient | FaultClass::Throttled | FaultClass::Overloaded => {}
-            FaultClass::HardDown => target.out = true,
+            // Whoever refused the content once refuses it again.
+            FaultClass::HardDown | FaultClass::ContentFilter => target.out = true,
             FaultClass::ContextLength => {
                 for other in &mut self.targets {
                     let larger = matches!((other.window, window), (Some(o), Some(w)) if o > w);
                     other.out |= !larger;
                 }
             }
-            FaultClass::BadRequest | FaultClass::ContentFilter | FaultClass::Cancelled => return false,
+            FaultClass::BadRequest | FaultClass::Cancelled => return false,
         }
         self.targets.iter().any(|t| !t.out)
     }
@@ -130,6 +175,28 @@ mod tests {
         assert_eq!(course.plan(), plan(&[3], &[]));
         assert!(!course.failed(3, FaultClass::ContextLength, None));
         assert!(!Course::new([None, Some(9)]).failed(0, FaultClass::ContextLength, None));
+    }
+
+    #[test]
+    fn what_a_filter_refuses_goes_elsewhere_only_where_the_route_says_so_and_never_back() {
+        assert!(!Course::new([None, None]).failed(0, FaultClass::ContentFilter, None));
+        let mut course = Course::new([None, None]).rerouting(true);
+        assert!(course.failed(0, FaultClass::ContentFilter, None));
+        assert_eq!(course.plan(), plan(&[1], &[]));
+        assert!(!course.failed(1, FaultClass::ContentFilter, None));
+    }
+
+    #[test]
+    fn a_try_is_known_by_what_went_before_it() {
+        let mut course = Course::new([None, None]);
+        assert_eq!(course.kind(0), TryKind::First);
+        course.failed(0, FaultClass::Transient, None);
+        assert_eq!(
+            (course.kind(0), course.kind(1)),
+            (TryKind::Retry, TryKind::Failover)
+        );
+        course.outrun(1);
+        assert_eq!((course.made(), course.kind(1)), (2, TryKind::Retry));
     }
 
     #[test]

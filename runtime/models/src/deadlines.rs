@@ -13,6 +13,9 @@ pub struct Deadlines {
     pub between_tokens: Duration,
     /// The whole call with all its tries and waits.
     pub total: Duration,
+    /// The slowest that an answer may flow, in tokens a second by estimate, over ten seconds of reading and more. None
+    /// and 0 put up with any.
+    pub tokens_per_second: Option<u32>,
 }
 
 impl Default for Deadlines {
@@ -22,6 +25,7 @@ impl Default for Deadlines {
             first_token: Duration::from_secs(60),
             between_tokens: Duration::from_secs(30),
             total: Duration::from_secs(600),
+            tokens_per_second: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 //!        └── next target, or again after a wait, while the course of the call allows it
 //! ```
 
+mod accounts;
 mod asked;
 mod by_target;
 mod call;
@@ -23,6 +24,7 @@ mod estimate;
 mod listing;
 mod metrics;
 mod order;
+mod pace;
 mod phase;
 mod price;
 mod provider;
@@ -31,13 +33,14 @@ mod router;
 mod span;
 mod tries;
 
+pub use accounts::{Accounts, AccountsConfig, AccountsStats, GATHER, Redact};
 pub use capability::{CapabilityTable, Lack, Needs, lacks};
 pub use config::{ModelsConfig, ModelsError, ProbeConfig, ProviderSpec};
 pub use deadlines::Deadlines;
 pub use metrics::{MetricsSink, NoMetrics, TryRecord};
 pub use price::{Price, PriceTable};
 pub use provider::ProviderHandle;
-pub use route::{Route, RouteTarget};
+pub use route::{Batch, HedgeAfter, Route, RouteFlow, RouteTarget};
 pub use router::{ModelRouter, Ports};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::{FaultClass, Usage};
+use greenroom_kernel::{FaultClass, TryKind, Usage};
 
 /// One try, ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,6 +13,10 @@ pub struct TryRecord<'a> {
     pub model: &'a str,
     /// Which try of its call, from 1.
     pub number: u32,
+    /// Why it was made.
+    pub kind: TryKind,
+    /// Whether it was cancelled because another try of its call had content first.
+    pub outrun: bool,
     /// Why it failed; none when it did not.
     pub fault: Option<FaultClass>,
     /// From its dispatch to its end.
@@ -24,8 +28,11 @@ pub struct TryRecord<'a> {
 }
 
 impl TryRecord<'_> {
-    /// `ok` or the fault's class: a label.
+    /// `ok`, `outrun` or the fault's class: a label.
     pub fn class(&self) -> &'static str {
+        if self.outrun {
+            return "outrun";
+        }
         self.fault.map_or("ok", class_name)
     }
 }

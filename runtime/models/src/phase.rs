@@ -117,6 +117,7 @@ mod tests {
             first_token: Duration::from_secs(2),
             between_tokens: Duration::from_secs(3),
             total: Duration::from_secs(4),
+            tokens_per_second: None,
         };
         let seconds = |phase: Phase| phase.deadline(&deadlines).map(|(d, _)| d.as_secs());
         assert_eq!(seconds(Phase::Admitted), None);

@@ -55,6 +55,16 @@ impl Price {
     /// Nothing at all.
     pub const FREE: Self = Self::new(0.0, 0.0, 0.0);
 
+    /// What it may come to, should input be written to a cache and output be thought.
+    pub(crate) fn at_most(&self, usage: &Usage) -> f64 {
+        let dearest = Self {
+            input: self.input.max(self.cache_write),
+            output: self.output.max(self.reasoning),
+            ..*self
+        };
+        dearest.of(usage)
+    }
+
     pub(crate) fn of(&self, usage: &Usage) -> f64 {
         let parts = [
             (usage.input_tokens, self.input),

@@ -1,6 +1,7 @@
 //! From a logical model name to its targets. Pure: what is kept of them and in which order is decided by what stands in
 //! this folder, too; resilience sits above, and gets an order, no more.
 
+mod flow;
 mod narrow;
 mod strategy;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use greenroom_kernel::{Capabilities, ErrorCode, Failure, ModelInfo, Strategy};
 use serde_json::json;
 
+pub use flow::{Batch, HedgeAfter, RouteFlow};
 pub(crate) use narrow::{Standing, Unfit, unfit};
 pub(crate) use strategy::{Contender, rank};
 
@@ -53,14 +55,16 @@ pub struct Route {
     pub strategy: Strategy,
     /// The targets, the preferred first.
     pub targets: Vec<RouteTarget>,
+    /// What its calls may do beside going from target to target.
+    pub flow: RouteFlow,
 }
 
 impl From<Vec<RouteTarget>> for Route {
     /// Targets in the order of their priority.
     fn from(targets: Vec<RouteTarget>) -> Self {
         Self {
-            strategy: Strategy::Priority,
             targets,
+            ..Self::default()
         }
     }
 }

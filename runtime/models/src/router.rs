@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::accounts::{Accounts, Outcome, Ticket};
 use crate::asked::Asked;
 use crate::call::{Call, Target};
 use crate::capability::CapabilityTable;
@@ -23,7 +24,7 @@ use crate::estimate;
 use crate::metrics::MetricsSink;
 use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
-use crate::route::Route;
+use crate::route::{DEFAULT, Route, RouteFlow};
 use crate::tries::Brought;
 
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
@@ -38,6 +39,8 @@ pub struct Ports {
     pub random: Arc<dyn Randomness>,
     /// Counts tries.
     pub metrics: Arc<dyn MetricsSink>,
+    /// Who pays for them; none: nobody is told.
+    pub accounts: Option<Arc<Accounts>>,
 }
 
 /// What every call of the process shares.
@@ -48,12 +51,14 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines,
     pub(crate) retry: RetryPolicy,
     pub(crate) open_wait: Duration,
+    pub(crate) held_wait: Duration,
     pub(crate) queue_wait: Duration,
     pub(crate) waiting: Semaphore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<dyn MetricsSink>,
     pub(crate) prices: PriceTable,
+    pub(crate) accounts: Arc<Accounts>,
     budget: Mutex<RetryBudget>,
     origin: Instant,
 }
@@ -65,6 +70,12 @@ impl Shared {
 
     pub(crate) fn may_retry(&self) -> bool {
         self.budget.lock().try_retry(self.origin.elapsed())
+    }
+
+    /// What calls of a name may do beside going from target to target.
+    pub(crate) fn flow(&self, logical: Option<&str>) -> RouteFlow {
+        let route = self.routes.get(logical.unwrap_or(DEFAULT));
+        route.map(|route| route.flow).unwrap_or_default()
     }
 }
 
@@ -95,13 +106,17 @@ impl ModelRouter {
             providers.push(gate);
             actors.push(handle);
         }
+        let nobody = || Accounts::none(Arc::clone(&ports.clock), &*ports.random);
+        let accounts = ports.accounts.clone().unwrap_or_else(nobody);
         let shared = Shared {
+            accounts,
             providers,
             routes: config.routes,
             capabilities: config.capabilities,
             deadlines: config.deadlines,
             retry: config.retry,
             open_wait: config.open_wait,
+            held_wait: config.held_wait,
             queue_wait: config.queue_wait,
             waiting: Semaphore::new(config.queue_limit.min(Semaphore::MAX_PERMITS)),
             clock: ports.clock,
@@ -123,6 +138,17 @@ impl ModelRouter {
     pub fn provider(&self, name: &str) -> Option<&ProviderHandle> {
         let at = self.shared.providers.iter().position(|p| &**p.name() == name)?;
         self.actors.get(at)
+    }
+
+    /// The targets of a call. One that has none is a request that has ended.
+    async fn targets(&self, asked: &Asked, context: &CallContext) -> Result<Vec<Target>, Failure> {
+        let targets = self.acquainted_targets(asked, context).await;
+        if let Err(failure) = &targets
+            && let Some(ticket) = Ticket::of(&self.shared.accounts, context, asked, None)
+        {
+            ticket.ended(Outcome::Failed(failure.code));
+        }
+        targets
     }
 
     /// The targets of a name. A provider that was not met yet (the process has just started) is asked what it
@@ -175,7 +201,7 @@ impl Models for ModelRouter {
         on_content: &mut (dyn for<'p> FnMut(ContentPiece<'p>) + Send),
     ) -> Result<ModelAnswer, Failure> {
         let asked = Asked::Spoken(Arc::new(request.clone()));
-        let targets = self.acquainted_targets(&asked, context).await?;
+        let targets = self.targets(&asked, context).await?;
         let call = Call::new(&self.shared, asked, context.clone(), targets);
         call.told(on_content).await
     }
@@ -193,7 +219,7 @@ impl Models for ModelRouter {
     async fn serve(self: Arc<Self>, call: WireCall, context: CallContext) -> Result<Served, CallFailure> {
         let streamed = call.raw.stream;
         let asked = Asked::Wire(call);
-        let targets = self.acquainted_targets(&asked, &context).await?;
+        let targets = self.targets(&asked, &context).await?;
         let call = Call::new(&self.shared, asked, context, targets);
         call.served(streamed).await
     }

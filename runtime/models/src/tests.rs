@@ -3,7 +3,9 @@
 mod actor;
 mod admission;
 mod bounds;
+mod costs;
 mod failover;
+mod hedging;
 mod limits;
 mod routing;
 mod script;

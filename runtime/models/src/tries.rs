@@ -8,14 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    CallContext, Embeddings, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault, Quota,
-    Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
+    CallContext, Embeddings, Failure, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault,
+    Quota, Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Usage, Wish,
 };
 use http::HeaderMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::asked::Asked;
+use crate::pace::{self, Pace};
 use crate::phase::Phase;
 use crate::provider::ProviderGate;
 
@@ -70,6 +71,8 @@ pub(crate) enum TryError {
     Cancelled,
     /// The call's own time is up: nobody's fault.
     TimeUp,
+    /// A budget refuses it. Nobody was asked.
+    Refused(Box<Failure>),
 }
 
 /// What a backend answers in.
@@ -89,6 +92,7 @@ pub(crate) struct Try {
     phase: Phase,
     /// How long we have been reading since the model's last sign.
     silence: Duration,
+    pace: Pace,
     flow: Flow,
     /// Pieces before the first content: held back, so that a failover stays hidden.
     held: Vec<Bytes>,
@@ -116,6 +120,7 @@ impl Try {
             began,
             phase: Phase::Dispatched,
             silence: Duration::ZERO,
+            pace: Pace::with_floor(gate.deadlines().tokens_per_second),
             flow: Flow::Vectors(None),
             held: Vec::new(),
             ready: VecDeque::new(),
@@ -164,6 +169,9 @@ impl Try {
             if let Some(sign) = self.ready.pop_front() {
                 return Ok(sign);
             }
+            if let Some(why) = self.pace.judge() {
+                return Err(self.fault(why));
+            }
             let reading = Instant::now();
             let stalls_at = self.stalls_at(reading);
             match &mut self.flow {
@@ -173,7 +181,7 @@ impl Try {
                 }
                 Flow::Events(stream) => {
                     let next = Self::read(stream.next(), &self.cancel, stalls_at).await;
-                    self.silence += reading.elapsed();
+                    self.was_read(reading.elapsed());
                     let event = self.item(next)?;
                     if let Some(sign) = self.event(event)? {
                         return Ok(sign);
@@ -181,7 +189,7 @@ impl Try {
                 }
                 Flow::Frames(frames) => {
                     let next = Self::read(frames.next(), &self.cancel, stalls_at).await;
-                    self.silence += reading.elapsed();
+                    self.was_read(reading.elapsed());
                     let frame = self.item(next)?;
                     self.frame(frame)?;
                 }
@@ -189,8 +197,18 @@ impl Try {
         }
     }
 
+    fn was_read(&mut self, time: Duration) {
+        self.silence += time;
+        self.pace.read(time);
+    }
+
     fn event(&mut self, event: ModelEvent) -> Result<Option<Sign>, TryError> {
         self.enter(self.phase.after(&event));
+        match &event {
+            ModelEvent::Content(text) | ModelEvent::Thinking(text) => self.pace.came(text.len() as u64),
+            ModelEvent::ToolCall(_) | ModelEvent::Progress => self.pace.came(pace::UNSEEN),
+            ModelEvent::Reasoned(_) | ModelEvent::Quota(_) | ModelEvent::End { .. } => {}
+        }
         let sign = match event {
             ModelEvent::Content(text) if text.is_empty() => return Ok(None),
             ModelEvent::Content(text) => {
@@ -238,6 +256,7 @@ impl Try {
             }
             RelaySign::Content { said } => {
                 self.brought.relayed += u64::from(said);
+                self.pace.came(u64::from(said));
                 self.content_came();
                 self.bounded(self.brought.relayed)?;
             }
@@ -286,9 +305,9 @@ impl Try {
     /// When the phase's patience or the call's time is over, for a read that begins now.
     fn stalls_at(&self, now: Instant) -> Instant {
         let limit = self.phase.deadline(self.gate.deadlines());
-        limit.map_or(self.until, |(limit, _)| {
-            (now + limit.saturating_sub(self.silence)).min(self.until)
-        })
+        let silent = limit.map(|(limit, _)| limit.saturating_sub(self.silence));
+        let left = [silent, self.pace.left()].into_iter().flatten().min();
+        left.map_or(self.until, |left| (now + left).min(self.until))
     }
 
     /// Awaits `work` up to a time. An adapter's panic is its fault.
@@ -315,7 +334,13 @@ impl Try {
         }
     }
 
-    fn item<T>(&self, read: Read<Option<Result<T, ProviderFault>>>) -> Result<T, TryError> {
+    fn item<T>(&mut self, read: Read<Option<Result<T, ProviderFault>>>) -> Result<T, TryError> {
+        if let Read::Late = read
+            && Instant::now() < self.until
+            && let Some(why) = self.pace.judge()
+        {
+            return Err(self.fault(why));
+        }
         match self.done(read)? {
             Some(item) => item.map_err(|fault| self.told(fault)),
             None => Err(self.fault("its stream ended before the answer did".to_owned())),
@@ -340,6 +365,14 @@ impl Try {
             FaultClass::Transient,
             message,
         ))
+    }
+
+    /// The end of an answer that is whole and wasn't read to its end.
+    pub(crate) fn unread_end(&self) -> Option<Ended> {
+        self.ready.iter().find_map(|sign| match sign {
+            Sign::End(ended) => Some(*ended),
+            _ => None,
+        })
     }
 
     /// Whether the answer is passed on as it comes.

@@ -7,7 +7,9 @@ mod mistake;
 mod paths;
 mod raw;
 mod raw_agents;
+mod raw_costs;
 mod raw_facts;
+mod raw_flow;
 mod raw_models;
 mod raw_routes;
 mod stored;
@@ -16,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use greenroom_gateway::{GatewayConfig, QueryLimits};
-use greenroom_kernel::Limits;
+use greenroom_kernel::{Budget, Limits};
 use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Route};
 use greenroom_orchestrator::OrchestratorConfig;
 
@@ -30,6 +32,7 @@ pub(crate) use raw_models::{RawLocal, RawOpenAiApi, RawProvider, RawProviderKind
 pub(crate) use stored::{DynamoSettings, StoreSettings};
 
 use raw::Raw;
+use raw_costs::{RawRequests, budgets};
 use raw_facts::{capabilities, prices};
 use raw_models::RawModels;
 
@@ -47,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) providers: Vec<(String, RawProvider)>,
     pub(crate) local: RawLocal,
     pub(crate) agents: AgentSettings,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) requests: RawRequests,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
     /// Whether requests, tries, tasks and steps are counted.
@@ -72,6 +77,7 @@ impl Config {
         positive("tasks.max_steps", raw.tasks.max_steps.into())?;
         positive("tasks.silence_ms", raw.tasks.silence_ms)?;
         positive("tasks.snapshot_every", raw.tasks.snapshot_every)?;
+        positive("requests.keep_days", raw.requests.keep_days.into())?;
         positive("models.tries", raw.models.tries.into())?;
         if !(0.0..=1.0).contains(&raw.trace.sample_ratio) {
             return Err(ConfigError::value(
@@ -94,6 +100,8 @@ impl Config {
             providers: providers(raw)?,
             local: raw.local.clone(),
             agents: AgentSettings::of(raw)?,
+            budgets: budgets(&raw.budgets)?,
+            requests: raw.requests.clone(),
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,
             counts: raw.metrics.enabled,
@@ -166,6 +174,7 @@ fn models(raw: &RawModels) -> Result<ModelPolicy, ConfigError> {
             first_token: Duration::from_millis(raw.first_token_ms),
             between_tokens: Duration::from_millis(raw.between_tokens_ms),
             total: Duration::from_millis(raw.total_ms),
+            tokens_per_second: raw.tokens_per_second,
         },
         tries: raw.tries,
         routes,

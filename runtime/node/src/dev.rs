@@ -3,6 +3,7 @@
 
 mod agents;
 mod banner;
+mod costs;
 mod failpoint;
 mod hooks;
 #[cfg(feature = "local-model")]

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use greenroom_kernel::{AgentName, Clock, Store, Supervisor};
+use greenroom_models::Accounts;
 use greenroom_telemetry::Metrics;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ pub(crate) struct Operator {
     pub(crate) metrics: Metrics,
     pub(crate) supervisor: Arc<dyn Supervisor>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Ready means that this one is known.
     pub(crate) default_agent: AgentName,

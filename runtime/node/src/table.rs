@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{Store, StoreError};
+use greenroom_kernel::{Ledger, Store, StoreError};
 use greenroom_store::{CommitHook, MigrationReport};
 
 use crate::config::DynamoSettings;
@@ -18,7 +18,14 @@ fn options(settings: &DynamoSettings) -> greenroom_store::DynamoOptions {
     }
 }
 
-/// The store, and how people call it.
+/// A table by both its ports, and how people call it.
+pub(crate) struct Table {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) shown: String,
+}
+
+/// Opens it.
 ///
 /// # Errors
 /// What is wrong, and what to do about it.
@@ -26,14 +33,17 @@ fn options(settings: &DynamoSettings) -> greenroom_store::DynamoOptions {
 pub(crate) async fn open(
     settings: &DynamoSettings,
     on_commit: Option<CommitHook>,
-) -> Result<(Arc<dyn Store>, String), StoreError> {
+) -> Result<Table, StoreError> {
     let options = greenroom_store::DynamoOptions {
         on_commit,
         ..options(settings)
     };
-    let store = greenroom_store::DynamoStore::open(options).await?;
-    let shown = store.place();
-    Ok((Arc::new(store), shown))
+    let store = Arc::new(greenroom_store::DynamoStore::open(options).await?);
+    Ok(Table {
+        ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        shown: store.place(),
+        store,
+    })
 }
 
 /// Creates the table where absent. Tells how people call it, too.
@@ -61,7 +71,7 @@ fn left_out(settings: &DynamoSettings) -> StoreError {
 pub(crate) async fn open(
     settings: &DynamoSettings,
     _: Option<CommitHook>,
-) -> Result<(Arc<dyn Store>, String), StoreError> {
+) -> Result<Table, StoreError> {
     Err(left_out(settings))
 }
 

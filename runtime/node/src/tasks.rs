@@ -74,7 +74,7 @@ fn answer(store: &StoreSettings, request: &Request) -> Result<Answer, Failed> {
         }
         StoreSettings::Sqlite(path) => Offline::open(path, tenant)?,
         StoreSettings::DynamoDb(settings) => {
-            Offline::on(runtime.block_on(table::open(settings, None))?.0, tenant)
+            Offline::on(runtime.block_on(table::open(settings, None))?.store, tenant)
         }
     };
     Ok(runtime.block_on(offline.answer(request.clone())))

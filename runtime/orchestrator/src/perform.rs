@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Accepted, AgentName, CallContext, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
+    Accepted, AgentName, CallContext, Caller, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
     StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
@@ -85,6 +85,15 @@ impl Step {
         })
     }
 
+    fn payer(&self) -> Caller {
+        Caller {
+            // A task of no conversation has a journal of its own.
+            session: self.accepted.turn.then(|| self.key.journal.clone()),
+            task: Some(self.task_id()),
+            ..Caller::new(self.key.tenant.clone(), self.accepted.subject.clone())
+        }
+    }
+
     async fn model(&self, cost: &mut StepCost) -> Result<String, Failure> {
         let mut request: ModelRequest = serde_json::from_str(&self.call.input)
             .map_err(|error| Failure::bad_input(format!("a model request is wrong: {error}")))?;
@@ -96,6 +105,7 @@ impl Step {
             deadline: Some(self.expires_at.after(OWNERS_MOMENT)),
             cancel: self.cancel.clone(),
             affinity: Some(self.task_id().journal.as_str().into()),
+            caller: Some(Arc::new(self.payer())),
             ..CallContext::default()
         };
         let lost = match self.lost {

@@ -1,5 +1,6 @@
 //! The store without a disk, for tests and benchmarks: the same answers, gone with the process.
 
+mod ledger;
 mod state;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use greenroom_kernel::{
     TenantId, Timestamp,
 };
 use parking_lot::Mutex;
+
+pub use ledger::MemoryLedger;
 
 use crate::page::{after_session, after_task, cut, fetch};
 use state::State;

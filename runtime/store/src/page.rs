@@ -1,7 +1,10 @@
 //! Page tokens: the sort key of the last row of a page, so that a list goes on where it stopped, whatever was
 //! added meanwhile. Shared by the stores, so that they hand out the same ones.
 
-use greenroom_kernel::{Page, PageRequest, SessionId, SessionRow, StoreError, TaskId, TaskRow, Timestamp};
+use greenroom_kernel::{
+    LedgerId, LedgerRow, Page, PageRequest, RequestRow, SessionId, SessionRow, StoreError, TaskId, TaskRow,
+    Timestamp,
+};
 
 /// Behind which session a page begins.
 pub(crate) fn after_session(page: &PageRequest) -> Result<Option<(Timestamp, SessionId)>, StoreError> {
@@ -11,6 +14,20 @@ pub(crate) fn after_session(page: &PageRequest) -> Result<Option<(Timestamp, Ses
 /// Behind which task a page begins.
 pub(crate) fn after_task(page: &PageRequest) -> Result<Option<(Timestamp, TaskId)>, StoreError> {
     parse(page, "tasks", |id| TaskId::parse(id).ok())
+}
+
+/// Behind which row of the ledger, or which request, a page begins.
+pub(crate) fn after_row(page: &PageRequest, operation: &'static str) -> Result<Option<LedgerId>, StoreError> {
+    let read = |token: &String| u128::from_str_radix(token, 16).map(LedgerId);
+    let after = page.after.as_ref().map(read).transpose();
+    after.map_err(|_| StoreError::BadPage { operation })
+}
+
+/// The day of a moment, in UTC, as `2026-11-26`.
+pub(crate) fn day_of(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate(text.find('T').unwrap_or(text.len()));
+    text
 }
 
 fn parse<T>(
@@ -43,6 +60,18 @@ impl Paged for SessionRow {
 impl Paged for TaskRow {
     fn token(&self) -> String {
         format!("{}.{}", self.created_at.as_millis(), self.id)
+    }
+}
+
+impl Paged for LedgerRow {
+    fn token(&self) -> String {
+        format!("{:032x}", self.id.0)
+    }
+}
+
+impl Paged for RequestRow {
+    fn token(&self) -> String {
+        format!("{:032x}", self.id.0)
     }
 }
 

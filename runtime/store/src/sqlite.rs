@@ -7,6 +7,7 @@ mod append;
 mod checkpoint;
 mod error;
 mod hollow;
+mod ledger;
 mod lists;
 mod lock;
 mod options;

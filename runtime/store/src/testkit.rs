@@ -9,6 +9,7 @@
 
 pub mod contract;
 pub mod fixture;
+pub mod ledger_contract;
 
 mod faulty;
 

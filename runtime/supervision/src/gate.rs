@@ -70,9 +70,25 @@ impl Gate {
     /// # Errors
     /// [`Refused`] while the breaker is open, or half-open with its probe out.
     pub fn admit(self: &Arc<Self>) -> Result<GatePermit, Refused> {
+        self.ask(Breaker::try_admit)
+    }
+
+    /// Asks for it though the breaker may be open, because nobody else can take the call: one that has been open for
+    /// `after` lets its probe through early.
+    ///
+    /// # Errors
+    /// [`Refused`] while the breaker has been open for less, or is half-open with its probe out.
+    pub fn admit_early(self: &Arc<Self>, after: Duration) -> Result<GatePermit, Refused> {
+        self.ask(|breaker, now| breaker.try_admit_early(after, now))
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        admit: impl FnOnce(&mut Breaker, Duration) -> Result<Permit, Refused>,
+    ) -> Result<GatePermit, Refused> {
         let now = self.now();
         let mut guarded = self.guarded.lock();
-        let admitted = guarded.breaker.try_admit(now);
+        let admitted = admit(&mut guarded.breaker, now);
         // Only asking an open breaker changes it.
         if !matches!(&admitted, Ok(permit) if !permit.is_probe()) {
             self.publish(&guarded, now);

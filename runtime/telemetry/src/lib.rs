@@ -19,7 +19,7 @@ mod propagation;
 pub use config::{LogConfig, LogFormat, OtlpConfig, OtlpProtocol, TelemetryConfig, TraceConfig};
 pub use error::TelemetryError;
 pub use install::{TelemetryGuard, install};
-pub use log::CORRELATION_FIELDS;
+pub use log::{CORRELATION_FIELDS, without_secrets};
 pub use metrics::{BreakerOwner, InFlight, Metrics, Work};
 pub use propagation::{
     continue_from, continue_traceparent, extract, inject, traceparent, within, within_trace,

@@ -12,4 +12,5 @@ pub(crate) use filter::LogFilter;
 pub(crate) use layer::{LogLayer, Shape};
 pub use line::CORRELATION_FIELDS;
 pub(crate) use redact::Redaction;
+pub use redact::without_secrets;
 pub(crate) use writer::LogWriter;

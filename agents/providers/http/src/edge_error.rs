@@ -5,6 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use greenroom_kernel::{CallFailure, ErrorCode, FaultClass, ProviderFault, Unreadable};
 
+/// What clients of OpenAI know a used up budget by.
+pub const NO_QUOTA: &str = "insufficient_quota";
+
 /// Kinds of errors, as every family tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -115,6 +118,10 @@ impl From<CallFailure> for EdgeError {
         let answered = fault.and_then(|fault| fault.answered);
         let (code, answered) = match answered {
             Some(answer) => (answer.code, answer.body.map(|body| (answer.status, body))),
+            // A budget says when it begins anew; a limit of the call's own never does.
+            None if failure.code == ErrorCode::LimitExceeded && failure.retry_after_ms.is_some() => {
+                (Some(NO_QUOTA.to_owned()), None)
+            }
             None => (None, None),
         };
         Self {
@@ -200,6 +207,21 @@ mod tests {
             assert_eq!(error.answered, Some((status, Bytes::from_static(b"{}"))));
             assert_eq!(error.code.as_deref(), Some("c"));
         }
+    }
+
+    #[test]
+    fn a_budget_that_is_used_up_is_an_insufficient_quota_and_a_task_s_own_limit_is_not() {
+        let own = Failure::new(ErrorCode::LimitExceeded, "no steps left");
+        let budget = Failure {
+            retry_after_ms: Some(9_000),
+            ..own.clone()
+        };
+        let error = EdgeError::from(CallFailure::from(budget));
+        assert_eq!(
+            (error.kind.status(), error.code.as_deref()),
+            (429, Some(NO_QUOTA))
+        );
+        assert_eq!(EdgeError::from(CallFailure::from(own)).code, None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use base_url::{BaseUrl, ConfigError};
 pub use catalogue::Catalogue;
 pub use client::ConnectorError;
 pub use dialect::{AnswerHead, AnswerWriter, Dialect};
-pub use edge_error::{EdgeError, ErrorKind};
+pub use edge_error::{EdgeError, ErrorKind, NO_QUOTA};
 pub use fault::{Detail, Faults, Verdict, Wire, by_status};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 pub use key::ApiKey;

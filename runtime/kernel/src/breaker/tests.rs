@@ -105,6 +105,31 @@ fn an_open_breaker_says_when_to_come_back() {
 }
 
 #[test]
+fn asked_early_it_lets_one_probe_through_after_a_while_and_never_two() {
+    let mut b = opened_at(s(10));
+    let refused = |r: Result<Permit, Refused>| r.unwrap_err().retry_after;
+    assert_eq!(refused(b.try_admit_early(s(1), s(10))), s(1));
+    assert_eq!(
+        refused(b.try_admit_early(s(60), s(10))),
+        s(5),
+        "never later than as ever"
+    );
+    let probe = b.try_admit_early(s(1), s(11)).unwrap();
+    assert!(probe.is_probe());
+    assert_eq!(refused(b.try_admit_early(s(1), s(11))), s(1));
+    assert_eq!(refused(b.try_admit(s(11))), s(1));
+    b.settle(probe, CallOutcome::Failure, Duration::ZERO, s(11));
+    assert_eq!(
+        b.open_until(),
+        Some(s(11) + s(10)),
+        "it opens for longer, as after any probe"
+    );
+    let probe = b.try_admit_early(s(1), s(12)).unwrap();
+    b.settle(probe, CallOutcome::Success, Duration::ZERO, s(12));
+    assert!(!b.try_admit_early(s(1), s(12)).unwrap().is_probe());
+}
+
+#[test]
 fn a_good_probe_closes_it_with_an_empty_window() {
     let mut b = opened_at(s(0));
     let probe = b.try_admit(s(5)).unwrap();

@@ -30,6 +30,37 @@ pub enum FaultClass {
 }
 
 impl FaultClass {
+    /// Every class.
+    pub const ALL: [Self; 8] = [
+        Self::Transient,
+        Self::Throttled,
+        Self::Overloaded,
+        Self::HardDown,
+        Self::BadRequest,
+        Self::ContextLength,
+        Self::ContentFilter,
+        Self::Cancelled,
+    ];
+
+    /// The class as labels, spans and rows name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled => "throttled",
+            Self::Overloaded => "overloaded",
+            Self::HardDown => "hard_down",
+            Self::BadRequest => "bad_request",
+            Self::ContextLength => "context_length",
+            Self::ContentFilter => "content_filter",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The class of a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
     /// Whether the provider, not the caller, is at fault.
     pub const fn is_provider_fault(self) -> bool {
         matches!(

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Target;
 use crate::course::Course;
+use crate::route::{HedgeAfter, RouteFlow};
 use crate::router::Shared;
 
 /// The targets of one call, and its bounds.
@@ -21,22 +22,30 @@ pub(super) struct Candidates {
     /// How long its caller is kept waiting for a provider that asked to be left alone, where the caller has its own way
     /// of coming back.
     pub(super) patience: Option<Duration>,
+    /// When a second try is begun beside the first.
+    pub(super) hedge: Option<HedgeAfter>,
     last_fault: Option<ProviderFault>,
 }
 
 impl Candidates {
-    pub(super) fn new(shared: &Arc<Shared>, context: CallContext, targets: Vec<Target>) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        flow: &RouteFlow,
+        context: CallContext,
+        targets: Vec<Target>,
+    ) -> Self {
         let began = Instant::now();
         let left = context.deadline.map(|at| shared.clock.now().until(at));
         let total = left.map_or(shared.deadlines.total, |left| left.min(shared.deadlines.total));
         Self {
-            course: Course::new(targets.iter().map(|t| t.window)),
+            course: Course::new(targets.iter().map(|t| t.window)).rerouting(flow.reroute_filtered),
             shared: Arc::clone(shared),
             context,
             targets: targets.into_iter().map(Arc::new).collect(),
             began,
             until: began + total,
             patience: None,
+            hedge: flow.hedge,
             last_fault: None,
         }
     }

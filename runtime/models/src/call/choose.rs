@@ -26,6 +26,37 @@ pub(super) struct Chosen {
     pub(super) admitted: Admitted,
 }
 
+/// The shortest of some waits.
+#[derive(Default)]
+struct Soonest(Option<Duration>);
+
+impl Soonest {
+    fn sooner(&mut self, wait: Duration) {
+        self.0 = Some(self.0.map_or(wait, |soonest| soonest.min(wait)));
+    }
+}
+
+/// How long those are still away who take no calls for a while.
+#[derive(Default)]
+struct Cooling {
+    /// They asked for it.
+    held: Soonest,
+    /// We judge so.
+    away: Soonest,
+}
+
+impl Cooling {
+    fn soonest(&self) -> Option<Duration> {
+        [self.held.0, self.away.0].into_iter().flatten().min()
+    }
+}
+
+/// What came of asking somebody against our own judgement.
+enum Early {
+    Now(Chosen),
+    In(Duration),
+}
+
 impl Candidates {
     pub(super) async fn choose(&self) -> Result<Chosen, CallFailure> {
         let Plan { fresh, again } = self.course.plan();
@@ -70,7 +101,7 @@ impl Candidates {
         })
     }
 
-    fn admit(&self, at: usize) -> Result<Chosen, Refusal> {
+    pub(super) fn admit(&self, at: usize) -> Result<Chosen, Refusal> {
         let target = self.targets.get(at).ok_or(Refusal::Busy)?;
         let admitted = target.gate.try_admit()?;
         let target = Arc::clone(target);
@@ -82,24 +113,39 @@ impl Candidates {
         let began = Instant::now();
         let mut place = None;
         loop {
-            let (mut busy, mut soonest) = (Vec::new(), None::<Duration>);
+            let mut cooling = Cooling::default();
+            let mut busy = Vec::new();
             for at in targets {
                 match self.admit(*at) {
                     Ok(chosen) => return Ok(chosen),
                     Err(Refusal::Busy) => busy.push(*at),
-                    Err(Refusal::Later(wait)) => soonest = Some(soonest.map_or(wait, |s| s.min(wait))),
+                    Err(Refusal::Held(wait)) => cooling.held.sooner(wait),
+                    Err(Refusal::Away(wait)) => cooling.away.sooner(wait),
                 }
             }
-            let limit = if busy.is_empty() {
-                self.shared.open_wait
-            } else {
-                self.shared.queue_wait
+            let limit = match busy.is_empty() {
+                true => self.patience_with(&cooling),
+                false => self.shared.queue_wait,
             };
             let left = limit.saturating_sub(began.elapsed());
+            let mut soonest = cooling.soonest();
+            // All are cooling, and for too long: then rather the least bad one than nobody.
             if let (true, Some(wait)) = (busy.is_empty(), soonest)
-                && wait > left
+                && (wait > left || self.until.saturating_duration_since(Instant::now()) <= wait)
             {
-                return Err(self.refused(targets, wait));
+                let early = match self.course.made() {
+                    0 => self.admit_early(targets),
+                    _ => Early::In(wait),
+                };
+                match early {
+                    Early::Now(chosen) => return Ok(chosen),
+                    Early::In(early)
+                        if early <= left && early < self.until.saturating_duration_since(Instant::now()) =>
+                    {
+                        soonest = Some(early);
+                    }
+                    Early::In(_) => return Err(self.refused(targets, &cooling)),
+                }
             }
             if left.is_zero() {
                 return Err(self.all_busy(targets));
@@ -126,6 +172,33 @@ impl Candidates {
         }
     }
 
+    /// How long to wait when everybody is cooling.
+    fn patience_with(&self, cooling: &Cooling) -> Duration {
+        match (cooling.away.0, self.patience) {
+            (Some(_), _) => self.shared.open_wait,
+            (None, Some(patience)) => patience,
+            (None, None) => self.shared.retry.within,
+        }
+    }
+
+    /// The first of these to be let through against our own judgement.
+    fn admit_early(&self, targets: &[usize]) -> Early {
+        let mut soonest = Soonest::default();
+        for at in targets {
+            let Some(target) = self.targets.get(*at) else {
+                continue;
+            };
+            match target.gate.admit_early() {
+                Ok(admitted) => {
+                    let (at, target) = (*at, Arc::clone(target));
+                    return Early::Now(Chosen { at, target, admitted });
+                }
+                Err(wait) => soonest.sooner(wait),
+            }
+        }
+        Early::In(soonest.0.unwrap_or(Duration::MAX))
+    }
+
     /// Waits for a slot of any of these; for ever when there are none.
     async fn any_slot(&self, busy: &[usize]) -> Option<(usize, OwnedSemaphorePermit)> {
         let slots = busy.iter().filter_map(|at| {
@@ -150,7 +223,7 @@ impl Candidates {
         }
     }
 
-    fn refused(&self, targets: &[usize], wait: Duration) -> Failure {
+    fn refused(&self, targets: &[usize], cooling: &Cooling) -> Failure {
         let providers: Vec<String> = self
             .named(targets)
             .map(|(name, error)| match error {
@@ -158,8 +231,16 @@ impl Candidates {
                 None => name.to_owned(),
             })
             .collect();
-        let message = format!("no provider takes calls now: {}", providers.join("; "));
-        Failure::unavailable(message).retry_after(wait)
+        let providers = providers.join("; ");
+        let wait = cooling.soonest().unwrap_or(BUSY_RETRY_AFTER);
+        let failure = match cooling.away.0 {
+            Some(_) => Failure::unavailable(format!("no provider takes calls now: {providers}")),
+            None => {
+                let message = format!("every provider asked to be left alone for a while: {providers}");
+                Failure::new(ErrorCode::ResourceExhausted, message)
+            }
+        };
+        failure.retry_after(wait)
     }
 
     fn all_busy(&self, targets: &[usize]) -> Failure {

@@ -1,13 +1,15 @@
 //! What a try leaves behind, however it ends: its breaker's word, its span, its record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use greenroom_kernel::{CallContext, FaultClass, ProviderFault, Usage};
+use greenroom_kernel::{CallContext, FaultClass, LedgerRow, ProviderFault, Reservation, TryKind, Usage};
 use http::HeaderMap;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::Target;
+use crate::accounts::Ticket;
 use crate::asked::Asked;
 use crate::estimate::{self, Running};
 use crate::metrics::TryRecord;
@@ -26,11 +28,17 @@ pub(super) struct Observed {
     asked: Asked,
     price: Option<Price>,
     number: u32,
+    kind: TryKind,
     began: Instant,
     span: Span,
     admitted: Option<Admitted>,
     running: Option<Try>,
     estimate: Option<Running>,
+    ticket: Option<Arc<Ticket>>,
+    /// What is held for it of its caller's budgets.
+    held: Reservation,
+    /// How the answer ended, once it did.
+    end: Option<Ended>,
 }
 
 impl Observed {
@@ -39,9 +47,10 @@ impl Observed {
         shared: &Arc<Shared>,
         target: &Arc<Target>,
         asked: &Asked,
-        number: u32,
+        (number, kind): (u32, TryKind),
         admitted: Admitted,
         input: Option<u64>,
+        ticket: Option<Arc<Ticket>>,
     ) -> Self {
         let span = span::of_try(target.gate.name(), &target.model, number);
         span.in_scope(|| tracing::debug!(phase = Phase::Admitted.as_str(), "try"));
@@ -51,16 +60,21 @@ impl Observed {
             asked: asked.clone(),
             price: target.price,
             number,
+            kind,
             began: Instant::now(),
             span,
             admitted: Some(admitted),
             running: None,
             estimate: input.map(Running::begin),
+            ticket,
+            held: Reservation::default(),
+            end: None,
         }
     }
 
-    /// Asks the backend.
+    /// Asks the backend, once what it may cost is held.
     pub(super) async fn open(&mut self, context: &CallContext, until: Instant) -> Result<(), TryError> {
+        self.hold()?;
         let opening = Try::open(&self.target.gate, &self.target.model, &self.asked, context, until);
         match opening.instrument(self.span.clone()).await {
             Ok(running) => {
@@ -68,6 +82,26 @@ impl Observed {
                 Ok(())
             }
             Err(error) => Err(self.ended_badly(error)),
+        }
+    }
+
+    fn hold(&mut self) -> Result<(), TryError> {
+        let Some(ticket) = &self.ticket else {
+            return Ok(());
+        };
+        let (gate, model) = (&self.target.gate, &self.target.model);
+        let likely = || self.asked.likely();
+        let accounts = &self.shared.accounts;
+        match accounts.reserve(ticket, gate.name(), model, self.price, likely) {
+            Ok(held) => {
+                self.held = held;
+                Ok(())
+            }
+            Err(failure) => {
+                // Its permit is dropped: it was no try.
+                self.admitted = None;
+                Err(TryError::Refused(Box::new(failure)))
+            }
         }
     }
 
@@ -83,6 +117,9 @@ impl Observed {
                 if let Some(estimate) = &mut self.estimate {
                     estimate.more(&sign);
                 }
+                if let Sign::End(ended) = &sign {
+                    self.end = Some(*ended);
+                }
                 Ok(sign)
             }
             Err(error) => Err(self.ended_badly(error)),
@@ -92,7 +129,10 @@ impl Observed {
     /// The answer is whole; gives back what it used.
     pub(super) fn ended_well(&mut self, ended: &Ended) -> Usage {
         let usage = match ended.usage {
-            Some(usage) => priced(self.price, usage),
+            Some(usage) => {
+                self.measure(&usage);
+                priced(self.price, usage)
+            }
             None => self.estimated(),
         };
         span::settled(&self.span, ended.finish, &usage);
@@ -111,6 +151,7 @@ impl Observed {
                 self.record(Some(fault.class), self.lost());
             }
             TryError::Cancelled | TryError::TimeUp => self.abandoned(),
+            TryError::Refused(_) => {}
         }
         error
     }
@@ -182,22 +223,83 @@ impl Observed {
 
     /// The caller ended it. Its permit is dropped: what a caller decides says nothing about a provider.
     fn abandoned(&mut self) {
+        if self.admitted.is_none() {
+            return;
+        }
+        // One that has brought everything is whole, whether or not its caller waited for the last word.
+        let unread = || self.running.as_ref().and_then(Try::unread_end);
+        if let Some(ended) = self.end.or_else(unread) {
+            self.ended_well(&ended);
+            return;
+        }
         if self.admitted.take().is_some() {
             span::class(&self.span, FaultClass::Cancelled);
             self.record(Some(FaultClass::Cancelled), self.lost());
         }
     }
 
-    fn record(&self, fault: Option<FaultClass>, usage: Usage) {
+    /// Another try of the call had content first. That says only that this one takes longer.
+    pub(super) fn outrun(&mut self) {
+        if self.admitted.take().is_some() {
+            self.span.record("error.type", "outrun");
+            self.target.gate.outrun(self.began.elapsed());
+            self.tell(Some(FaultClass::Cancelled), self.lost(), true);
+        }
+    }
+
+    fn record(&mut self, fault: Option<FaultClass>, usage: Usage) {
+        self.tell(fault, usage, false);
+    }
+
+    fn tell(&mut self, fault: Option<FaultClass>, usage: Usage, outrun: bool) {
+        self.bill(fault, usage);
         self.shared.metrics.tried(&TryRecord {
             provider: self.target.gate.name(),
             model: &self.target.model,
             number: self.number,
+            kind: self.kind,
+            outrun,
             fault,
             took: self.began.elapsed(),
             first_content: self.brought().and_then(|brought| brought.first_content),
             usage,
         });
+    }
+}
+
+impl Observed {
+    fn bill(&mut self, fault: Option<FaultClass>, usage: Usage) {
+        let Some(ticket) = &self.ticket else {
+            return;
+        };
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let first_content = self.brought().and_then(|brought| brought.first_content);
+        let row = LedgerRow {
+            number: self.number,
+            kind: self.kind,
+            fault,
+            took_ms: ms(self.began.elapsed()),
+            first_content_ms: first_content.map(ms),
+            usage,
+            ..ticket.row(self.target.gate.name(), &self.target.model)
+        };
+        ticket.settle(std::mem::take(&mut self.held), self.began, row);
+    }
+
+    /// Learns how good our estimates are.
+    fn measure(&self, reported: &Usage) {
+        if self.ticket.is_none() {
+            return;
+        }
+        let (provider, model) = (self.target.gate.name(), &self.target.model);
+        let estimators = self.shared.accounts.estimators();
+        let wanted = estimators.wants(provider, model);
+        let estimated = match &self.estimate {
+            Some(running) => running.usage(),
+            None if wanted => self.estimated(),
+            None => return,
+        };
+        estimators.measured(provider, model, &estimated, reported);
     }
 }
 

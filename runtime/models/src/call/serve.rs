@@ -13,7 +13,7 @@ impl Call {
     /// Runs until the answer has content, or to its end where it isn't streamed.
     pub(crate) async fn served(mut self: Box<Self>, streamed: bool) -> Result<Served, CallFailure> {
         // Clients of these wires come back by themselves when they are told when.
-        self.candidates.patience = Some(self.candidates.shared.open_wait);
+        self.candidates.patience = Some(self.candidates.shared.held_wait);
         if !streamed {
             return self.whole().await;
         }

@@ -12,7 +12,14 @@ impl Call {
     ) -> Result<ModelAnswer, Failure> {
         self.input = Some(self.asked.input());
         loop {
-            let step = self.next().await?;
+            let step = match self.next().await {
+                Ok(step) => step,
+                Err(failed) => {
+                    // Tries that raced told nothing while they ran.
+                    on_content(ContentPiece::Used(self.used()));
+                    return Err(failed.into());
+                }
+            };
             match &step {
                 Step::Restart => on_content(ContentPiece::Restart),
                 Step::End(_) => {}

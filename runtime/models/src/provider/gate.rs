@@ -19,11 +19,16 @@ use super::slots::{Slot, Slots};
 use crate::config::ProviderSpec;
 use crate::deadlines::Deadlines;
 
+/// How often a call is let through that our own judgement would keep away.
+const EARLY_EVERY: Duration = Duration::from_secs(1);
+
 /// Why a provider doesn't take a call now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Its breaker is open, or it asked to be left alone.
-    Later(Duration),
+    /// It asked to be left alone.
+    Held(Duration),
+    /// By our own judgement: its breaker is open, or its allowance is used up.
+    Away(Duration),
     /// It has all the calls it takes.
     Busy,
 }
@@ -156,13 +161,31 @@ impl ProviderGate {
         let slot = self.slots.hold(slot);
         self.held()?;
         match self.breaker.admit() {
-            Ok(permit) => Ok(Admitted {
-                permit,
-                _slot: slot,
-                began: self.now(),
-                running: self.slots.taken(),
-            }),
-            Err(refused) => Err(Refusal::Later(refused.retry_after)),
+            Ok(permit) => Ok(self.admitted(permit, slot)),
+            Err(refused) => Err(Refusal::Away(refused.retry_after)),
+        }
+    }
+
+    /// Admits a call against our own judgement, because nobody else takes it: one a second at most, and never while the
+    /// provider itself asked to be left alone. Else says how long that lasts.
+    pub(crate) fn admit_early(&self) -> Result<Admitted, Duration> {
+        let early = self.seen.lock().early(EARLY_EVERY, self.now());
+        if let Some(left) = early {
+            return Err(left);
+        }
+        let slot = self.slots.try_take().ok_or(EARLY_EVERY)?;
+        let slot = self.slots.hold(slot);
+        let permit = self.breaker.admit_early(EARLY_EVERY);
+        let permit = permit.map_err(|refused| refused.retry_after)?;
+        Ok(self.admitted(permit, slot))
+    }
+
+    fn admitted(&self, permit: GatePermit, slot: Slot) -> Admitted {
+        Admitted {
+            permit,
+            _slot: slot,
+            began: self.now(),
+            running: self.slots.taken(),
         }
     }
 
@@ -170,7 +193,8 @@ impl ProviderGate {
         let (held, now) = (self.seen.lock().held(self.now()), self.now());
         match held {
             Held::No => Ok(()),
-            Held::For(left) => Err(Refusal::Later(left)),
+            Held::For(left) => Err(Refusal::Held(left)),
+            Held::UsedUp(left) => Err(Refusal::Away(left)),
             Held::OverAfterTrouble => {
                 self.adapt(|limit| limit.recovered(now));
                 Ok(())
@@ -200,6 +224,16 @@ impl ProviderGate {
         if probe && self.breaker.status().breaker == BreakerState::Closed {
             self.adapt(|limit| limit.recovered(now));
         }
+    }
+
+    /// A call was given up after so long without content, because another had some.
+    pub(crate) fn outrun(&self, after: Duration) {
+        self.seen.lock().ttft.add(after.as_secs_f64(), self.now());
+    }
+
+    /// After how long all but one in twenty calls of late had content; none while too few are known.
+    pub(crate) fn mostly_within(&self) -> Option<Duration> {
+        self.seen.lock().first_content.mostly_within()
     }
 
     /// What a call says of how much is too much. A fault without any sign that took as long as a deadline is one.

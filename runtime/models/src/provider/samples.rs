@@ -5,6 +5,9 @@ use std::time::Duration;
 
 const KEPT: usize = 128;
 
+/// Fewer say nothing about their slowest.
+const TELLING: usize = 20;
+
 #[derive(Debug, Default)]
 pub(super) struct Samples(VecDeque<Duration>);
 
@@ -14,6 +17,16 @@ impl Samples {
             self.0.pop_front();
         }
         self.0.push_back(sample);
+    }
+
+    /// What 19 of 20 do not exceed; none of too few.
+    pub(super) fn mostly_within(&self) -> Option<Duration> {
+        if self.0.len() < TELLING {
+            return None;
+        }
+        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get((sorted.len() * 19).div_ceil(20) - 1).copied()
     }
 
     /// The median in milliseconds; none without samples.
@@ -28,6 +41,16 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nineteen_of_twenty_do_not_exceed_is_known_of_twenty_and_more() {
+        let mut samples = Samples::default();
+        for ms in 1..=20 {
+            assert_eq!(samples.mostly_within(), None);
+            samples.add(Duration::from_millis(ms));
+        }
+        assert_eq!(samples.mostly_within(), Some(Duration::from_millis(19)));
+    }
 
     #[test]
     fn the_median_is_of_the_latest_samples_only() {

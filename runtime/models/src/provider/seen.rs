@@ -25,6 +25,8 @@ struct Hold {
 #[derive(Debug)]
 pub(super) struct Seen {
     hold: Option<Hold>,
+    /// When one may be let through though the allowance is used up.
+    early_at: Duration,
     pub(super) allowance: Allowance,
     pub(super) last_error: Option<String>,
     /// The last probe failed.
@@ -41,7 +43,10 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
     No,
+    /// It asked for that.
     For(Duration),
+    /// Its allowance is used up.
+    UsedUp(Duration),
     /// No more, since now: after trouble.
     OverAfterTrouble,
 }
@@ -50,6 +55,7 @@ impl Seen {
     pub(super) fn new() -> Self {
         Self {
             hold: None,
+            early_at: Duration::ZERO,
             allowance: Allowance::default(),
             last_error: None,
             ailing: false,
@@ -116,10 +122,27 @@ impl Seen {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Asks for a call against our own judgement. Says how long to wait for it; nothing where it may be made.
+    pub(super) fn early(&mut self, every: Duration, now: Duration) -> Option<Duration> {
+        let left = self.held_for(now)?;
+        if self.hold.is_some_and(|hold| hold.ramps) {
+            return Some(left);
+        }
+        let soon = self.early_at.saturating_sub(now);
+        if soon.is_zero() {
+            self.early_at = now.saturating_add(every);
+            return None;
+        }
+        Some(soon.min(left))
+    }
+
     /// Asks for a call. Says only once that a hold is over.
     pub(super) fn held(&mut self, now: Duration) -> Held {
         if let Some(left) = self.held_for(now) {
-            return Held::For(left);
+            return match self.hold {
+                Some(Hold { ramps: false, .. }) => Held::UsedUp(left),
+                _ => Held::For(left),
+            };
         }
         match self.hold.take() {
             Some(Hold { ramps: true, .. }) => Held::OverAfterTrouble,
@@ -177,8 +200,36 @@ mod tests {
             },
             11 * SECOND,
         );
-        assert_eq!(seen.held(11 * SECOND), Held::For(SECOND));
+        assert_eq!(seen.held(11 * SECOND), Held::UsedUp(SECOND));
         assert_eq!(seen.held(12 * SECOND), Held::No);
+    }
+
+    #[test]
+    fn only_our_own_judgement_is_gone_against_and_seldom() {
+        let mut seen = Seen::new();
+        assert_eq!(seen.early(SECOND, SECOND), None);
+        let quota = Some(Quota {
+            requests_left: Some(0),
+            tokens_left: None,
+            resets_in: Some(30 * SECOND),
+        });
+        seen.ended(
+            &Report {
+                quota,
+                ..Report::default()
+            },
+            2 * SECOND,
+        );
+        assert_eq!(seen.early(SECOND, 2 * SECOND), None);
+        assert_eq!(seen.early(SECOND, 2 * SECOND), Some(SECOND));
+        assert_eq!(seen.early(SECOND, 3 * SECOND), None);
+        let fault = throttled(9 * SECOND);
+        let report = Report {
+            fault: Some(&fault),
+            ..Report::default()
+        };
+        seen.ended(&report, 3 * SECOND);
+        assert_eq!(seen.early(SECOND, 20 * SECOND), Some(12 * SECOND));
     }
 
     #[test]

@@ -70,21 +70,74 @@ async fn with_every_breaker_open_a_call_waits_for_the_first_to_half_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_that_stays_open_too_long_is_unavailable_with_a_time_to_come_back() {
+async fn when_all_are_away_for_longer_the_least_bad_one_is_asked_a_second_after_it_went() {
     let a = Scripted::new("a", vec![]);
     let world = World::of(&[&a]);
     opened(&a, &world).await;
     let outcome = world.call().await;
-    let failure = outcome.result.unwrap_err();
-    assert_eq!((failure.code, failure.retryable), (ErrorCode::Unavailable, true));
-    let after = failure.retry_after_ms.unwrap();
-    assert!((4_000..=5_000).contains(&after), "{after}");
-    assert!(
-        failure.message.contains("a (last error: scripted HardDown)"),
-        "{failure}"
+    assert_eq!(outcome.result.unwrap().content, "more");
+    assert!(outcome.took <= SECOND + SECOND / 10, "{:?}", outcome.took);
+    assert_eq!(a.calls().len(), 4);
+    assert_eq!(world.router_status().breaker, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_all_are_away_few_calls_find_out_and_nobody_is_refused_at_once() {
+    let a = Scripted::new("a", vec![]);
+    let world = World::of(&[&a]);
+    opened(&a, &world).await;
+    *a.otherwise.lock() = refuses(FaultClass::HardDown);
+    let outcomes = join_all((0..50).map(|_| world.call())).await;
+    assert!((4..=6).contains(&a.calls().len()), "{}", a.calls().len());
+    for outcome in outcomes {
+        assert!(outcome.took >= SECOND - SECOND / 10 && outcome.took < 3 * SECOND);
+        let failure = outcome.result.unwrap_err();
+        assert_eq!((failure.code, failure.retryable), (ErrorCode::Unavailable, true));
+        assert!(failure.message.contains("scripted HardDown"), "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_provider_that_is_away_when_another_takes_the_call() {
+    let (a, b) = (Scripted::new("a", vec![]), Scripted::new("b", vec![]));
+    let world = World::of(&[&a, &b]);
+    opened(&a, &world).await;
+    tokio::time::sleep(2 * SECOND).await;
+    let outcome = world.call().await;
+    assert_eq!(
+        (outcome.result.unwrap().provider.as_str(), outcome.took),
+        ("b", Duration::ZERO)
     );
-    assert_eq!(outcome.took, Duration::ZERO);
-    assert_eq!(a.calls().len(), 3);
+    assert_eq!(a.calls().len(), 3, "it is not asked before its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_is_kept_by_later_calls_too_and_waited_for() {
+    let a = Scripted::new("a", vec![refuses(FaultClass::Throttled)]);
+    *a.retry_after.lock() = Some(20 * SECOND);
+    let world = World::of(&[&a]);
+    let leaving = tokio::time::timeout(SECOND, world.call()).await;
+    assert!(leaving.is_err());
+    let outcome = world.call().await;
+    assert_eq!(outcome.result.unwrap().content, "more");
+    assert!((18..=20).contains(&outcome.took.as_secs()), "{:?}", outcome.took);
+    assert_eq!(a.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_beyond_the_call_is_told_as_such_and_not_as_an_outage() {
+    let a = Scripted::new("a", vec![refuses(FaultClass::Throttled)]);
+    *a.retry_after.lock() = Some(3600 * SECOND);
+    let world = World::of(&[&a]);
+    world.call().await.result.unwrap_err();
+    let failure = world.call().await.result.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.retryable),
+        (ErrorCode::ResourceExhausted, true)
+    );
+    assert_eq!(failure.retry_after_ms, Some(3_600_000));
+    assert!(failure.message.contains("asked to be left alone"), "{failure}");
+    assert_eq!(a.calls().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

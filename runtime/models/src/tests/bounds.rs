@@ -15,6 +15,7 @@ fn deadlines() -> Deadlines {
         first_token: 5 * SECOND,
         between_tokens: 3 * SECOND,
         total: 100 * SECOND,
+        tokens_per_second: None,
     }
 }
 
@@ -48,6 +49,39 @@ async fn a_stall_in_any_phase_is_a_fault_after_that_phases_deadline() {
             "{took:?}, not {after} s"
         );
         assert_eq!(classes, failed_over);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_slower_than_the_floor_is_a_fault_where_there_is_one() {
+    // A token every two seconds: never a stall.
+    let trickle = || {
+        let mut acts = Vec::new();
+        for _ in 0..20 {
+            acts.extend([Act::Say("word"), Act::Wait(2 * SECOND)]);
+        }
+        acts.push(Act::End(None));
+        streams(&acts)
+    };
+    for (floor, by, classes) in [
+        (Some(1), "b", pairs(&[("a", "transient"), ("b", "ok")])),
+        (None, "a", pairs(&[("a", "ok")])),
+    ] {
+        let a = Scripted::new("a", vec![trickle()]);
+        let b = Scripted::new("b", vec![says("hello")]);
+        let world = World::with(ModelsConfig {
+            deadlines: Deadlines {
+                tokens_per_second: floor,
+                ..deadlines()
+            },
+            ..config(&[&a, &b])
+        });
+        let outcome = world.call().await;
+        assert_eq!(outcome.result.unwrap().provider, by);
+        assert_eq!(world.classes(), classes);
+        if floor.is_some() {
+            assert_eq!(outcome.took.as_secs(), 10);
+        }
     }
 }
 

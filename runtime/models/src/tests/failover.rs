@@ -4,7 +4,7 @@ use greenroom_kernel::{ErrorCode, FaultClass, RetryBudgetConfig};
 
 use super::script::{Act, Scripted, refuses, says, streams};
 use super::world::{World, config, pairs};
-use crate::ModelsConfig;
+use crate::{ModelsConfig, Route, RouteFlow, RouteTarget};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,7 +62,8 @@ async fn after_content_a_fault_starts_the_call_over_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_an_end_is_never_a_success() {
     let truncated = || streams(&[Act::Say("hel")]);
-    let a = Scripted::new("a", vec![truncated(), truncated(), truncated(), truncated()]);
+    let a = Scripted::new("a", vec![]);
+    *a.otherwise.lock() = truncated();
     let mut patient = config(&[&a]);
     patient.providers[0].breaker.minimum_calls = 10;
     let world = World::with(patient);
@@ -72,12 +73,10 @@ async fn a_stream_without_an_end_is_never_a_success() {
         (failure.code, failure.retryable),
         (ErrorCode::ProviderFailed, true)
     );
-    assert!(failure.message.contains("the last of 4 tries"), "{failure}");
-    assert_eq!(
-        outcome.shown,
-        ["hel", "<restart>", "hel", "<restart>", "hel", "<restart>", "hel"]
-    );
-    assert_eq!(world.classes(), pairs(&[("a", "transient"); 4]));
+    assert!(failure.message.contains("the last of 6 tries"), "{failure}");
+    assert_eq!(outcome.shown[..3], ["hel", "<restart>", "hel"]);
+    assert_eq!(outcome.shown.len(), 6 + 5, "six tries and five restarts");
+    assert_eq!(world.classes(), pairs(&[("a", "transient"); 6]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,6 +125,31 @@ async fn a_client_fault_is_told_at_once_and_moves_no_breaker() {
         }
         assert_eq!((a.calls().len(), b.calls().len()), (20, 0));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_content_filter_refuses_is_asked_of_the_next_target_where_the_route_says_so() {
+    let a = Scripted::new("a", vec![refuses(FaultClass::ContentFilter)]);
+    let b = Scripted::new("b", vec![refuses(FaultClass::ContentFilter)]);
+    let c = Scripted::new("c", vec![says("hello")]);
+    let mut reroutes = config(&[&a, &b, &c]);
+    let route = Route {
+        targets: vec![
+            RouteTarget::parse("a"),
+            RouteTarget::parse("b"),
+            RouteTarget::parse("c"),
+        ],
+        flow: RouteFlow {
+            reroute_filtered: true,
+            ..RouteFlow::default()
+        },
+        ..Route::default()
+    };
+    reroutes.routes.insert("default".into(), route);
+    let world = World::with(reroutes);
+    assert_eq!(world.call().await.result.unwrap().provider, "c");
+    let expected = [("a", "content_filter"), ("b", "content_filter"), ("c", "ok")];
+    assert_eq!(world.classes(), pairs(&expected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,7 +117,7 @@ async fn after_a_retry_after_few_calls_are_let_through_and_the_limit_grows_with_
         },
     );
     assert_eq!(status(&gate).held_until, Some(Timestamp::from_millis(10_000)));
-    assert!(matches!(gate.try_admit(), Err(Refusal::Later(left)) if left == 10 * SECOND));
+    assert!(matches!(gate.try_admit(), Err(Refusal::Held(left)) if left == 10 * SECOND));
     tokio::time::advance(10 * SECOND).await;
     let mut allowed = Vec::new();
     for _ in 0..4 {
@@ -196,7 +196,7 @@ async fn an_allowance_that_is_used_up_holds_calls_back_until_it_is_there_again_a
             ..Report::default()
         },
     );
-    assert!(matches!(gate.try_admit(), Err(Refusal::Later(left)) if left == 5 * SECOND));
+    assert!(matches!(gate.try_admit(), Err(Refusal::Away(left)) if left == 5 * SECOND));
     tokio::time::advance(5 * SECOND).await;
     let all: Vec<_> = std::iter::from_fn(|| gate.try_admit().ok()).collect();
     assert_eq!(all.len(), 10);

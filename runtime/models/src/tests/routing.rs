@@ -23,7 +23,14 @@ impl Stage {
         let providers = ["a", "b", "c"].map(|name| Scripted::new(name, vec![]));
         let mut config = config(&providers.each_ref());
         let targets = ["a", "b", "c"].map(RouteTarget::parse).to_vec();
-        config.routes.insert("r".into(), Route { strategy, targets });
+        config.routes.insert(
+            "r".into(),
+            Route {
+                strategy,
+                targets,
+                ..Route::default()
+            },
+        );
         config.prices = PriceTable::empty("test")
             .with("a/*", Price::new(9.0, 9.0, 9.0))
             .with("b/*", Price::new(1.0, 1.0, 1.0));

@@ -26,7 +26,7 @@ impl Readable for Reads {
     }
 }
 
-fn wire(stream: bool) -> WireCall {
+pub(super) fn wire(stream: bool) -> WireCall {
     WireCall {
         model: None,
         raw: RawRequest {
@@ -328,7 +328,7 @@ async fn a_failed_call_brings_the_fault_of_its_last_try() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_retry_after_is_told_and_a_short_one_waited_for() {
-    for (asked, served_by_a_retry) in [(SECOND, true), (7 * SECOND, false)] {
+    for (asked, served_by_a_retry) in [(SECOND, true), (17 * SECOND, false)] {
         let a = Scripted::new("a", vec![refuses(FaultClass::Throttled), says("hello")]).relaying();
         *a.retry_after.lock() = Some(asked);
         let began = tokio::time::Instant::now();
@@ -337,7 +337,24 @@ async fn a_long_retry_after_is_told_and_a_short_one_waited_for() {
         if let Err(failure) = served {
             assert_eq!(began.elapsed(), Duration::ZERO);
             assert_eq!(failure.failure.code, ErrorCode::ResourceExhausted);
-            assert_eq!(failure.failure.retry_after_ms, Some(7_000));
+            assert_eq!(failure.failure.retry_after_ms, Some(17_000));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_call_of_a_provider_that_asked_for_a_while_waits_for_it_or_is_told_how_long() {
+    for (asked, waited_for) in [(7 * SECOND, true), (17 * SECOND, false)] {
+        let a = Scripted::new("a", vec![refuses(FaultClass::Throttled)]).relaying();
+        *a.retry_after.lock() = Some(asked);
+        let world = World::of(&[&a]);
+        let hung_up = tokio::time::timeout(SECOND, serve(&world, wire(true))).await;
+        assert_eq!(hung_up.is_err(), waited_for);
+        let served = serve(&world, wire(true)).await;
+        assert_eq!(served.is_ok(), waited_for);
+        if let Err(failure) = served {
+            assert_eq!(failure.failure.code, ErrorCode::ResourceExhausted);
+            assert!(failure.failure.retry_after_ms.unwrap() >= 16_000);
         }
     }
 }

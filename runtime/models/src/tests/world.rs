@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    BreakerConfig, CallContext, Clock, ContentPiece, Failure, ModelAnswer, ModelBackend, ModelMessage,
-    ModelRequest, ModelRole, Models, Randomness, Timestamp, Usage,
+    BreakerConfig, CallContext, Clock, ContentPiece, Failure, Ledger, ModelAnswer, ModelBackend,
+    ModelMessage, ModelRequest, ModelRole, Models, Randomness, Timestamp, TryKind, Usage,
 };
 use greenroom_supervision::{Environment, Root, SupervisorSpec};
 use parking_lot::Mutex;
@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::script::Scripted;
-use crate::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
+use crate::{
+    Accounts, AccountsConfig, MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord,
+};
 
 /// Wall clock that moves with tokio's paused one.
 pub(super) struct TestClock(Instant);
@@ -41,6 +43,7 @@ impl Randomness for Longest {
 pub(super) struct Tried {
     pub(super) provider: String,
     pub(super) number: u32,
+    pub(super) kind: TryKind,
     pub(super) class: &'static str,
     pub(super) first_content: Option<Duration>,
     pub(super) usage: Usage,
@@ -54,6 +57,7 @@ impl MetricsSink for Counted {
         self.0.lock().push(Tried {
             provider: record.provider.into(),
             number: record.number,
+            kind: record.kind,
             class: record.class(),
             first_content: record.first_content,
             usage: record.usage,
@@ -98,12 +102,28 @@ impl World {
     }
 
     pub(super) fn with(config: ModelsConfig) -> Self {
+        Self::made(config, Arc::new(TestClock(Instant::now())), None)
+    }
+
+    /// Whose tries are paid for. Nothing is written until somebody runs the accounts.
+    pub(super) async fn paying(
+        config: ModelsConfig,
+        ledger: Arc<dyn Ledger>,
+        accounts: AccountsConfig,
+    ) -> (Self, Arc<Accounts>) {
         let clock = Arc::new(TestClock(Instant::now()));
+        let opened = Accounts::open(ledger, clock.clone(), &Longest, accounts);
+        let accounts = opened.await.unwrap();
+        (Self::made(config, clock, Some(Arc::clone(&accounts))), accounts)
+    }
+
+    fn made(config: ModelsConfig, clock: Arc<TestClock>, accounts: Option<Arc<Accounts>>) -> Self {
         let counted = Arc::new(Counted::default());
         let ports = Ports {
             clock: clock.clone(),
             random: Arc::new(Longest),
             metrics: counted.clone(),
+            accounts,
         };
         let (router, spec) = ModelRouter::build(config, ports).unwrap();
         Self {

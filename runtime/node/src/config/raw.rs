@@ -9,6 +9,7 @@ use greenroom_orchestrator::OrchestratorConfig;
 use serde::{Deserialize, Serialize};
 
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
+use super::raw_costs::{RawBudget, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
 
 /// `greenroom.toml`.
@@ -30,6 +31,9 @@ pub(crate) struct Raw {
     pub(crate) log: RawLog,
     pub(crate) trace: RawTrace,
     pub(crate) metrics: RawMetrics,
+    pub(crate) requests: RawRequests,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) budgets: Vec<RawBudget>,
     pub(crate) providers: BTreeMap<String, RawProvider>,
 }
 

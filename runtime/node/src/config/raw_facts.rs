@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use greenroom_kernel::Capabilities;
+use greenroom_kernel::{Capabilities, InputHash};
 use greenroom_models::{CapabilityTable, Price, PriceTable};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,12 @@ pub(super) fn capabilities(set: &BTreeMap<String, RawCapabilities>) -> Result<Ca
 /// The table with what is set in place of its own.
 pub(super) fn prices(set: &BTreeMap<String, RawPrice>) -> Result<PriceTable, ConfigError> {
     let mut table = PriceTable::default();
+    if !set.is_empty() {
+        // Rows of other prices than these have another version.
+        let text = serde_json::to_string(set).unwrap_or_default();
+        let mark = InputHash::of(&[&text]).low_bits() as u32;
+        table.version = format!("{}, own {mark:08x}", table.version);
+    }
     for (target, raw) in set {
         checked("models.prices", target)?;
         let price = Price {

@@ -18,6 +18,9 @@ pub(crate) struct RawModels {
     pub(crate) first_token_ms: u64,
     pub(crate) between_tokens_ms: u64,
     pub(crate) total_ms: u64,
+    /// Tokens a second, below which an answer is too slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_second: Option<u32>,
     /// Every try of one call at every target.
     pub(crate) tries: u32,
     /// Logical names and their targets, `provider` or `provider/model`.
@@ -36,7 +39,8 @@ impl Default for RawModels {
             first_token_ms: millis(ours.first_token),
             between_tokens_ms: millis(ours.between_tokens),
             total_ms: millis(ours.total),
-            tries: 4,
+            tokens_per_second: ours.tokens_per_second,
+            tries: 6,
             routes: BTreeMap::new(),
             capabilities: BTreeMap::new(),
             prices: BTreeMap::new(),

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use greenroom_kernel::Strategy;
-use greenroom_models::{Route, RouteTarget};
+use greenroom_models::{Route, RouteFlow, RouteTarget};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::raw_flow::RawHedge;
 
 /// `[models.routes]`: `NAME = ["provider/model", …]` or `NAME = { strategy = "…", targets = […] }`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +26,12 @@ pub(crate) enum RawRoute {
 pub(crate) struct RawRouteTable {
     pub(crate) strategy: Strategy,
     pub(crate) targets: Vec<RawTarget>,
+    /// A second try beside the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hedge: Option<RawHedge>,
+    /// What one target's content filter refuses is asked of the next.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) reroute_filtered: bool,
 }
 
 /// `"provider/model"` or `{ target = "provider/model", weight = 3 }`.
@@ -52,13 +60,24 @@ fn one() -> u32 {
 impl RawRoute {
     /// The route, checked by whoever knows the providers.
     pub(crate) fn route(&self) -> Route {
-        let (strategy, targets) = match self {
-            Self::List(targets) => (Strategy::Priority, targets),
-            Self::Table(table) => (table.strategy, &table.targets),
+        let (strategy, targets, flow) = match self {
+            Self::List(targets) => (Strategy::Priority, targets, RouteFlow::default()),
+            Self::Table(table) => (table.strategy, &table.targets, table.flow()),
         };
         Route {
             strategy,
             targets: targets.iter().map(RawTarget::target).collect(),
+            flow,
+        }
+    }
+}
+
+impl RawRouteTable {
+    fn flow(&self) -> RouteFlow {
+        RouteFlow {
+            hedge: self.hedge.map(|hedge| hedge.after.0),
+            reroute_filtered: self.reroute_filtered,
+            ..RouteFlow::default()
         }
     }
 }

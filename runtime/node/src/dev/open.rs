@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_kernel::Store;
+use greenroom_kernel::{Ledger, Store};
 use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
 use greenroom_telemetry::Metrics;
 
@@ -13,9 +13,10 @@ use crate::config::StoreSettings;
 use crate::failed::Failed;
 use crate::table;
 
-/// A store, and how people call it.
+/// One store, by both its ports, and how people call it.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) shown: String,
 }
 
@@ -28,8 +29,12 @@ pub(super) async fn open(settings: &StoreSettings, hooks: Hooks, metrics: Metric
     match settings {
         StoreSettings::Sqlite(path) => sqlite(path.clone(), hooks, on_commit).await,
         StoreSettings::DynamoDb(settings) => {
-            let (store, shown) = table::open(settings, Some(on_commit)).await?;
-            Ok(Opened { store, shown })
+            let table = table::open(settings, Some(on_commit)).await?;
+            Ok(Opened {
+                store: table.store,
+                ledger: table.ledger,
+                shown: table.shown,
+            })
         }
     }
 }
@@ -43,10 +48,12 @@ async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Op
     };
     let shown = path.display().to_string();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(path, options)).await??;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let store = Arc::new(store);
+    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let store: Arc<dyn Store> = store;
     let store = match hooks.trap {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
     };
-    Ok(Opened { store, shown })
+    Ok(Opened { store, ledger, shown })
 }

@@ -24,12 +24,13 @@ use super::agents;
 use super::banner::{Banner, url};
 use super::hooks::Hooks;
 use super::models::{self, CountTries};
+use super::open::{self, Opened};
 use super::providers::Choice;
 use super::ready::{Ready, ReadyFile};
 use super::signals::Signals;
 use super::stop::FINISH;
 use super::who::{authenticator, dev_principal};
-use super::{open, telemetry};
+use super::{costs, telemetry};
 use crate::cli::DevArgs;
 use crate::config::{Config, StoreSettings};
 use crate::control::{ControlSocket, Desk, socket_of};
@@ -71,6 +72,8 @@ pub(super) struct Running {
     pub(super) closing: CancellationToken,
     /// Fires when the agents may go.
     pub(super) agents_closing: CancellationToken,
+    /// Fires when nothing is left that could cost something.
+    pub(super) accounts_closing: CancellationToken,
     pub(super) servers: JoinSet<Result<(), Failed>>,
     pub(super) ready: Option<ReadyFile>,
 }
@@ -85,8 +88,8 @@ impl Running {
             true => Metrics::new(env!("CARGO_PKG_VERSION")),
             false => Metrics::off(),
         };
-        let opened = open::open(&config.store, hooks, metrics.clone()).await?;
-        let store = opened.store;
+        let Opened { store, ledger, shown } = open::open(&config.store, hooks, metrics.clone()).await?;
+        let accounts = costs::open(&config, ledger, Arc::clone(&clock), &*random).await?;
 
         // Built, not started.
         let counted = metrics.clone();
@@ -99,6 +102,7 @@ impl Running {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             metrics: Arc::new(CountTries(metrics.clone())),
+            accounts: Some(Arc::clone(&accounts)),
         };
         let models = models::build(&config, choice, ports)?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
@@ -118,6 +122,8 @@ impl Running {
         let (closing, agents_closing) = (CancellationToken::new(), CancellationToken::new());
         let (mutations, background) = (TaskTracker::new(), TaskTracker::new());
         let mut servers = JoinSet::new();
+        let accounts_closing = CancellationToken::new();
+        background.spawn(Arc::clone(&accounts).run(accounts_closing.clone()));
         let providers = Root::start(&environment, models.supervisor)
             .map_err(|cause| Failed::because(format!("the providers' supervisor did not start: {cause}")))?;
         let until = agents_closing.clone();
@@ -148,6 +154,7 @@ impl Running {
             metrics: metrics.clone(),
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
             store: Arc::clone(&store),
+            accounts: Arc::clone(&accounts),
             clock: Arc::clone(&clock),
             default_agent,
             draining: Arc::clone(&draining),
@@ -161,6 +168,7 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+            costs: accounts,
             models: called,
             dialects: models::dialects(),
             authenticator: authenticator(args.insecure)?,
@@ -188,7 +196,7 @@ impl Running {
             gateway: gateway_at,
             graphiql,
             operator: operator_at,
-            store: &opened.shown,
+            store: &shown,
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
@@ -208,7 +216,7 @@ impl Running {
             graphql: format!("{}/graphql", url(gateway_at)),
             operator: operator_at,
             agent: agent_at,
-            store: Path::new(&opened.shown),
+            store: Path::new(&shown),
             control: control_at.as_deref(),
         };
         let ready = match &args.ready_file {
@@ -224,6 +232,7 @@ impl Running {
             draining,
             closing,
             agents_closing,
+            accounts_closing,
             servers,
             ready,
         })

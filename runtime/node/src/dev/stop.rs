@@ -58,6 +58,7 @@ impl Running {
         }
         self.mutations.close();
         self.mutations.wait().await;
+        self.accounts_closing.cancel();
         self.background.wait().await;
         drop(self.orchestrator);
         // The last reference waits for what is queued to be written.

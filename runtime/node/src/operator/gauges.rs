@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use greenroom_kernel::{ActorNode, StoreStats};
+use greenroom_models::AccountsStats;
 use greenroom_telemetry::BreakerOwner;
 
 use super::Operator;
@@ -28,6 +29,7 @@ pub(super) async fn page(operator: &Operator) -> String {
     }
     write_tree(&mut page, &tree);
     write_store(&mut page, operator.store.stats());
+    write_accounts(&mut page, operator.accounts.stats());
     page.push_str(END);
     page
 }
@@ -81,6 +83,46 @@ fn write_tree(page: &mut String, tree: &[ActorNode]) {
         "Restarts of the actors that are in the tree, by their kind.",
         &census.restarts,
     );
+}
+
+fn write_accounts(page: &mut String, stats: AccountsStats) {
+    for (name, help, value) in [
+        (
+            "greenroom_ledger_tries",
+            "Tries that ended and are billed.",
+            stats.tries,
+        ),
+        (
+            "greenroom_ledger_rows",
+            "Rows written to the ledger.",
+            stats.written,
+        ),
+        (
+            "greenroom_ledger_merged",
+            "Tries whose rows were drawn together because the ledger was behind.",
+            stats.merged,
+        ),
+        (
+            "greenroom_ledger_lost",
+            "Rows that are lost because the ledger was far behind.",
+            stats.lost,
+        ),
+        (
+            "greenroom_budget_refusals",
+            "Tries that budgets refused.",
+            stats.refused,
+        ),
+        (
+            "greenroom_budget_passed",
+            "Times that a budget was used up.",
+            stats.passed,
+        ),
+    ] {
+        let _ = write!(
+            page,
+            "# HELP {name} {help}\n# TYPE {name} counter\n{name}_total {value}\n"
+        );
+    }
 }
 
 fn write_store(page: &mut String, stats: StoreStats) {

@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_ended.sql"),
     include_str!("migrations/0003_empty.sql"),
+    include_str!("migrations/0004_ledger.sql"),
 ];
 
 /// Marks the file as ours ("GnRm").

@@ -40,6 +40,11 @@ const SECRET_STARTS: [&str; 6] = ["sk-", "gr_", "AKIA", "ASIA", "eyJ", "xoxb-"];
 /// Shorter words with such a start are words, not keys.
 const SECRET_LENGTH: usize = 16;
 
+/// A text with everything that looks like a credential masked, as log lines have it.
+pub fn without_secrets(text: &str) -> String {
+    Redaction::clean(text).into_owned()
+}
+
 /// Removes secrets, and content unless it was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Redaction {

@@ -1,6 +1,6 @@
 //! Errors in OpenAI's shape, for all of its wires.
 
-use greenroom_provider_http::{EdgeError, ErrorKind};
+use greenroom_provider_http::{EdgeError, ErrorKind, NO_QUOTA};
 use serde_json::{Value, json};
 
 /// `{"error": {message, type, param, code}}`. The type is one of those that OpenAI's own servers send; where no code is
@@ -14,6 +14,7 @@ pub(crate) fn error_body(error: &EdgeError) -> Value {
         ErrorKind::MethodNotAllowed => ("invalid_request_error", Some("method_not_allowed")),
         ErrorKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
         ErrorKind::UnsupportedMedia => ("invalid_request_error", Some("unsupported_media_type")),
+        ErrorKind::RateLimited if error.code.as_deref() == Some(NO_QUOTA) => (NO_QUOTA, None),
         ErrorKind::RateLimited => ("rate_limit_error", Some("rate_limit_exceeded")),
         ErrorKind::Overloaded => ("server_error", Some("overloaded")),
         ErrorKind::Upstream => ("server_error", Some("upstream_error")),

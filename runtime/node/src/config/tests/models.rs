@@ -1,5 +1,5 @@
 use greenroom_kernel::{Capabilities, Strategy};
-use greenroom_models::{Price, RouteTarget};
+use greenroom_models::{HedgeAfter, Price, RouteFlow, RouteTarget};
 
 use super::*;
 
@@ -32,8 +32,36 @@ targets = [{ target = "a/m", weight = 3 }, "b"]
             vec![target("a/m", 3), target("b", 1)],
         ),
     ];
-    let expected = expected.map(|(name, strategy, targets)| (name.to_owned(), Route { strategy, targets }));
+    let expected = expected.map(|(name, strategy, targets)| {
+        (
+            name.to_owned(),
+            Route {
+                strategy,
+                targets,
+                ..Route::default()
+            },
+        )
+    });
     assert_eq!(policy(file).routes, expected);
+}
+
+#[test]
+fn a_route_says_what_its_calls_may_do_and_nothing_is_on_by_itself() {
+    let flow = |settings: &str| {
+        let file = format!("[models.routes.r]\ntargets = [\"a\"]\n{settings}");
+        let world = world(&file, &[]);
+        let loaded = load(&world.sources).unwrap();
+        // What is shown reads back as what is in force.
+        let shown = loaded.shown().unwrap();
+        let again = load(&self::world(&shown, &[]).sources).unwrap();
+        assert_eq!(again.config.models.routes, loaded.config.models.routes);
+        loaded.config.models.routes[0].1.flow
+    };
+    assert_eq!(flow(""), RouteFlow::default());
+    assert_eq!(flow("hedge = { after = \"p95\" }").hedge, Some(HedgeAfter::P95));
+    let fixed = HedgeAfter::Fixed(Duration::from_millis(800));
+    assert_eq!(flow("hedge = { after = 800 }").hedge, Some(fixed));
+    assert!(flow("reroute_filtered = true").reroute_filtered);
 }
 
 #[test]
@@ -46,6 +74,14 @@ fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
         (
             "[models.routes.r]\ntargets = [\"a\"]\nstrategy = \"fastest\"",
             &["line 3", "fastest", "least_latency"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nhedge = { after = 0 }",
+            &["line 3", "models.routes.r.hedge.after", "milliseconds, 1 or more"],
+        ),
+        (
+            "[models.routes.r]\ntargets = [\"a\"]\nhedge = { afer = 10 }",
+            &["line 3", "models.routes.r.hedge.afer", "after"],
         ),
         (
             "[models.routes]\nr = 3",

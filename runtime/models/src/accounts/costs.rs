@@ -1,0 +1,150 @@
+//! What callers ask about costs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use greenroom_kernel::{
+    Budget, BudgetId, BudgetStanding, Costs, ErrorCode, Failure, Ledger, Page, PageRequest, Principal,
+    RequestRow, SpendQuery, SpendReport, StoreError,
+};
+use tokio::sync::oneshot;
+
+use super::{Accounts, Errand};
+
+/// How many budgets a tenant may have.
+const BUDGETS: usize = 100;
+/// How many of those that one budget counts apart are told of.
+const APART: usize = 20;
+/// How long a question waits for what was spent just before to be in the ledger.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Accounts {
+    fn kept_in(&self) -> Result<&dyn Ledger, Failure> {
+        let absent = || Failure::unavailable("no ledger is kept by this process");
+        self.ledger.as_deref().ok_or_else(absent)
+    }
+
+    fn send(&self, errand: Errand) {
+        self.state.lock().errands.push(errand);
+        self.woken.notify_one();
+    }
+
+    /// Waits until what has ended is in the ledger, for a while.
+    async fn flushed(&self) {
+        let (done, told) = oneshot::channel();
+        self.send(Errand::Flush(done));
+        // Without it the answer is a little older.
+        let _ = tokio::time::timeout(PATIENCE, told).await;
+    }
+
+    fn standings(&self, who: &Principal) -> Vec<BudgetStanding> {
+        let now = self.clock.now();
+        self.state.lock().book.standings(&who.tenant, APART, now)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+fn failed(error: StoreError) -> Failure {
+    Failure::from(&error)
+}
+
+#[async_trait]
+impl Costs for Accounts {
+    async fn spend(&self, who: &Principal, query: SpendQuery) -> Result<SpendReport, Failure> {
+        let ledger = self.kept_in()?;
+        self.flushed().await;
+        let one_more = SpendQuery {
+            limit: query.limit.saturating_add(1),
+            ..query.clone()
+        };
+        let mut rows = ledger.spend(&who.tenant, &one_more).await.map_err(failed)?;
+        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > wanted;
+        rows.truncate(wanted);
+        let total = SpendQuery {
+            group_by: Vec::new(),
+            ..one_more
+        };
+        let total = ledger.spend(&who.tenant, &total).await.map_err(failed)?;
+        Ok(SpendReport {
+            total: total.first().map(|row| row.spent).unwrap_or_default(),
+            rows,
+            more,
+            estimators: self.estimators.all(),
+        })
+    }
+
+    async fn requests(&self, who: &Principal, page: PageRequest) -> Result<Page<RequestRow>, Failure> {
+        let ledger = self.kept_in()?;
+        self.flushed().await;
+        ledger.requests(&who.tenant, &page).await.map_err(failed)
+    }
+
+    async fn budgets(&self, who: &Principal) -> Result<Vec<BudgetStanding>, Failure> {
+        self.kept_in()?;
+        Ok(self.standings(who))
+    }
+
+    async fn set_budget(
+        &self,
+        who: &Principal,
+        id: BudgetId,
+        budget: Option<Budget>,
+    ) -> Result<Vec<BudgetStanding>, Failure> {
+        let ledger = self.kept_in()?;
+        {
+            let book = &self.state.lock().book;
+            let before = book.get(&who.tenant, &id);
+            if before.is_some_and(|budget| budget.configured) {
+                let why = format!("budget {id} is set by the configuration: change it under [[budgets]]");
+                return Err(Failure::new(ErrorCode::Conflict, why));
+            }
+            if before.is_none() && budget.is_some() && book.count(&who.tenant) >= BUDGETS {
+                return Err(Failure::bad_input(format!(
+                    "a tenant has at most {BUDGETS} budgets: remove one first"
+                )));
+            }
+        }
+        match budget {
+            Some(budget) if budget.tenant != who.tenant || budget.id != id => {
+                return Err(Failure::new(ErrorCode::Forbidden, "a budget of another tenant"));
+            }
+            Some(budget) => {
+                ledger.put_budget(&budget).await.map_err(failed)?;
+                self.put(budget).await?;
+            }
+            None => {
+                ledger.remove_budget(&who.tenant, &id).await.map_err(failed)?;
+                self.state.lock().book.remove(&who.tenant, &id);
+                self.budgets_changed();
+            }
+        }
+        let standings = self.standings(who);
+        Ok(standings
+            .into_iter()
+            .filter(|standing| standing.budget.id == id)
+            .collect())
+    }
+}
+
+impl Accounts {
+    /// Puts a budget into force. One that counts what another of its name did goes on with its sums; else what was
+    /// spent already is read from the ledger, by the task that writes to it: it alone knows what is in there.
+    async fn put(&self, budget: Budget) -> Result<(), Failure> {
+        let goes_on = {
+            let book = &mut self.state.lock().book;
+            let before = book.get(&budget.tenant, &budget.id);
+            let goes_on = before.is_some_and(|before| before.counts_the_same(&budget));
+            goes_on && !book.put(budget.clone())
+        };
+        if goes_on {
+            return Ok(());
+        }
+        let (done, told) = oneshot::channel();
+        self.send(Errand::Load(Box::new(budget), done));
+        match told.await {
+            Ok(loaded) => loaded.map_err(failed),
+            Err(_) => Err(Failure::unavailable("the process stops")),
+        }
+    }
+}

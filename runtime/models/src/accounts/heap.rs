@@ -1,0 +1,181 @@
+//! Rows that wait to be written, boundedly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use greenroom_kernel::{Caller, FaultClass, LedgerRow, Records, RequestRow, Subject, TenantId, TryKind};
+
+/// How many rows wait as they are: some minutes' worth of a busy process.
+const ROWS: usize = 32_768;
+/// How many sums of rows wait beyond them.
+const SUMS: usize = 4_096;
+
+/// By what rows are drawn together.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike {
+    tenant: TenantId,
+    subject: Subject,
+    key: Option<Arc<str>>,
+    provider: Arc<str>,
+    model: Arc<str>,
+    kind: TryKind,
+    fault: Option<FaultClass>,
+    estimated: bool,
+    priced: bool,
+}
+
+impl Alike {
+    fn of(row: &LedgerRow) -> Self {
+        Self {
+            tenant: row.caller.tenant.clone(),
+            subject: row.caller.subject.clone(),
+            key: row.caller.key.clone(),
+            provider: Arc::clone(&row.provider),
+            model: Arc::clone(&row.model),
+            kind: row.kind,
+            fault: row.fault,
+            estimated: row.usage.estimated,
+            priced: row.usage.cost_usd.is_some(),
+        }
+    }
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// It waits alone.
+    First,
+    /// It waits with others.
+    More,
+    /// It was drawn together with one like it.
+    Merged,
+    /// There was no room.
+    Lost,
+}
+
+/// Rows and requests that wait.
+#[derive(Default)]
+pub(super) struct Heap {
+    records: Records,
+    sums: HashMap<Alike, LedgerRow>,
+}
+
+impl Heap {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.sums.is_empty()
+    }
+
+    pub(super) fn push(&mut self, row: LedgerRow) -> Pushed {
+        let is_first = self.is_empty();
+        if self.records.tries.len() < ROWS {
+            self.records.tries.push(row);
+            return if is_first { Pushed::First } else { Pushed::More };
+        }
+        let alike = Alike::of(&row);
+        if let Some(sum) = self.sums.get_mut(&alike) {
+            sum.at = row.at;
+            sum.tries = sum.tries.saturating_add(row.tries);
+            sum.took_ms = sum.took_ms.saturating_add(row.took_ms);
+            sum.usage = sum.usage.plus(row.usage);
+            return Pushed::Merged;
+        }
+        if self.sums.len() >= SUMS {
+            return Pushed::Lost;
+        }
+        let caller = Caller {
+            key: row.caller.key.clone(),
+            ..Caller::new(row.caller.tenant.clone(), row.caller.subject.clone())
+        };
+        let sum = LedgerRow {
+            caller: Arc::new(caller),
+            asked: None,
+            first_content_ms: None,
+            ..row
+        };
+        self.sums.insert(alike, sum);
+        Pushed::Merged
+    }
+
+    pub(super) fn push_request(&mut self, row: RequestRow) -> Pushed {
+        let is_first = self.is_empty();
+        if self.records.requests.len() >= ROWS {
+            return Pushed::Lost;
+        }
+        self.records.requests.push(row);
+        if is_first { Pushed::First } else { Pushed::More }
+    }
+
+    /// Everything that waits.
+    pub(super) fn take(&mut self) -> Records {
+        let mut records = std::mem::take(&mut self.records);
+        records.tries.extend(self.sums.drain().map(|(_, row)| row));
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenroom_kernel::{LedgerId, Timestamp, Usage};
+
+    use super::*;
+
+    fn row(who: &str) -> LedgerRow {
+        let caller = Caller {
+            request: Some("r".into()),
+            ..Caller::new(TenantId::parse("acme").unwrap(), Subject::parse(who).unwrap())
+        };
+        LedgerRow {
+            id: LedgerId(1),
+            at: Timestamp::from_millis(1),
+            caller: Arc::new(caller),
+            asked: None,
+            assigned: "p/m".into(),
+            provider: "p".into(),
+            model: "m".into(),
+            number: 1,
+            kind: TryKind::First,
+            fault: None,
+            tries: 1,
+            took_ms: 1,
+            first_content_ms: None,
+            usage: Usage {
+                input_tokens: 2,
+                cost_usd: Some(0.5),
+                ..Usage::default()
+            },
+            estimate_error: None,
+            prices: "1".into(),
+        }
+    }
+
+    #[test]
+    fn a_full_heap_draws_rows_together_and_loses_no_token() {
+        let mut heap = Heap::default();
+        assert_eq!(heap.push(row("ann")), Pushed::First);
+        for _ in 1..ROWS {
+            assert_eq!(heap.push(row("ann")), Pushed::More);
+        }
+        for who in ["ann", "bob", "ann"] {
+            assert_eq!(heap.push(row(who)), Pushed::Merged);
+        }
+        let taken = heap.take();
+        assert_eq!(taken.tries.len(), ROWS + 2);
+        let tries: u64 = taken.tries.iter().map(|row| u64::from(row.tries)).sum();
+        let tokens: u64 = taken.tries.iter().map(|row| row.usage.input_tokens).sum();
+        assert_eq!((tries, tokens), (ROWS as u64 + 3, 2 * (ROWS as u64 + 3)));
+        assert!(heap.is_empty());
+    }
+
+    #[test]
+    fn sums_are_bounded_too() {
+        let mut heap = Heap::default();
+        for _ in 0..ROWS {
+            heap.push(row("ann"));
+        }
+        for who in 0..SUMS {
+            assert_eq!(heap.push(row(&format!("u{who}"))), Pushed::Merged);
+        }
+        assert_eq!(heap.push(row("last")), Pushed::Lost);
+        assert_eq!(heap.push(row("u1")), Pushed::Merged);
+    }
+}
