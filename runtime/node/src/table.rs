@@ -68,10 +68,7 @@ fn left_out(settings: &DynamoSettings) -> StoreError {
 }
 
 #[cfg(not(feature = "dynamodb"))]
-pub(crate) async fn open(
-    settings: &DynamoSettings,
-    _: Option<CommitHook>,
-) -> Result<Table, StoreError> {
+pub(crate) async fn open(settings: &DynamoSettings, _: Option<CommitHook>) -> Result<Table, StoreError> {
     Err(left_out(settings))
 }
 

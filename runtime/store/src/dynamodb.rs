@@ -13,6 +13,7 @@ mod error;
 mod hollow;
 mod item;
 mod keys;
+mod ledger;
 mod lists;
 mod log;
 mod merge;

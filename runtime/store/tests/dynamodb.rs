@@ -17,9 +17,11 @@ mod proxy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Appended, BlobId, Nonce, Projection, Store, StoreError, TaskRow, TaskStatus};
+use greenroom_kernel::{Appended, BlobId, Ledger, Nonce, Projection, Store, StoreError, TaskRow, TaskStatus};
 use greenroom_store::testkit::fixture::{Pen, append, key, message, session, task};
-use greenroom_store::{DynamoOptions, DynamoStore, SharedCredentialsProvider, store_contract};
+use greenroom_store::{
+    DynamoOptions, DynamoStore, SharedCredentialsProvider, ledger_contract, store_contract,
+};
 use tokio::task::JoinSet;
 
 use emulator::Emulator;
@@ -28,6 +30,25 @@ use proxy::{Proxy, Trouble};
 store_contract! { in turn, every_case(at: (Emulator, String)) => async |(emulator, url): &(Emulator, String)| {
     (Arc::new(emulator.store(url).await) as Arc<dyn Store>, ())
 } }
+
+ledger_contract! { in turn, every_case_of_the_ledger(at: (Emulator, String)) =>
+    async |(emulator, url): &(Emulator, String)| {
+        (Arc::new(emulator.store(url).await) as Arc<dyn Ledger>, ())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn the_ledger_s_contract_holds_directly_and_through_trouble() {
+    let emulator = Emulator::start();
+    let mut at = (emulator, String::new());
+    for trouble in [Trouble::None, Trouble::Throttles, Trouble::DropsAnswers] {
+        let proxy = Proxy::start(&at.0.url, trouble).await;
+        at.1 = proxy.url.clone();
+        every_case_of_the_ledger(&at).await;
+        assert!(proxy.troubled() > 50, "{}", proxy.troubled());
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs ministack, which `cargo xtask test` installs"]

@@ -32,7 +32,12 @@ pub(super) async fn check(settings: &StoreSettings) -> Vec<Line> {
 /// A table: whether it can be reached and read, as this caller, and is this binary's.
 async fn shared(settings: &DynamoSettings) -> Line {
     let said = match table::open(settings, None).await {
-        Ok(table) => return Line::ok(STORE, format!("{} opens, its schema is this binary's", table.shown)),
+        Ok(table) => {
+            return Line::ok(
+                STORE,
+                format!("{} opens, its schema is this binary's", table.shown),
+            );
+        }
         Err(StoreError::Refused { what, remedy, .. }) => return Line::fail(STORE, what, remedy),
         Err(error @ StoreError::Newer { .. }) => return Line::fail(STORE, chain(&error), remedy(&error)),
         Err(error) => chain(&error),

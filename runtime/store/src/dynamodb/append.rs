@@ -30,7 +30,7 @@ impl DynamoStore {
         let outcome = match rows.as_slice() {
             [] => match table.put(call, item, Some((ABSENT, &[]))).await? {
                 Outcome::Done(_) => Outcome::Done(()),
-                Outcome::Failed { item, resent } => Outcome::Failed { item, resent },
+                Outcome::Failed { item, at, resent } => Outcome::Failed { item, at, resent },
             },
             _ => {
                 let items = table.transaction(call, item, rows)?;
@@ -39,7 +39,7 @@ impl DynamoStore {
         };
         let appended = match outcome {
             Outcome::Done(()) => Appended::Stored,
-            Outcome::Failed { item, resent } => {
+            Outcome::Failed { item, resent, .. } => {
                 let occupant = self.occupant(call, &key, slot.seq, item).await?;
                 if resent && occupant.nonce == slot.nonce {
                     Appended::Stored

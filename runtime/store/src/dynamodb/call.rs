@@ -107,10 +107,11 @@ metered!(Read: GetItemOutput, QueryOutput; many BatchGetItemOutput);
 /// What came of a request with a condition.
 pub(super) enum Outcome<T> {
     Done(T),
-    /// The condition did not hold. `item` is what is there, where that was asked for; `resent` tells that an earlier
-    /// try was not answered, and may be what is there.
+    /// A condition did not hold. `item` is what is in the first one's place, where that was asked for; `at` are the places
+    /// of those that failed; `resent` tells that an earlier try was not answered, and may be what is there.
     Failed {
         item: Option<Item>,
+        at: Vec<usize>,
         resent: bool,
     },
 }
@@ -163,7 +164,7 @@ impl<'s> Call<'s> {
     {
         match self.try_to(request).await? {
             Outcome::Done(answer) => Ok(answer),
-            Outcome::Failed { .. } => Err(Fault::Condition(None).into_error(self.operation)),
+            Outcome::Failed { item, at, .. } => Err(Fault::Condition { item, at }.into_error(self.operation)),
         }
     }
 
@@ -191,7 +192,7 @@ impl<'s> Call<'s> {
             };
             tries += 1;
             let again = match failed {
-                Fault::Condition(item) => return Ok(Outcome::Failed { item, resent }),
+                Fault::Condition { item, at } => return Ok(Outcome::Failed { item, at, resent }),
                 Fault::Throttled(ref why) => {
                     tracing::debug!(parent: &self.span, operation = self.operation, why, tries, "throttled");
                     true

@@ -43,8 +43,9 @@ impl std::fmt::Display for Place {
 /// What became of one try.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The condition did not hold: of a transaction, that of its first item. With what is there, where it was asked for.
-    Condition(Option<Item>),
+    /// A condition did not hold. `item` is what is in the first item's place, where that was asked for and its condition
+    /// failed; `at` are the places of all that failed.
+    Condition { item: Option<Item>, at: Vec<usize> },
     /// Nothing was written; again in a while.
     Throttled(String),
     /// It may have been done.
@@ -57,7 +58,7 @@ impl Fault {
     /// As the store says it for an operation. `condition` never comes here: who sets one reads its outcome.
     pub(super) fn into_error(self, operation: &'static str) -> StoreError {
         match self {
-            Self::Condition(_) => StoreError::Corrupt {
+            Self::Condition { .. } => StoreError::Corrupt {
                 operation,
                 what: "a condition failed that nobody had set".into(),
                 source: None,
@@ -96,7 +97,12 @@ where
 
 fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: Option<u16>) -> Fault {
     match error {
-        ServiceError::ConditionalCheckFailedException(failed) => return Fault::Condition(failed.item),
+        ServiceError::ConditionalCheckFailedException(failed) => {
+            return Fault::Condition {
+                item: failed.item,
+                at: vec![0],
+            };
+        }
         ServiceError::TransactionCanceledException(cancelled) => {
             return cancelled_by(place, cancelled.cancellation_reasons.unwrap_or_default());
         }
@@ -145,24 +151,29 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
     }
 }
 
-/// A transaction is the slot first, then rows. Only the slot's condition tells of another writer; a conflict or
-/// throttling of any item is no answer at all.
+/// Only a condition that failed is an answer; a conflict or throttling of any item is none. Of an append only the slot has
+/// a condition.
 fn cancelled_by(place: &Place, reasons: Vec<aws_sdk_dynamodb::types::CancellationReason>) -> Fault {
-    let mut others = Vec::new();
+    let (mut others, mut at, mut item) = (Vec::new(), Vec::new(), None);
     for (index, reason) in reasons.into_iter().enumerate() {
         match reason.code.as_deref() {
-            Some("ConditionalCheckFailed") if index == 0 => return Fault::Condition(reason.item),
+            Some("ConditionalCheckFailed") => {
+                at.push(index);
+                if index == 0 {
+                    item = reason.item;
+                }
+            }
             None | Some("None") => {}
             Some(code) => others.push((code.to_owned(), reason.message.unwrap_or_default())),
         }
     }
+    if !at.is_empty() {
+        return Fault::Condition { item, at };
+    }
     let passing = |code: &str| {
         matches!(
             code,
-            "TransactionConflict"
-                | "ThrottlingError"
-                | "ProvisionedThroughputExceeded"
-                | "ConditionalCheckFailed"
+            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"
         )
     };
     match others.iter().find(|(code, _)| !passing(code)) {

@@ -184,7 +184,7 @@ impl DynamoStore {
     }
 
     /// The rows that a list's entries name, as far as they fit, until there are enough for the page.
-    async fn listed<T: DeserializeOwned>(
+    pub(super) async fn listed<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
         mut entries: Merged<'_>,

@@ -2,15 +2,16 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, TransactWriteItem,
+    WriteRequest,
 };
 use greenroom_kernel::StoreError;
 
 use super::call::{Call, Outcome};
 use super::item::{Item, key, text};
 
-/// The service takes no more in one batch of deletions.
-const DELETES: usize = 25;
+/// The service takes no more in one batch of writes.
+const WRITES: usize = 25;
 /// The service takes no more in one batch of reads.
 const GETS: usize = 100;
 
@@ -131,7 +132,7 @@ impl Table {
         }
         Ok(match call.try_to(|| request.clone().send()).await? {
             Outcome::Done(answer) => Outcome::Done(answer.attributes),
-            Outcome::Failed { item, resent } => Outcome::Failed { item, resent },
+            Outcome::Failed { item, at, resent } => Outcome::Failed { item, at, resent },
         })
     }
 
@@ -149,7 +150,7 @@ impl Table {
         // as a single item's does.
         Ok(match call.try_to(|| request.clone().send()).await? {
             Outcome::Done(_) => Outcome::Done(()),
-            Outcome::Failed { item, resent } => Outcome::Failed { item, resent },
+            Outcome::Failed { item, at, resent } => Outcome::Failed { item, at, resent },
         })
     }
 
@@ -185,13 +186,25 @@ impl Table {
         pk: &str,
         sks: &[String],
     ) -> Result<(), StoreError> {
-        for batch in sks.chunks(DELETES) {
-            let mut left: Vec<WriteRequest> = batch
-                .iter()
-                .filter_map(|sk| DeleteRequest::builder().set_key(Some(key(pk, sk))).build().ok())
-                .map(|delete| WriteRequest::builder().delete_request(delete).build())
-                .collect();
-            let mut tries = 0;
+        let deletes = sks
+            .iter()
+            .filter_map(|sk| DeleteRequest::builder().set_key(Some(key(pk, sk))).build().ok())
+            .map(|delete| WriteRequest::builder().delete_request(delete).build());
+        self.write_all(call, deletes.collect()).await
+    }
+
+    /// Puts items, in no order.
+    pub(super) async fn put_all(&self, call: &Call<'_>, items: Vec<Item>) -> Result<(), StoreError> {
+        let puts = items
+            .into_iter()
+            .filter_map(|item| PutRequest::builder().set_item(Some(item)).build().ok())
+            .map(|put| WriteRequest::builder().put_request(put).build());
+        self.write_all(call, puts.collect()).await
+    }
+
+    async fn write_all(&self, call: &Call<'_>, writes: Vec<WriteRequest>) -> Result<(), StoreError> {
+        for batch in writes.chunks(WRITES) {
+            let (mut left, mut tries) = (batch.to_vec(), 0);
             while !left.is_empty() {
                 let request = self
                     .client
