@@ -19,8 +19,8 @@ const CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or A
 const EXPIRED: &str = "get new credentials (aws sso login, aws login, or the role's session)";
 const UNKNOWN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE";
 const SIGNATURE: &str = "check AWS_SECRET_ACCESS_KEY, and this machine's clock";
-const DENIED: &str = "let the caller dynamodb:GetItem, PutItem, UpdateItem, DeleteItem, Query, BatchGetItem, BatchWriteItem, \
-                      ConditionCheckItem and DescribeTable on the table and its indexes";
+const DENIED: &str = "let the caller dynamodb:GetItem, PutItem, UpdateItem, DeleteItem, Query, BatchGetItem and \
+                      BatchWriteItem on the table and its indexes; docs/dynamodb.md tells what `greenroom migrate` needs";
 
 /// Where the store is, as errors name it.
 #[derive(Debug, Clone)]

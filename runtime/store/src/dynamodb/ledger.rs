@@ -25,8 +25,12 @@ use super::merge::Merged;
 use super::table::{PAGE, Range};
 use crate::page::{after_row, cut};
 
-/// How many rows go into one transaction: with a sum for each, at most, they are no more than it takes.
-const ROWS: usize = 49;
+/// How many rows go into one transaction, and how many requests with them: with a sum for each row, at most, they are no
+/// more than it takes.
+const ROWS: usize = 40;
+const REQUESTS_TOGETHER: usize = 20;
+/// How large those requests may be: a transaction takes 4 MB.
+const BYTES_TOGETHER: usize = 1 << 20;
 /// A request that says more is kept without what was said.
 const SAID_AT_MOST: usize = 300 * 1024;
 
@@ -46,6 +50,12 @@ fn row_key(what: &str, tenant: &TenantId, id: LedgerId) -> (String, String) {
     (rows_of(what, tenant, keys::shard(&sort)), sort)
 }
 
+/// Roughly how large an item is.
+fn size(item: &Item) -> usize {
+    let row = item.get("row").and_then(|row| row.as_s().ok());
+    row.map_or(0, String::len)
+}
+
 const TRIES: &str = "tries";
 const REQUESTS: &str = "requests";
 
@@ -55,21 +65,26 @@ fn aged(shard: u32) -> String {
 }
 
 impl DynamoStore {
-    /// Keeps tries that aren't there yet, and adds those to their sums.
-    async fn record_tries(&self, call: &Call<'_>, rows: &[LedgerRow]) -> Result<(), StoreError> {
+    /// Keeps tries that aren't there yet, adds those to their sums, and keeps these requests: all in one, or none.
+    async fn record_together(
+        &self,
+        call: &Call<'_>,
+        rows: &[LedgerRow],
+        requests: &[Item],
+    ) -> Result<(), StoreError> {
         // One that came twice is one.
-        let mut left: Vec<&LedgerRow> = Vec::new();
         let mut seen = BTreeSet::new();
-        left.extend(
-            rows.iter()
-                .filter(|row| seen.insert((&row.caller.tenant, row.id))),
-        );
+        let mut left: Vec<&LedgerRow> = rows.iter().collect();
+        left.retain(|row| seen.insert((row.caller.tenant.clone(), row.id)));
         while !left.is_empty() {
-            let mut writes = Vec::with_capacity(2 * left.len());
+            let mut writes = Vec::with_capacity(2 * left.len() + requests.len());
             for row in &left {
-                writes.push(self.put_row(call, row)?);
+                writes.push(self.put(call, Self::try_item(call, row)?, true)?);
             }
             writes.extend(sums::additions(&self.table.name, call.operation, &left)?);
+            for request in requests {
+                writes.push(self.put(call, request.clone(), false)?);
+            }
             match self.table.transact(call, writes).await? {
                 Outcome::Done(()) => return Ok(()),
                 // Those are there already; the others are new.
@@ -79,20 +94,25 @@ impl DynamoStore {
                 }
             }
         }
-        Ok(())
+        self.table.put_all(call, requests.to_vec()).await
     }
 
-    fn put_row(&self, call: &Call<'_>, row: &LedgerRow) -> Result<TransactWriteItem, StoreError> {
-        let (pk, sk) = row_key(TRIES, &row.caller.tenant, row.id);
-        let mut item = key(&pk, &sk);
-        set(&mut item, "row", text(json(call.operation, row)?));
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
+    fn put(&self, call: &Call<'_>, item: Item, where_absent: bool) -> Result<TransactWriteItem, StoreError> {
+        let mut put = Put::builder().table_name(&self.table.name).set_item(Some(item));
+        if where_absent {
+            put = put.condition_expression("attribute_not_exists(pk)");
+        }
+        let put = put
             .build()
             .map_err(|error| Reader(call.operation).corrupt(error.to_string()))?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn try_item(call: &Call<'_>, row: &LedgerRow) -> Result<Item, StoreError> {
+        let (pk, sk) = row_key(TRIES, &row.caller.tenant, row.id);
+        let mut item = key(&pk, &sk);
+        set(&mut item, "row", text(json(call.operation, row)?));
+        Ok(item)
     }
 
     fn request_item(call: &Call<'_>, row: &RequestRow) -> Result<Item, StoreError> {
@@ -169,15 +189,25 @@ fn budget_key(tenant: &TenantId, id: &BudgetId) -> String {
 impl Ledger for DynamoStore {
     async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
         let call = self.call("record");
-        for rows in records.tries.chunks(ROWS) {
-            self.record_tries(&call, rows).await?;
-        }
-        let items: Result<Vec<Item>, StoreError> = records
+        let requests: Result<Vec<Item>, StoreError> = records
             .requests
             .iter()
             .map(|row| Self::request_item(&call, row))
             .collect();
-        self.table.put_all(&call, items?).await
+        let requests = requests?;
+        // Mostly all of it is one request to the service.
+        let together =
+            requests.len() <= REQUESTS_TOGETHER && requests.iter().map(size).sum::<usize>() <= BYTES_TOGETHER;
+        let (mut with_rows, apart) = if together {
+            (&*requests, &[][..])
+        } else {
+            (&[][..], &*requests)
+        };
+        for rows in records.tries.chunks(ROWS) {
+            self.record_together(&call, rows, std::mem::take(&mut with_rows))
+                .await?;
+        }
+        self.table.put_all(&call, [with_rows, apart].concat()).await
     }
 
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
