@@ -5,6 +5,7 @@
 //! makes, what they cost and why, is in decision 0026.
 
 mod append;
+mod batches;
 mod call;
 mod connect;
 mod content;

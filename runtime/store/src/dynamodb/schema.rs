@@ -1,27 +1,24 @@
-//! The table: described once, in `tables.json`, in the words of CloudFormation's `AWS::DynamoDB::Table`, so that a
-//! deployment can create the same; created where absent, and looked at when a store is opened.
+//! The table: created where absent, as it is described, and looked at when a store is opened.
+
+mod description;
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
-    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Projection, ProjectionType,
-    ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+    BillingMode, IndexStatus, PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription,
+    TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use greenroom_kernel::StoreError;
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::error::{NotReady, Place, fault};
 use super::item::{Item, key, number, set};
 use super::options::DynamoOptions;
 use crate::MigrationReport;
-
-/// The description of every table, as JSON: properties of CloudFormation's `AWS::DynamoDB::Table`, by the last part of
-/// the table's name.
-pub const DYNAMODB_TABLES: &str = include_str!("tables.json");
+pub use description::DYNAMODB_TABLES;
+use description::{Description, key_schema};
 
 /// The schema that this binary writes.
 pub(super) const SCHEMA: u32 = 1;
@@ -32,136 +29,6 @@ const OPERATION: &str = "migrate";
 /// How long a new table may take.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Description {
-    attribute_definitions: Vec<Attribute>,
-    key_schema: Vec<Key>,
-    global_secondary_indexes: Vec<Index>,
-    point_in_time_recovery_specification: Recovery,
-    time_to_live_specification: TimeToLive,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Attribute {
-    attribute_name: String,
-    attribute_type: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Key {
-    attribute_name: String,
-    key_type: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Index {
-    index_name: String,
-    key_schema: Vec<Key>,
-    projection: Projected,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Projected {
-    projection_type: String,
-    non_key_attributes: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Recovery {
-    point_in_time_recovery_enabled: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TimeToLive {
-    attribute_name: String,
-    enabled: bool,
-}
-
-#[derive(Deserialize)]
-struct Tables {
-    journal: Description,
-}
-
-fn corrupt(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Corrupt {
-        operation: OPERATION,
-        what: "the description of the tables".into(),
-        source: Some(Box::new(source)),
-    }
-}
-
-fn key_schema(keys: &[Key]) -> Result<Vec<KeySchemaElement>, StoreError> {
-    let element = |key: &Key| {
-        KeySchemaElement::builder()
-            .attribute_name(&key.attribute_name)
-            .key_type(KeyType::from(key.key_type.as_str()))
-            .build()
-            .map_err(corrupt)
-    };
-    keys.iter().map(element).collect()
-}
-
-impl Description {
-    fn read() -> Result<Self, StoreError> {
-        let tables: Tables = serde_json::from_str(DYNAMODB_TABLES).map_err(corrupt)?;
-        Ok(tables.journal)
-    }
-
-    fn attributes(&self) -> Result<Vec<AttributeDefinition>, StoreError> {
-        let definition = |attribute: &Attribute| {
-            AttributeDefinition::builder()
-                .attribute_name(&attribute.attribute_name)
-                .attribute_type(ScalarAttributeType::from(attribute.attribute_type.as_str()))
-                .build()
-                .map_err(corrupt)
-        };
-        self.attribute_definitions.iter().map(definition).collect()
-    }
-
-    fn indexes(&self) -> Result<Vec<GlobalSecondaryIndex>, StoreError> {
-        let index = |index: &Index| {
-            let projection = Projection::builder()
-                .projection_type(ProjectionType::from(index.projection.projection_type.as_str()))
-                .set_non_key_attributes(index.projection.non_key_attributes.clone())
-                .build();
-            GlobalSecondaryIndex::builder()
-                .index_name(&index.index_name)
-                .set_key_schema(Some(key_schema(&index.key_schema)?))
-                .projection(projection)
-                .build()
-                .map_err(corrupt)
-        };
-        self.global_secondary_indexes.iter().map(index).collect()
-    }
-
-    /// What a table lacks to be the one described.
-    fn missing_in(&self, table: &TableDescription) -> Option<String> {
-        let same = |found: &[KeySchemaElement], wanted: &[Key]| {
-            found.len() == wanted.len()
-                && found.iter().zip(wanted).all(|(found, wanted)| {
-                    found.attribute_name == wanted.attribute_name
-                        && found.key_type.as_str() == wanted.key_type
-                })
-        };
-        if !same(table.key_schema(), &self.key_schema) {
-            return Some("its keys are others".to_owned());
-        }
-        let lacks = self.global_secondary_indexes.iter().find(|wanted| {
-            !table.global_secondary_indexes().iter().any(|found| {
-                found.index_name() == Some(&wanted.index_name) && same(found.key_schema(), &wanted.key_schema)
-            })
-        });
-        lacks.map(|index| format!("it has no index {} as it is needed", index.index_name))
-    }
-}
 
 /// What a failed request means, where nothing is conditional.
 fn refused<E>(
@@ -295,7 +162,7 @@ async fn recover_to_any_point(
     let specification = PointInTimeRecoverySpecification::builder()
         .point_in_time_recovery_enabled(true)
         .build()
-        .map_err(corrupt)?;
+        .map_err(description::corrupt)?;
     let request = client
         .update_continuous_backups()
         .table_name(&place.table)
@@ -326,7 +193,7 @@ async fn expire(client: &Client, place: &Place, wanted: &Description) -> Result<
         .enabled(true)
         .attribute_name(&wanted.attribute_name)
         .build()
-        .map_err(corrupt)?;
+        .map_err(description::corrupt)?;
     let request = client
         .update_time_to_live()
         .table_name(&place.table)
