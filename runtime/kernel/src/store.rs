@@ -83,6 +83,26 @@ pub enum StoreError {
         /// What was asked.
         operation: &'static str,
     },
+    /// The service that keeps the store refuses: nothing was written, and nothing will be until somebody mends it.
+    #[error("store: {operation} was refused: {what}; {remedy}")]
+    Refused {
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// What was to be kept is larger than the store takes.
+    #[error("store: {operation} was given {bytes} bytes, it takes {limit}")]
+    TooLarge {
+        /// What was asked.
+        operation: &'static str,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
     /// What was read makes no sense.
     #[error("store: {operation} read something that can't be understood: {what}")]
     Corrupt {
@@ -106,7 +126,11 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unanswered { .. } | Self::Busy { .. } | Self::Full { .. } | Self::ReadOnly { .. }
+            Self::Unanswered { .. }
+                | Self::Busy { .. }
+                | Self::Full { .. }
+                | Self::ReadOnly { .. }
+                | Self::Refused { .. }
         )
     }
 }
@@ -117,13 +141,14 @@ impl From<&StoreError> for crate::Failure {
         match error {
             StoreError::Busy { .. } => Failure::new(ErrorCode::ResourceExhausted, error.to_string())
                 .retry_after(std::time::Duration::from_millis(200)),
-            StoreError::Unanswered { .. } | StoreError::Full { .. } | StoreError::ReadOnly { .. } => {
-                Failure::unavailable(error.to_string())
-            }
+            StoreError::Unanswered { .. }
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Refused { .. } => Failure::unavailable(error.to_string()),
             StoreError::InUse { .. } | StoreError::Newer { .. } => {
                 Failure::new(ErrorCode::Unavailable, error.to_string())
             }
-            StoreError::BadPage { .. } => Failure::bad_input(error.to_string()),
+            StoreError::BadPage { .. } | StoreError::TooLarge { .. } => Failure::bad_input(error.to_string()),
             StoreError::Gap { .. } | StoreError::Corrupt { .. } => Failure::internal(error.to_string()),
         }
     }

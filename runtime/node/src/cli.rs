@@ -56,9 +56,9 @@ pub(crate) enum Command {
     /// Say what is wrong with this installation and how to mend it.
     #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
     Doctor(DoctorArgs),
-    /// Bring the store to this binary's schema.
+    /// Bring the store to this binary's schema; create the table of one on DynamoDB.
     #[command(after_help = "Example:\n  greenroom migrate --store ./greenroom.sqlite\n\n\
-        `greenroom dev` does it by itself; a process killed on the way loses nothing: run it again.")]
+        `greenroom dev` does it by itself for a file; a process killed on the way loses nothing: run it again.")]
     Migrate(MigrateArgs),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]

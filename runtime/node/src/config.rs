@@ -13,9 +13,9 @@ mod raw_flow;
 mod raw_models;
 mod raw_recover;
 mod raw_routes;
+mod stored;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use greenroom_gateway::{GatewayConfig, QueryLimits};
@@ -30,8 +30,8 @@ pub(crate) use load::{Flags, Sources, load};
 pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
 pub(crate) use raw_models::{RawLocal, RawOpenAiApi, RawProvider, RawProviderKind};
+pub(crate) use stored::{DynamoSettings, StoreSettings};
 
-use paths::default_store;
 use raw::Raw;
 use raw_costs::{RawRequests, budgets};
 use raw_facts::{capabilities, prices};
@@ -46,7 +46,7 @@ pub(crate) struct Config {
     pub(crate) agent_listen: SocketAddr,
     pub(crate) agent_hosts: Vec<String>,
     pub(crate) operator_listen: SocketAddr,
-    pub(crate) store_path: PathBuf,
+    pub(crate) store: StoreSettings,
     pub(crate) tasks: OrchestratorConfig,
     pub(crate) models: ModelPolicy,
     pub(crate) providers: Vec<(String, RawProvider)>,
@@ -97,13 +97,7 @@ impl Config {
             agent_listen: address("agent.listen", &raw.agent.listen)?,
             agent_hosts: raw.agent.join.clone(),
             operator_listen: address("operator.listen", &raw.operator.listen)?,
-            store_path: match &raw.store.path {
-                Some(path) if path.as_os_str().is_empty() => {
-                    return Err(ConfigError::value("store.path", "it is empty"));
-                }
-                Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-                None => default_store().ok_or(ConfigError::NoDataFolder)?,
-            },
+            store: StoreSettings::of(&raw.store)?,
             tasks: tasks(raw),
             models: models(&raw.models)?,
             providers: providers(raw)?,

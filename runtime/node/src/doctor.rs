@@ -54,7 +54,7 @@ async fn examine(file: Option<PathBuf>, args: &DoctorArgs) -> Vec<Line> {
             None => "defaults and environment".to_owned(),
         },
     )];
-    lines.extend(store::check(&loaded.config.store_path).await);
+    lines.extend(store::check(&loaded.config.store).await);
     lines.extend(models::check(&loaded.config).await);
     lines.extend(gateway::check(&loaded.config, &args.gateway.url).await);
     lines

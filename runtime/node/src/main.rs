@@ -14,6 +14,7 @@ mod output;
 mod ports;
 mod probe;
 mod settings;
+mod table;
 mod tasks;
 
 use std::process::ExitCode;

@@ -6,9 +6,10 @@ use greenroom_store::SqliteStore;
 use serde_json::json;
 
 use crate::cli::{ConfigArgs, ConfigCommand, MigrateArgs};
-use crate::config::{self, Flags, Sources};
+use crate::config::{self, Flags, Sources, StoreSettings};
 use crate::failed::Failed;
 use crate::output;
+use crate::table;
 
 /// Checks or shows the configuration.
 pub(crate) fn run(file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), Failed> {
@@ -24,21 +25,27 @@ pub(crate) fn run(file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), Failed
     }
 }
 
-/// Brings the store to this binary's schema.
+/// Brings the store to this binary's schema, creating it where absent.
 pub(crate) fn migrate(file: Option<PathBuf>, args: MigrateArgs) -> Result<(), Failed> {
     let flags = Flags {
         store: args.store,
         ..Flags::default()
     };
-    let path = config::load(&Sources::of_process(file, flags))?.config.store_path;
-    let report = SqliteStore::migrate(&path)?;
+    let (report, store) = match config::load(&Sources::of_process(file, flags))?.config.store {
+        StoreSettings::Sqlite(path) => (SqliteStore::migrate(&path)?, path.display().to_string()),
+        StoreSettings::DynamoDb(settings) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(table::migrate(&settings))?
+        }
+    };
     if args.json {
-        return output::json(&json!({ "store": path, "from": report.from, "to": report.to }));
+        return output::json(&json!({ "store": store, "from": report.from, "to": report.to }));
     }
-    let path = path.display();
     output::text(&match (report.from, report.to) {
-        (from, to) if from == to => format!("{path} has schema {to}: nothing to do"),
-        (0, to) => format!("{path} was created with schema {to}"),
-        (from, to) => format!("{path} was brought from schema {from} to {to}"),
+        (from, to) if from == to => format!("{store} has schema {to}: nothing to do"),
+        (0, to) => format!("{store} was created with schema {to}"),
+        (from, to) => format!("{store} was brought from schema {from} to {to}"),
     })
 }

@@ -6,11 +6,12 @@ use greenroom_kernel::{ErrorCode, TaskStatus};
 use serde_json::Value;
 
 use crate::cli::{Status, TasksArgs, TasksCommand};
-use crate::config::{self, Flags, Sources};
+use crate::config::{self, Flags, Sources, StoreSettings};
 use crate::control::{Answer, Offline, Reached, Request, ask};
 use crate::dev::dev_principal;
 use crate::failed::Failed;
 use crate::output;
+use crate::table;
 
 /// Does it and prints what came of it.
 pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> {
@@ -18,7 +19,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> 
         store: args.store,
         ..Flags::default()
     };
-    let store = config::load(&Sources::of_process(file, flags))?.config.store_path;
+    let store = config::load(&Sources::of_process(file, flags))?.config.store;
     let is_list = matches!(args.command, TasksCommand::List { .. });
     let export = match &args.command {
         TasksCommand::Export { output, .. } => Some(output.clone()),
@@ -56,20 +57,26 @@ fn exported(file: Option<&Path>, journal: &Value) -> Result<(), Failed> {
     ))
 }
 
-fn answer(store: &Path, request: &Request) -> Result<Answer, Failed> {
-    if let Reached::Process(answer) = ask(store, request)? {
+fn answer(store: &StoreSettings, request: &Request) -> Result<Answer, Failed> {
+    if let Reached::Process(answer) = ask(store.seat(), request)? {
         return Ok(answer);
-    }
-    if !store.exists() {
-        return Err(Failed::because(format!(
-            "there is no store at {}: name it with --store, or run `greenroom dev` once",
-            store.display()
-        )));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let offline = Offline::open(store, dev_principal(Vec::new())?.tenant)?;
+    let tenant = dev_principal(Vec::new())?.tenant;
+    let offline = match store {
+        StoreSettings::Sqlite(path) if !path.exists() => {
+            return Err(Failed::because(format!(
+                "there is no store at {}: name it with --store, or run `greenroom dev` once",
+                path.display()
+            )));
+        }
+        StoreSettings::Sqlite(path) => Offline::open(path, tenant)?,
+        StoreSettings::DynamoDb(settings) => {
+            Offline::on(runtime.block_on(table::open(settings, None))?.store, tenant)
+        }
+    };
     Ok(runtime.block_on(offline.answer(request.clone())))
 }
 

@@ -19,6 +19,7 @@ mod clients;
 mod costs;
 mod crash;
 mod docs;
+mod dynamodb;
 mod export;
 mod house;
 mod languages;

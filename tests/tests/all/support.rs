@@ -12,7 +12,7 @@ pub(crate) use client::{Client, nodes};
 pub(crate) use disk::Disk;
 pub(crate) use foreign::{ForeignHost, Language};
 pub(crate) use model::{FakeModel, Said};
-pub(crate) use server::{Options, Server};
+pub(crate) use server::{Options, Server, binary};
 
 use std::time::Duration;
 

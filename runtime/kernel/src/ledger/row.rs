@@ -77,7 +77,7 @@ impl TryKind {
 }
 
 /// A try that ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Its name.
     pub id: LedgerId,

@@ -168,8 +168,11 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 9] = [
+const TEXT: [&str; 12] = [
     "path",
+    "table_prefix",
+    "region",
+    "endpoint",
     "listen",
     "model_path",
     "model_url",
@@ -198,6 +201,8 @@ fn flags(flags: &Flags) -> Dict {
     }
     if let Some(store) = &flags.store {
         set("store", "path", Value::from(store.to_string_lossy().into_owned()));
+        // A file is meant, whatever else is configured.
+        set("store", "kind", Value::from("sqlite"));
     }
     if !flags.agents.is_empty() {
         set("agent", "join", Value::from(flags.agents.clone()));

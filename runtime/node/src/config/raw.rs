@@ -134,12 +134,43 @@ impl Default for RawOperator {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawStore {
     /// None: the platform's data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<PathBuf>,
+    pub(crate) kind: RawStoreKind,
+    /// Of `dynamodb`: what its tables' names begin with.
+    pub(crate) table_prefix: String,
+    /// Of `dynamodb`. None: as the environment or the profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    /// Of `dynamodb`. None: `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, or the region's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<String>,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self {
+            path: None,
+            kind: RawStoreKind::Sqlite,
+            table_prefix: "greenroom".to_owned(),
+            region: None,
+            endpoint: None,
+        }
+    }
+}
+
+/// What keeps the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawStoreKind {
+    /// A file of this machine.
+    Sqlite,
+    /// A table of Amazon DynamoDB.
+    Dynamodb,
 }
 
 /// `[tasks]`

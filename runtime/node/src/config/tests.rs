@@ -3,6 +3,8 @@ mod models;
 
 use std::collections::BTreeMap;
 
+use std::path::PathBuf;
+
 use super::*;
 
 struct World {
@@ -72,7 +74,10 @@ fn the_environment_reaches_every_kind_of_value() {
         ("GREENROOM_MODEL_PATH", "/models/m.gguf"),
     ];
     let config = load(&world("", &variables).sources).unwrap().config;
-    assert!(config.store_path.is_absolute() && config.store_path.ends_with("007"));
+    let StoreSettings::Sqlite(path) = &config.store else {
+        panic!("{:?}", config.store)
+    };
+    assert!(path.is_absolute() && path.ends_with("007"));
     assert_eq!(config.tasks.limits.cost_usd, Some(1.5));
     assert!(!config.gateway.graphiql);
     assert_eq!(config.agent_hosts, ["http://127.0.0.1:7071"]);
@@ -219,13 +224,15 @@ fn the_example_holds_every_default() {
     let example = include_str!("../../greenroom.example.toml");
     let of = |file: &str| load(&world(file, &[]).sources).unwrap().config;
     let without_store = |mut config: Config| {
-        config.store_path = PathBuf::new();
+        config.store = StoreSettings::Sqlite(PathBuf::new());
         config
     };
     assert_eq!(without_store(of(example)), without_store(of("")));
     // What is commented out must be a key too.
     let keys = [
         "path",
+        "region",
+        "endpoint",
         "max_cost_usd",
         "fast",
         "enabled",
@@ -236,5 +243,37 @@ fn the_example_holds_every_default() {
     ];
     for key in keys {
         assert!(example.contains(&format!("\n# {key} = ")), "{key}");
+    }
+}
+
+#[test]
+fn a_table_is_named_and_a_store_that_a_flag_names_is_a_file() {
+    let file =
+        "[store]\nkind = \"dynamodb\"\ntable_prefix = \"shop\"\nendpoint = \"http://127.0.0.1:8000\"\n";
+    let mut world = world(file, &[("GREENROOM__STORE__REGION", "eu-west-1")]);
+    let StoreSettings::DynamoDb(table) = load(&world.sources).unwrap().config.store else {
+        panic!("a table was meant")
+    };
+    assert_eq!(
+        (&*table.table_prefix, table.region.as_deref()),
+        ("shop", Some("eu-west-1"))
+    );
+    assert!(table.seat.ends_with("dynamodb-shop"));
+    world.sources.flags.store = Some("here.sqlite".into());
+    assert!(matches!(
+        load(&world.sources).unwrap().config.store,
+        StoreSettings::Sqlite(_)
+    ));
+
+    for (wrong, said) in [
+        ("kind = \"redis\"", "store.kind"),
+        (
+            "kind = \"dynamodb\"\ntable_prefix = \"a b c\"",
+            "store.table_prefix",
+        ),
+        ("kind = \"dynamodb\"\nendpoint = \"127.0.0.1\"", "store.endpoint"),
+    ] {
+        let found = mistake(&format!("[store]\n{wrong}\n"), &[]);
+        assert!(found.contains(said), "{found}");
     }
 }

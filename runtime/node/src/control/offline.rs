@@ -15,7 +15,7 @@ use super::{Answer, Request};
 
 const PAGE: u32 = 256;
 
-/// A store that nobody else has open.
+/// A store, read without anything running on it here.
 pub(crate) struct Offline {
     store: Arc<dyn Store>,
     tenant: TenantId,
@@ -35,6 +35,11 @@ impl Offline {
             store: Arc::new(SqliteStore::open(path, options)?),
             tenant,
         })
+    }
+
+    /// On a store that is open already.
+    pub(crate) fn on(store: Arc<dyn Store>, tenant: TenantId) -> Self {
+        Self { store, tenant }
     }
 
     /// Does what is asked for, or says what it takes.

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
     pub(crate) gateway: SocketAddr,
     pub(crate) graphiql: bool,
     pub(crate) operator: SocketAddr,
-    pub(crate) store: &'a Path,
+    pub(crate) store: &'a str,
     /// Each as `name` or `name (models)`.
     pub(crate) providers: &'a [String],
     pub(crate) why: &'a str,
@@ -40,7 +39,7 @@ impl Banner<'_> {
                 }
             ),
         );
-        line("store", &self.store.display().to_string());
+        line("store", self.store);
         let providers = if self.providers.is_empty() {
             "none".to_owned()
         } else {
@@ -94,7 +93,7 @@ mod tests {
             gateway: ([127, 0, 0, 1], 8080).into(),
             graphiql: true,
             operator: ([127, 0, 0, 1], 9464).into(),
-            store: Path::new("/data/greenroom.sqlite"),
+            store: "/data/greenroom.sqlite",
             providers: &[],
             why: "nothing was found",
             unused: &[],

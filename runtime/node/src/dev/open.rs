@@ -4,30 +4,49 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use greenroom_kernel::{Ledger, Store};
-use greenroom_store::{SqliteOptions, SqliteStore};
+use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
 use greenroom_telemetry::Metrics;
 
 use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
+use crate::config::StoreSettings;
 use crate::failed::Failed;
+use crate::table;
 
-/// One file, by both its ports.
+/// One store, by both its ports, and how people call it.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) shown: String,
 }
 
-/// The store at `path`, its commits counted.
+/// The store that is configured, its commits counted.
 ///
 /// # Errors
-/// As [`SqliteStore::open`].
-pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
+/// As [`SqliteStore::open`], and as a table's opening does.
+pub(super) async fn open(settings: &StoreSettings, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
+    let on_commit: CommitHook = Arc::new(move |appends, took| metrics.journal_sync(appends, took));
+    match settings {
+        StoreSettings::Sqlite(path) => sqlite(path.clone(), hooks, on_commit).await,
+        StoreSettings::DynamoDb(settings) => {
+            let table = table::open(settings, Some(on_commit)).await?;
+            Ok(Opened {
+                store: table.store,
+                ledger: table.ledger,
+                shown: table.shown,
+            })
+        }
+    }
+}
+
+async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Opened, Failed> {
     let options = SqliteOptions {
-        on_commit: Some(Arc::new(move |appends, took| metrics.journal_sync(appends, took))),
+        on_commit: Some(on_commit),
         sync_delay: hooks.sync_delay,
         failpoint: hooks.trap.as_ref().map(Trap::hook),
         ..SqliteOptions::default()
     };
+    let shown = path.display().to_string();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(path, options)).await??;
     let store = Arc::new(store);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
@@ -36,5 +55,5 @@ pub(super) async fn open(path: PathBuf, hooks: Hooks, metrics: Metrics) -> Resul
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
     };
-    Ok(Opened { store, ledger })
+    Ok(Opened { store, ledger, shown })
 }

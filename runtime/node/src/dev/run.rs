@@ -32,7 +32,7 @@ use super::stop::FINISH;
 use super::who::{authenticator, dev_principal};
 use super::{costs, telemetry};
 use crate::cli::DevArgs;
-use crate::config::Config;
+use crate::config::{Config, StoreSettings};
 use crate::control::{ControlSocket, Desk, socket_of};
 use crate::failed::Failed;
 use crate::operator::Operator;
@@ -88,7 +88,7 @@ impl Running {
             true => Metrics::new(env!("CARGO_PKG_VERSION")),
             false => Metrics::off(),
         };
-        let Opened { store, ledger } = open::open(config.store_path.clone(), hooks, metrics.clone()).await?;
+        let Opened { store, ledger, shown } = open::open(&config.store, hooks, metrics.clone()).await?;
         let accounts = costs::open(&config, ledger, Arc::clone(&clock), &*random).await?;
 
         // Built, not started.
@@ -180,7 +180,7 @@ impl Running {
         let until = closing.clone();
         servers.spawn(async move { gateway.serve(gateway_port, until).await.map_err(Failed::from) });
 
-        let control = control_socket(&config.store_path);
+        let control = control_socket(&config.store);
         let control_at = control.as_ref().map(|socket| socket.path().to_owned());
         if let Some(socket) = control {
             let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
@@ -196,7 +196,7 @@ impl Running {
             gateway: gateway_at,
             graphiql,
             operator: operator_at,
-            store: &config.store_path,
+            store: &shown,
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
@@ -216,7 +216,7 @@ impl Running {
             graphql: format!("{}/graphql", url(gateway_at)),
             operator: operator_at,
             agent: agent_at,
-            store: &config.store_path,
+            store: Path::new(&shown),
             control: control_at.as_deref(),
         };
         let ready = match &args.ready_file {
@@ -240,8 +240,20 @@ impl Running {
 }
 
 /// Without it the commands say that the store is in use; chats and tasks are none the worse.
-fn control_socket(store: &Path) -> Option<ControlSocket> {
-    let path = socket_of(store);
+fn control_socket(store: &StoreSettings) -> Option<ControlSocket> {
+    let path = socket_of(store.seat());
+    // A table is nobody's alone: another process of this machine may sit there already, or nobody may have yet.
+    if let StoreSettings::DynamoDb(table) = store {
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            tracing::warn!(path = %path.display(), "another process on this table has the control socket");
+            return None;
+        }
+        if let Some(folder) = table.seat.parent()
+            && let Err(error) = std::fs::create_dir_all(folder)
+        {
+            tracing::warn!(%error, path = %folder.display(), "no folder for the control socket");
+        }
+    }
     match ControlSocket::bind(&path) {
         Ok(socket) => Some(socket),
         Err(error) => {

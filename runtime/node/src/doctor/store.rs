@@ -6,8 +6,10 @@ use greenroom_kernel::StoreError;
 use greenroom_store::{SqliteOptions, SqliteStore};
 
 use super::report::Line;
+use crate::config::{DynamoSettings, StoreSettings};
 use crate::control::{Reached, Request, ask};
 use crate::failed::chain;
+use crate::table;
 
 const STORE: &str = "store";
 const DISK: &str = "disk";
@@ -18,10 +20,30 @@ const FULL_BYTES: u64 = 16 << 20;
 
 /// Looks at the store without leaving a new one behind; one of an older schema is brought to this binary's, as
 /// every command that opens it does.
-pub(super) async fn check(path: &Path) -> Vec<Line> {
-    let path = path.to_owned();
+pub(super) async fn check(settings: &StoreSettings) -> Vec<Line> {
+    let path = match settings {
+        StoreSettings::Sqlite(path) => path.to_owned(),
+        StoreSettings::DynamoDb(settings) => return vec![shared(settings).await],
+    };
     let checked = tokio::task::spawn_blocking(move || vec![store(&path), disk(&path)]).await;
     checked.unwrap_or_else(|error| vec![Line::fail(STORE, chain(&error), "report this as a defect")])
+}
+
+/// A table: whether it can be reached and read, as this caller, and is this binary's.
+async fn shared(settings: &DynamoSettings) -> Line {
+    let said = match table::open(settings, None).await {
+        Ok(table) => {
+            return Line::ok(
+                STORE,
+                format!("{} opens, its schema is this binary's", table.shown),
+            );
+        }
+        Err(StoreError::Refused { what, remedy, .. }) => return Line::fail(STORE, what, remedy),
+        Err(error @ StoreError::Newer { .. }) => return Line::fail(STORE, chain(&error), remedy(&error)),
+        Err(error) => chain(&error),
+    };
+    let remedy = "check store.endpoint and store.region, and that this machine reaches them";
+    Line::fail(STORE, said, remedy)
 }
 
 fn store(path: &Path) -> Line {

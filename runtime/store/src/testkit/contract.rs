@@ -28,11 +28,21 @@ async fn stored(store: &Subject, append: Append) {
 /// Makes a module `$name` with one test for every case of the contract. `$make` is a closure that returns a
 /// future of the store (an `Arc<dyn Store>`) and anything that must live as long as it.
 ///
-/// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
+/// `store_contract! { in turn, $name($from) => $make }` makes a function instead that runs all of them, one after the
+/// other, and panics with the names of those that fail: where what a store stands on takes its time to start. `$make`
+/// gets `$from`, a reference to that.
+///
+/// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`, and for the second `futures`.
 #[macro_export]
 macro_rules! store_contract {
     ($name:ident => $make:expr) => {
-        $crate::store_contract! { @cases $name, $make;
+        $crate::store_contract! { @list (each $name, $make) }
+    };
+    (in turn, $name:ident($from:ident: $of:ty) => $make:expr) => {
+        $crate::store_contract! { @list (turn $name, $from, $of, $make) }
+    };
+    (@list ($($how:tt)*)) => {
+        $crate::store_contract! { @($($how)*)
             an_append_is_stored_where_absent_and_read_back_whole
             a_taken_slot_answers_with_its_occupant_and_changes_nothing
             the_same_append_again_collides_with_itself
@@ -64,7 +74,7 @@ macro_rules! store_contract {
             stats_count_appends_and_commits
         }
     };
-    (@cases $name:ident, $make:expr; $($case:ident)*) => {
+    (@(each $name:ident, $make:expr) $($case:ident)*) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -75,6 +85,19 @@ macro_rules! store_contract {
                     $crate::testkit::contract::$case(&store).await;
                 }
             )*
+        }
+    };
+    (@(turn $name:ident, $from:ident, $of:ty, $make:expr) $($case:ident)*) => {
+        async fn $name($from: &$of) {
+            let mut failed: Vec<&str> = Vec::new();
+            $(
+                let (store, _guard) = ($make)($from).await;
+                let case = ::std::panic::AssertUnwindSafe($crate::testkit::contract::$case(&store));
+                if ::futures::FutureExt::catch_unwind(case).await.is_err() {
+                    failed.push(stringify!($case));
+                }
+            )*
+            assert!(failed.is_empty(), "these cases failed: {failed:#?}");
         }
     };
 }

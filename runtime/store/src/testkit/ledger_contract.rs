@@ -424,13 +424,20 @@ pub async fn a_place_in_the_ledger_that_no_page_gave_is_refused(ledger: &Subject
 }
 
 /// Makes a module `$name` with one test for every case of the contract. `$make` is a closure that returns a
-/// future of the ledger (an `Arc<dyn Ledger>`) and anything that must live as long as it.
+/// future of the ledger (an `Arc<dyn Ledger>`) and anything that must live as long as it. The form `in turn` is that of
+/// [`store_contract!`](crate::store_contract).
 ///
-/// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
+/// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`, and for the form `in turn` `futures`.
 #[macro_export]
 macro_rules! ledger_contract {
     ($name:ident => $make:expr) => {
-        $crate::ledger_contract! { @cases $name, $make;
+        $crate::ledger_contract! { @list (each $name, $make) }
+    };
+    (in turn, $name:ident($from:ident: $of:ty) => $make:expr) => {
+        $crate::ledger_contract! { @list (turn $name, $from, $of, $make) }
+    };
+    (@list ($($how:tt)*)) => {
+        $crate::ledger_contract! { @($($how)*)
             tries_are_read_back_whole_the_newest_first_page_by_page
             a_row_that_is_sent_again_counts_once
             sums_keep_classes_apart_and_tell_what_failed_is_estimated_or_has_no_price
@@ -443,7 +450,7 @@ macro_rules! ledger_contract {
             a_place_in_the_ledger_that_no_page_gave_is_refused
         }
     };
-    (@cases $name:ident, $make:expr; $($case:ident)*) => {
+    (@(each $name:ident, $make:expr) $($case:ident)*) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -454,6 +461,19 @@ macro_rules! ledger_contract {
                     $crate::testkit::ledger_contract::$case(&ledger).await;
                 }
             )*
+        }
+    };
+    (@(turn $name:ident, $from:ident, $of:ty, $make:expr) $($case:ident)*) => {
+        async fn $name($from: &$of) {
+            let mut failed: Vec<&str> = Vec::new();
+            $(
+                let (ledger, _guard) = ($make)($from).await;
+                let case = ::std::panic::AssertUnwindSafe($crate::testkit::ledger_contract::$case(&ledger));
+                if ::futures::FutureExt::catch_unwind(case).await.is_err() {
+                    failed.push(stringify!($case));
+                }
+            )*
+            assert!(failed.is_empty(), "these cases failed: {failed:#?}");
         }
     };
 }

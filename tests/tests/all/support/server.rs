@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) model: Option<String>,
     /// What `greenroom.toml` says.
     pub(crate) config: Option<String>,
+    /// Whether the store is the table that `config` or the environment names, and no file.
+    pub(crate) table: bool,
     /// More environment.
     pub(crate) env: Vec<(String, String)>,
     /// Where the store is, if not with the rest.
@@ -42,7 +44,7 @@ pub(crate) struct Server {
 }
 
 /// The binary under test: the one the runner built, else the one beside this test.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("GREENROOM_BIN") {
         return path.into();
     }
@@ -137,13 +139,14 @@ impl Server {
         command
             .arg("dev")
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
-            .arg("--store")
-            .arg(self.store())
             .arg("--ready-file")
             .arg(&ready)
             .env("GREENROOM__OPERATOR__LISTEN", "127.0.0.1:0")
             .env("GREENROOM__AGENT__LISTEN", "127.0.0.1:0")
             .env("GREENROOM__SUPERVISOR__LISTEN", "127.0.0.1:0");
+        if !self.options.table {
+            command.arg("--store").arg(self.store());
+        }
         for agent in &self.options.agents {
             command.args(["--agent", agent]);
         }

@@ -1,0 +1,52 @@
+//! What a caller chooses when opening the store.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+
+use crate::CommitHook;
+
+/// Where the store on DynamoDB is. What isn't set comes from where AWS's own tools look for it: environment, profile,
+/// role.
+#[derive(Clone)]
+pub struct DynamoOptions {
+    /// What the tables' names begin with: `PREFIX-journal`.
+    pub table_prefix: String,
+    /// The region; none takes that of the environment or of the profile.
+    pub region: Option<String>,
+    /// Where to reach the service; none takes `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, else the region's own.
+    pub endpoint: Option<String>,
+    /// Who calls; none asks the default chain.
+    pub credentials: Option<SharedCredentialsProvider>,
+    /// After how long a request without an answer is given up and sent again.
+    pub try_timeout: Duration,
+    /// For how long an operation is tried before its caller is told.
+    pub patience: Duration,
+    /// Whom to tell of appends that were stored: one at a time, with how long it took. Keep it short.
+    pub on_commit: Option<CommitHook>,
+}
+
+impl Default for DynamoOptions {
+    fn default() -> Self {
+        Self {
+            table_prefix: "greenroom".to_owned(),
+            region: None,
+            endpoint: None,
+            credentials: None,
+            try_timeout: Duration::from_secs(3),
+            patience: Duration::from_secs(10),
+            on_commit: None,
+        }
+    }
+}
+
+impl fmt::Debug for DynamoOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoOptions")
+            .field("table_prefix", &self.table_prefix)
+            .field("region", &self.region)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! What stands between a store and its service: counts what passes, refuses some of it as a busy service does, or loses
+//! answers when the work is done.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// What is done to requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing: they are counted.
+    None,
+    /// Every third is refused as too much or as in conflict, without effect.
+    Throttles,
+    /// Every third is done, and its answer lost with the connection.
+    DropsAnswers,
+    /// Every one is refused with this code.
+    Refuses(&'static str),
+}
+
+/// How often each operation was asked for, by its name.
+type Counts = BTreeMap<String, u64>;
+
+struct Shared {
+    trouble: Trouble,
+    to: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    counts: Mutex<Counts>,
+    asked: AtomicU64,
+    troubled: AtomicU64,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    shared: Arc<Shared>,
+    serving: AbortHandle,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// The answer is lost.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("lost")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+fn refusal(code: &str, more: &str) -> Response<Full<Bytes>> {
+    let body =
+        format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"by the proxy"{more}}}"#);
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer
+        .headers_mut()
+        .insert("content-type", "application/x-amz-json-1.0".parse().unwrap());
+    answer
+}
+
+impl Shared {
+    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+        let target = request.headers().get("x-amz-target").unwrap().to_str().unwrap();
+        let operation = target.rsplit('.').next().unwrap().to_owned();
+        *self.counts.lock().unwrap().entry(operation.clone()).or_default() += 1;
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let troubled = number % 3 == 2;
+        if troubled {
+            self.troubled.fetch_add(1, Ordering::Relaxed);
+        }
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+        if let Trouble::Refuses(code) = self.trouble {
+            return Ok(refusal(code, ""));
+        }
+        if troubled && self.trouble == Trouble::Throttles {
+            return Ok(match (operation.as_str(), number % 2) {
+                ("TransactWriteItems", 0) => refusal(
+                    "TransactionCanceledException",
+                    r#","CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]"#,
+                ),
+                ("TransactWriteItems", _) => refusal(
+                    "TransactionCanceledException",
+                    r#","CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"}]"#,
+                ),
+                (_, 0) => refusal("ProvisionedThroughputExceededException", ""),
+                _ => refusal("ThrottlingException", ""),
+            });
+        }
+        let mut onwards = Request::new(Full::from(body));
+        *onwards.method_mut() = head.method;
+        *onwards.uri_mut() = format!("{}{}", self.to, head.uri).parse().unwrap();
+        *onwards.headers_mut() = head.headers;
+        let answer = self.client.request(onwards).await.map_err(|_| Lost)?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+        if troubled && self.trouble == Trouble::DropsAnswers {
+            return Err(Lost);
+        }
+        Ok(Response::from_parts(head, Full::from(body)))
+    }
+}
+
+impl Proxy {
+    /// Stands before the service at `to`.
+    pub(crate) async fn start(to: &str, trouble: Trouble) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared {
+            trouble,
+            to: to.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            counts: Mutex::default(),
+            asked: AtomicU64::new(0),
+            troubled: AtomicU64::new(0),
+        });
+        let all = Arc::clone(&shared);
+        let serving = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&all);
+                connections.spawn(async move {
+                    let service = service_fn(|request| shared.pass(request));
+                    let serve = hyper::server::conn::http1::Builder::new();
+                    let _ = serve.serve_connection(TokioIo::new(stream), service).await;
+                    Ok::<_, Infallible>(())
+                });
+            }
+        });
+        Self {
+            url,
+            shared,
+            serving: serving.abort_handle(),
+        }
+    }
+
+    /// How many requests met with trouble.
+    pub(crate) fn troubled(&self) -> u64 {
+        self.shared.troubled.load(Ordering::Relaxed)
+    }
+
+    /// What was asked for since the last time.
+    pub(crate) fn take_counts(&self) -> Counts {
+        std::mem::take(&mut self.shared.counts.lock().unwrap())
+    }
+}

@@ -1,0 +1,237 @@
+//! The real binary on a table of DynamoDB, as an emulator keeps it.
+
+use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Response, Uri};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::support::{Client, FakeModel, Options, Server, binary, until};
+
+/// PyPI's `ministack`.
+struct Emulator {
+    child: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Emulator {
+    async fn start() -> Self {
+        let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
+            .expect("run by `cargo xtask test`")
+            .into();
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(parts.join("python/bin/ministack"))
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", address.port().to_string())
+            .env("IOT_MTLS_ENABLED", "0")
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until(
+            "ministack takes connections",
+            Duration::from_secs(180),
+            || async { TcpStream::connect(address).ok() },
+        )
+        .await;
+        Self {
+            child,
+            url: format!("http://{address}"),
+            _folder: folder,
+        }
+    }
+}
+
+/// Passes everything on and counts the operations by name.
+#[derive(Clone)]
+struct Counter {
+    to: String,
+    client: reqwest::Client,
+    counts: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+impl Counter {
+    async fn start(to: &str) -> (Self, String) {
+        let counter = Self {
+            to: to.to_owned(),
+            client: reqwest::Client::new(),
+            counts: Arc::default(),
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state(counter.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (counter, url)
+    }
+
+    fn writes(&self) -> u64 {
+        let counts = self.counts.lock();
+        let writes = counts
+            .iter()
+            .filter(|(name, _)| name.contains("Put") || name.contains("Write"));
+        writes.map(|(_, count)| count).sum()
+    }
+}
+
+async fn pass(
+    State(counter): State<Counter>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let target = headers
+        .get("x-amz-target")
+        .map(|target| target.to_str().unwrap().to_owned());
+    let operation = target
+        .unwrap_or_default()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    *counter.counts.lock().entry(operation).or_default() += 1;
+    let asked = counter.client.request(method, format!("{}{uri}", counter.to));
+    let answer = asked.headers(headers).body(body).send().await.unwrap();
+    let mut passed = Response::builder().status(answer.status());
+    *passed.headers_mut().unwrap() = answer.headers().clone();
+    passed.body(Body::from(answer.bytes().await.unwrap())).unwrap()
+}
+
+fn environment(endpoint: &str) -> Vec<(String, String)> {
+    [
+        ("GREENROOM__STORE__KIND", "dynamodb"),
+        ("AWS_ACCESS_KEY_ID", "AKIDFORATEST"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-for-a-test"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+fn greenroom(home: &std::path::Path, env: &[(String, String)], arguments: &[&str]) -> Output {
+    Command::new(binary())
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home)
+        .envs(env.iter().cloned())
+        .current_dir(home)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// What the doctor says of the store.
+fn examined(home: &std::path::Path, env: &[(String, String)]) -> Value {
+    let output = greenroom(home, env, &["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    checks
+        .iter()
+        .find(|check| check["what"] == "store")
+        .unwrap()
+        .clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_table_is_made_examined_and_chatted_on_with_four_writes_a_turn_and_outlives_its_process() {
+    let emulator = Emulator::start().await;
+    let (counter, url) = Counter::start(&emulator.url).await;
+    let env = environment(&url);
+    let home = tempfile::tempdir().unwrap();
+
+    let found = examined(home.path(), &env);
+    assert_eq!(found["state"], "fail", "{found}");
+    assert!(
+        found["remedy"].as_str().unwrap().contains("greenroom migrate"),
+        "{found}"
+    );
+    let made = greenroom(home.path(), &env, &["migrate"]);
+    assert!(
+        said(&made).contains("greenroom-journal in eu-west-1 was created with schema 1"),
+        "{}",
+        said(&made)
+    );
+    let again = greenroom(home.path(), &env, &["migrate"]);
+    assert!(said(&again).contains("nothing to do"), "{}", said(&again));
+    assert_eq!(examined(home.path(), &env)["state"], "ok");
+
+    let elsewhere: Vec<_> = env
+        .iter()
+        .cloned()
+        .chain([("GREENROOM__STORE__REGION".to_owned(), "us-west-2".to_owned())])
+        .collect();
+    let found = examined(home.path(), &elsewhere);
+    assert!(found["said"].as_str().unwrap().contains("us-west-2"), "{found}");
+    assert!(
+        found["remedy"].as_str().unwrap().contains("store.region"),
+        "{found}"
+    );
+
+    let model = FakeModel::start().await;
+    let mut server = Server::start(Options {
+        model: Some(model.url.clone()),
+        env,
+        table: true,
+        ..Options::default()
+    })
+    .await;
+    let mut client = Client::new(&server.http);
+    let first = client.send_chat(json!({ "content": "hello" })).await.data();
+    let session = first["sendChat"]["session"]["id"].as_str().unwrap().to_owned();
+    const TURNS: u64 = 8;
+    let before = counter.writes();
+    for number in 0..TURNS {
+        let content = format!("turn {number}");
+        let turn = client
+            .send_chat(json!({ "content": content, "sessionId": session }))
+            .await
+            .data();
+        assert_eq!(turn["sendChat"]["task"]["status"], "COMPLETED", "{turn}");
+    }
+    // Three appends and the ledger's entry, which comes behind: that of the turn before is among these, and that of the
+    // last may not be.
+    let took = counter.writes() - before;
+    assert!(
+        (3 * TURNS..=4 * TURNS + 1).contains(&took),
+        "{TURNS} turns of one step took {took} writes"
+    );
+    server.assert_calm();
+
+    server.kill();
+    assert!(server.launch(&[]).await);
+    client = client.at(&server.http);
+    assert_eq!(client.messages(&session).await.len(), 18);
+    let turn = client
+        .send_chat(json!({ "content": "more", "sessionId": session }))
+        .await
+        .data();
+    assert_eq!(turn["sendChat"]["task"]["status"], "COMPLETED", "{turn}");
+    assert_eq!(client.messages(&session).await.len(), 20);
+}
