@@ -6,6 +6,7 @@
 
 mod agent;
 mod breaker;
+mod discovery;
 mod error;
 mod ewma;
 mod health;
@@ -24,6 +25,7 @@ mod usage;
 
 pub use agent::*;
 pub use breaker::*;
+pub use discovery::*;
 pub use error::*;
 pub use ewma::*;
 pub use health::*;
