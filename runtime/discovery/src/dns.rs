@@ -4,8 +4,6 @@
 //! A name that doesn't exist is nobody, not an error: Cloud Map and others take a name away with its last member.
 //! Answers aren't kept here, however long they may be: the servers asked do that.
 
-mod name;
-
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -23,9 +21,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-pub use name::{DnsName, InvalidDnsName};
-
-use crate::MOST_MEMBERS;
+use crate::{DnsName, MOST_MEMBERS};
 
 /// How long one server may take, and how often it is asked.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);

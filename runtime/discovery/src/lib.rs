@@ -6,6 +6,7 @@
 mod cloud_map;
 #[cfg(feature = "dns")]
 mod dns;
+mod dns_name;
 mod fixed;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -14,7 +15,8 @@ mod watch;
 #[cfg(feature = "cloud-map")]
 pub use cloud_map::{CloudMap, CloudMapConfig, Credentials, SharedCredentialsProvider};
 #[cfg(feature = "dns")]
-pub use dns::{Dns, DnsName, InvalidDnsName};
+pub use dns::Dns;
+pub use dns_name::{DnsName, InvalidDnsName};
 pub use fixed::Fixed;
 pub use watch::{Watch, WatchConfig};
 

@@ -4,6 +4,7 @@
 mod agents;
 mod banner;
 mod failpoint;
+mod found;
 mod hooks;
 #[cfg(feature = "local-model")]
 mod local;

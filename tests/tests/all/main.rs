@@ -17,6 +17,7 @@ mod bedrock;
 mod chat;
 mod clients;
 mod crash;
+mod discovery;
 mod docs;
 mod export;
 mod house;
