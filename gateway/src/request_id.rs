@@ -28,8 +28,17 @@ impl RequestId {
             {
                 Self(id.into())
             }
-            _ => Self(format!("{:016x}{:016x}", random.next_u64(), random.next_u64()).into()),
+            _ => Self::minted(random),
         }
+    }
+
+    fn minted(random: &dyn Randomness) -> Self {
+        let (mut bytes, mut text) = ([0; 16], [0; 32]);
+        bytes[..8].copy_from_slice(&random.next_u64().to_be_bytes());
+        bytes[8..].copy_from_slice(&random.next_u64().to_be_bytes());
+        // It fits, and is ASCII.
+        let _ = hex::encode_to_slice(bytes, &mut text);
+        Self(std::str::from_utf8(&text).unwrap_or_default().into())
     }
 
     /// The id as text.

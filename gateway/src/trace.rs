@@ -60,17 +60,27 @@ impl Incoming {
         }
     }
 
-    /// The `traceparent` to hand on: the span's own. Where spans aren't exported, the caller's, or that of a new
+    /// The place in the trace to hand on: the span's own. Where spans aren't exported, the caller's, or that of a new
     /// trace which nobody samples; lines within the span name it.
-    pub(crate) fn handed_on(&self, span: &Span, random: &dyn Randomness) -> String {
+    pub(crate) fn place(&self, span: &Span, random: &dyn Randomness) -> SpanContext {
         let context = span.context();
         let own = context.span().span_context().clone();
         if own.is_valid() {
-            return print(&own);
+            return own;
         }
-        let handed_on = self.0.clone().unwrap_or_else(|| begun(random));
-        span.record("trace_id", tracing::field::display(handed_on.trace_id()));
-        print(&handed_on)
+        let place = self.0.clone().unwrap_or_else(|| begun(random));
+        let mut trace = [0; 32];
+        if hex::encode_to_slice(place.trace_id().to_bytes(), &mut trace).is_ok()
+            && let Ok(trace) = std::str::from_utf8(&trace)
+        {
+            span.record("trace_id", trace);
+        }
+        place
+    }
+
+    /// The `traceparent` to hand on.
+    pub(crate) fn handed_on(&self, span: &Span, random: &dyn Randomness) -> String {
+        print(&self.place(span, random))
     }
 }
 
@@ -113,7 +123,8 @@ fn parse(text: &str) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-fn print(context: &SpanContext) -> String {
+/// As a `traceparent`.
+pub(crate) fn print(context: &SpanContext) -> String {
     format!(
         "00-{:032x}-{:016x}-{:02x}",
         context.trace_id(),

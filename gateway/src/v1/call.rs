@@ -20,7 +20,7 @@ use super::{agent, context, cut, place};
 use crate::gateway::Inner;
 use crate::http::body;
 use crate::request_id::RequestId;
-use crate::trace::Incoming;
+use crate::trace::{Incoming, print};
 
 /// What the model's name begins with where an agent is asked.
 pub(super) const AGENT: &str = "agent:";
@@ -48,7 +48,7 @@ pub(super) async fn call(
     let incoming = Incoming::of(&head.headers);
     let label = place::Place::Call(dialect.family()).label();
     let span = incoming.v1_span(request_id, &who, label);
-    let trace = incoming.handed_on(&span, &*inner.random);
+    let place = incoming.place(&span, &*inner.random);
     let cancel = CancellationToken::new();
     let hold = Hold {
         span: span.clone(),
@@ -60,7 +60,7 @@ pub(super) async fn call(
         match named.and_then(|model| model.strip_prefix(AGENT)) {
             Some(name) => {
                 let name = AgentName::parse(name).map_err(|_| agent::unknown())?;
-                let asking = agent::answer(inner, dialect, who, name, asked, trace.clone(), hold);
+                let asking = agent::answer(inner, dialect, who, name, asked, print(&place), hold);
                 Box::pin(asking).await
             }
             None => model(inner, dialect, asked, cancel, hold).await,
@@ -68,7 +68,7 @@ pub(super) async fn call(
     };
     // It goes through several hands: boxed, it is moved but once.
     let answering = Box::pin(answering);
-    let answering = greenroom_telemetry::within(Some(&trace), answering).instrument(span);
+    let answering = greenroom_telemetry::within_trace(place.clone(), answering).instrument(span);
     let patience = inner.config.request_timeout;
     let answered = tokio::time::timeout(patience, answering).await;
     let mut response = answered.unwrap_or_else(|_elapsed| {

@@ -10,6 +10,7 @@ mod tell;
 use std::sync::Arc;
 
 use crate::asked::Asked;
+use crate::price::Price;
 use crate::provider::ProviderGate;
 use crate::router::Shared;
 use crate::tries::{Ended, Sign, TryError};
@@ -26,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) gate: Arc<ProviderGate>,
     pub(crate) model: Arc<str>,
     pub(crate) window: Option<u32>,
+    /// What its tokens cost, if that is known.
+    pub(crate) price: Option<Price>,
 }
 
 /// What a call brings.

@@ -13,6 +13,7 @@
 //! ```
 
 mod asked;
+mod by_target;
 mod call;
 mod capability;
 mod config;

@@ -40,7 +40,7 @@ impl ModelRouter {
         let expected = expected(asked, needs.as_ref(), about);
         let (mut left, mut cramped, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         for mut choice in found {
-            choice.cost = self.shared.price(&choice.target).map(|price| price.of(&expected));
+            choice.cost = choice.target.price.map(|price| price.of(&expected));
             match unfit(&choice.standing(), needs.as_ref(), &context.narrowing) {
                 None => left.push(choice),
                 Some(Unfit::Lacks(lack)) if needs.is_some_and(|needs| lack.is_of_the_answer(&needs)) => {
@@ -90,6 +90,7 @@ impl ModelRouter {
         Some(Choice {
             form: gate.form(),
             target: Target {
+                price: self.shared.prices.price(gate.name(), &placed.model),
                 gate,
                 model: placed.model.into(),
                 window: can.context_window,

@@ -2,9 +2,9 @@
 
 mod bedrock;
 
-use std::collections::BTreeMap;
-
 use greenroom_kernel::Usage;
+
+use crate::by_target::ByTarget;
 
 /// US dollars a million tokens, by class.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +80,7 @@ pub(crate) fn priced(price: Option<Price>, usage: Usage) -> Usage {
 pub struct PriceTable {
     /// Which table this is, for whoever audits costs.
     pub version: String,
-    prices: BTreeMap<String, Price>,
+    prices: ByTarget<Price>,
 }
 
 /// OpenAI's list prices, standard tier.
@@ -121,13 +121,11 @@ impl Default for PriceTable {
             let named = move |(model, price): &(&str, Price)| (format!("{provider}/{model}"), *price);
             prices.iter().map(named)
         };
-        let mut prices: BTreeMap<String, Price> =
-            of("openai", &OPENAI).chain(of("anthropic", &ANTHROPIC)).collect();
-        prices.extend(bedrock::prices());
-        prices.insert("local/*".to_owned(), Price::FREE);
+        let listed = of("openai", &OPENAI).chain(of("anthropic", &ANTHROPIC));
+        let free = [("local/*".to_owned(), Price::FREE)];
         Self {
             version: "openai 2025-08, anthropic 2026-11, bedrock 2026-11".to_owned(),
-            prices,
+            prices: listed.chain(bedrock::prices()).chain(free).collect(),
         }
     }
 }
@@ -137,20 +135,20 @@ impl PriceTable {
     pub fn empty(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
-            prices: BTreeMap::new(),
+            prices: ByTarget::default(),
         }
     }
 
     /// The table with one price set; `target` is `provider/model` or `provider/*`.
     #[must_use]
     pub fn with(mut self, target: impl Into<String>, price: Price) -> Self {
-        self.prices.insert(target.into(), price);
+        self.prices.set(&target.into(), price);
         self
     }
 
     /// Everything it has a price for, as `provider/model` or `provider/*`.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.prices.keys().map(String::as_str)
+    pub fn targets(&self) -> impl Iterator<Item = String> {
+        self.prices.targets()
     }
 
     /// What a call cost in US dollars; none when no price is known.
@@ -160,28 +158,9 @@ impl PriceTable {
 
     /// What a target's tokens cost, if that is known.
     pub(crate) fn price(&self, provider: &str, model: &str) -> Option<Price> {
-        let price = |model: &str| self.prices.get(&format!("{provider}/{model}"));
-        price(model)
-            .or_else(|| price(undated(model)?))
-            .or_else(|| price("*"))
-            .copied()
+        let named = self.prices.named(provider, model);
+        named.or_else(|| self.prices.every(provider)).copied()
     }
-}
-
-/// The name before a date of the form `-2024-07-18` or `-20240718`.
-pub(crate) fn undated(model: &str) -> Option<&str> {
-    let is_date = |text: &str, shape: &str| {
-        text.len() == shape.len()
-            && text.bytes().zip(shape.bytes()).all(|(c, s)| match s {
-                b'0' => c.is_ascii_digit(),
-                s => c == s,
-            })
-    };
-    ["-0000-00-00", "-00000000"].iter().find_map(|shape| {
-        let at = model.len().checked_sub(shape.len())?;
-        let (name, date) = (model.get(..at)?, model.get(at..)?);
-        (!name.is_empty() && is_date(date, shape)).then_some(name)
-    })
 }
 
 #[cfg(test)]

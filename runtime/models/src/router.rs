@@ -21,7 +21,7 @@ use crate::config::{ModelsConfig, ModelsError};
 use crate::deadlines::Deadlines;
 use crate::estimate;
 use crate::metrics::MetricsSink;
-use crate::price::{Price, PriceTable, priced};
+use crate::price::{PriceTable, priced};
 use crate::provider::{ProviderGate, ProviderHandle, child};
 use crate::route::Route;
 use crate::tries::Brought;
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<dyn MetricsSink>,
-    prices: PriceTable,
+    pub(crate) prices: PriceTable,
     budget: Mutex<RetryBudget>,
     origin: Instant,
 }
@@ -65,11 +65,6 @@ impl Shared {
 
     pub(crate) fn may_retry(&self) -> bool {
         self.budget.lock().try_retry(self.origin.elapsed())
-    }
-
-    /// What a target's tokens cost, if that is known.
-    pub(crate) fn price(&self, target: &Target) -> Option<Price> {
-        self.prices.price(target.gate.name(), &target.model)
     }
 }
 
@@ -188,7 +183,7 @@ impl Models for ModelRouter {
     fn estimate(&self, request: &ModelRequest) -> Usage {
         let asked = Asked::Spoken(Arc::new(request.clone()));
         let targets = self.order(&asked, &CallContext::default()).unwrap_or_default();
-        let price = targets.first().and_then(|target| self.shared.price(target));
+        let price = targets.first().and_then(|target| target.price);
         priced(
             price,
             estimate::usage(estimate::input(request), &Brought::default()),

@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) agents: AgentSettings,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
+    /// Whether requests, tries, tasks and steps are counted.
+    pub(crate) counts: bool,
 }
 
 /// How model calls are bounded and routed, whoever provides them.
@@ -104,6 +106,7 @@ impl Config {
             agents: AgentSettings::of(raw)?,
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,
+            counts: raw.metrics.enabled,
         })
     }
 }

@@ -21,4 +21,6 @@ pub use error::TelemetryError;
 pub use install::{TelemetryGuard, install};
 pub use log::CORRELATION_FIELDS;
 pub use metrics::{BreakerOwner, InFlight, Metrics, Work};
-pub use propagation::{continue_from, continue_traceparent, extract, inject, traceparent, within};
+pub use propagation::{
+    continue_from, continue_traceparent, extract, inject, traceparent, within, within_trace,
+};

@@ -49,7 +49,8 @@ pub enum BreakerOwner {
 /// The handle by which every component records; clones record into the same page.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    inner: Arc<Page>,
+    /// None where nobody wants to know.
+    page: Option<Arc<Page>>,
 }
 
 impl Metrics {
@@ -60,106 +61,116 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &str) -> Self {
         Self {
-            inner: Arc::new(Page::new(version)),
+            page: Some(Arc::new(Page::new(version))),
         }
+    }
+
+    /// Counts nothing.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { page: None }
     }
 
     /// A task was accepted: it is durable.
     pub fn task_accepted(&self, agent: &str) {
-        let agent = self.inner.agents.label(agent);
-        self.inner.tasks_accepted.get_or_create(&Agent { agent }).inc();
+        let Some(page) = &self.page else { return };
+        let agent = page.agents.label(agent);
+        page.tasks_accepted.get_or_create(&Agent { agent }).inc();
     }
 
     /// A task completed.
     pub fn task_completed(&self, agent: &str) {
-        let agent = self.inner.agents.label(agent);
-        self.inner.tasks_completed.get_or_create(&Agent { agent }).inc();
+        let Some(page) = &self.page else { return };
+        let agent = page.agents.label(agent);
+        page.tasks_completed.get_or_create(&Agent { agent }).inc();
     }
 
     /// A task ended without its result; `code` is the contract's error code.
     pub fn task_failed(&self, agent: &str, code: &'static str) {
-        let agent = self.inner.agents.label(agent);
-        self.inner
-            .tasks_failed
-            .get_or_create(&AgentCode { agent, code })
-            .inc();
+        let Some(page) = &self.page else { return };
+        let agent = page.agents.label(agent);
+        page.tasks_failed.get_or_create(&AgentCode { agent, code }).inc();
     }
 
     /// A step reached `status`.
     pub fn step_finished(&self, kind: &'static str, status: &'static str) {
-        self.inner.steps.get_or_create(&StepLabels { kind, status }).inc();
+        let Some(page) = &self.page else { return };
+        page.steps.get_or_create(&StepLabels { kind, status }).inc();
     }
 
     /// A try at a provider ended after `took`; `class` is `ok` or the fault's class.
     pub fn provider_try(&self, provider: &str, class: &'static str, took: Duration) {
-        let provider = self.inner.providers.label(provider);
-        self.inner
-            .provider_tries
+        let Some(page) = &self.page else { return };
+        let provider = page.providers.label(provider);
+        page.provider_tries
             .get_or_create(&TryLabels {
                 provider: provider.clone(),
                 class,
             })
             .inc();
-        self.inner
-            .provider_try_seconds
+        page.provider_try_seconds
             .get_or_create(&ProviderLabel { provider })
             .observe(took.as_secs_f64());
     }
 
     /// The first content of a try came `after` its dispatch.
     pub fn first_token(&self, provider: &str, after: Duration) {
-        let provider = self.inner.providers.label(provider);
-        self.inner
-            .first_token_seconds
+        let Some(page) = &self.page else { return };
+        let provider = page.providers.label(provider);
+        page.first_token_seconds
             .get_or_create(&ProviderLabel { provider })
             .observe(after.as_secs_f64());
     }
 
     /// An append became durable after `took`.
     pub fn journal_append(&self, took: Duration) {
-        self.inner.journal_append_seconds.observe(took.as_secs_f64());
+        let Some(page) = &self.page else { return };
+        page.journal_append_seconds.observe(took.as_secs_f64());
     }
 
     /// One sync, that took `took`, made `appends` durable.
     pub fn journal_sync(&self, appends: usize, took: Duration) {
-        self.inner
-            .journal_group_appends
+        let Some(page) = &self.page else { return };
+        page.journal_group_appends
             .observe(u32::try_from(appends).map_or(f64::INFINITY, f64::from));
-        self.inner.journal_sync_seconds.observe(took.as_secs_f64());
+        page.journal_sync_seconds.observe(took.as_secs_f64());
     }
 
     /// A request was answered. `operation` is a route or a root field's name, never text of the caller's.
     pub fn http_request(&self, operation: &str, status: u16, took: Duration) {
-        let operation = self.inner.operations.label(operation);
+        let Some(page) = &self.page else { return };
+        let operation = page.operations.label(operation);
         let labels = RequestStatus {
             operation: operation.clone(),
             status,
         };
-        self.inner.http_requests.get_or_create(&labels).inc();
-        self.inner
-            .http_request_seconds
+        page.http_requests.get_or_create(&labels).inc();
+        page.http_request_seconds
             .get_or_create(&Request { operation })
             .observe(took.as_secs_f64());
     }
 
     /// Counts one piece of work as going on until the returned guard is dropped.
     pub fn begin(&self, work: Work) -> InFlight {
-        let gauge = self.inner.in_flight.get_or_create_owned(&WorkLabel { work });
-        gauge.inc();
-        InFlight(gauge)
+        InFlight(self.page.as_ref().map(|page| {
+            let gauge = page.in_flight.get_or_create_owned(&WorkLabel { work });
+            gauge.inc();
+            gauge
+        }))
     }
 
     /// A breaker moved.
     pub fn breaker(&self, owner: BreakerOwner, name: &str, state: BreakerState) {
+        let Some(page) = &self.page else { return };
         let bound = match owner {
-            BreakerOwner::Provider => &self.inner.providers,
-            BreakerOwner::Agent => &self.inner.agents,
+            BreakerOwner::Provider => &page.providers,
+            BreakerOwner::Agent => &page.agents,
         };
         let labels = BreakerLabels {
             owner,
             name: bound.label(name),
         };
-        self.inner.breaker_state.get_or_create(&labels).set(match state {
+        page.breaker_state.get_or_create(&labels).set(match state {
             BreakerState::Closed => 0,
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
@@ -168,35 +179,43 @@ impl Metrics {
 
     /// A provider as it is at `now`.
     pub fn provider(&self, status: &ProviderStatus, now: Timestamp) {
+        let Some(page) = &self.page else { return };
         self.breaker(BreakerOwner::Provider, &status.name, status.breaker);
-        let provider = self.inner.providers.label(&status.name);
-        self.inner.provider_gauges.show(&provider, status, now);
+        let provider = page.providers.label(&status.name);
+        page.provider_gauges.show(&provider, status, now);
     }
 
     /// An actor of this kind was restarted.
     pub fn actor_restarted(&self, kind: &str) {
-        let kind = self.inner.kinds.label(kind);
-        self.inner.actor_restarts.get_or_create(&Restart { kind }).inc();
+        let Some(page) = &self.page else { return };
+        let kind = page.kinds.label(kind);
+        page.actor_restarts.get_or_create(&Restart { kind }).inc();
     }
 
-    /// The page, in OpenMetrics text, which Prometheus reads as it reads its own format.
+    /// The page, in OpenMetrics text, which Prometheus reads as it reads its own format; nothing where nothing is
+    /// counted.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut page = String::with_capacity(16 * 1024);
+        let Some(page) = &self.page else {
+            return String::new();
+        };
+        let mut text = String::with_capacity(16 * 1024);
         // Writing into a string cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut page, &self.inner.registry);
-        page
+        let _ = prometheus_client::encoding::text::encode(&mut text, &page.registry);
+        text
     }
 }
 
 /// Work going on; dropping it ends the count.
 #[derive(Debug)]
 #[must_use = "the work counts as going on until this is dropped"]
-pub struct InFlight(Gauge);
+pub struct InFlight(Option<Gauge>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.dec();
+        if let Some(gauge) = &self.0 {
+            gauge.dec();
+        }
     }
 }
 

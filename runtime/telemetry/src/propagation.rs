@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use opentelemetry::context::{FutureExt, WithContext};
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -74,4 +74,9 @@ pub fn traceparent(span: &Span) -> Option<String> {
 pub fn within<F: Future>(traceparent: Option<&str>, future: F) -> WithContext<F> {
     let context = traceparent.map_or_else(Context::current, |text| extract(&Parent(text)));
     future.with_context(context)
+}
+
+/// As [`within`], of a place in a trace that is known already.
+pub fn within_trace<F: Future>(place: SpanContext, future: F) -> WithContext<F> {
+    future.with_context(Context::new().with_remote_span_context(place))
 }

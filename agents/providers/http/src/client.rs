@@ -112,10 +112,6 @@ impl Answer {
         self.0.headers()
     }
 
-    pub(crate) fn take_headers(&mut self) -> HeaderMap {
-        std::mem::take(self.0.headers_mut())
-    }
-
     /// The next bytes of the body, as [`Answer::chunk`] gives them; none at all when `cancel` fires first. Behind the
     /// `finished` answer of a model only figures are awaited, and not for long: silence is the body's end then.
     pub(crate) async fn chunk_unless(

@@ -159,12 +159,11 @@ impl Upstream {
     ) -> Result<RelayAnswer, ProviderFault> {
         let body = Bytes::from(named(request, model));
         let work = async {
-            let mut response = self
+            let response = self
                 .post(url, body, &request.headers, request.stream, model)
                 .await?;
-            let headers = response.take_headers();
-            let quota = quota(&headers, self.clock.now());
-            let headers = headers_for_callers(headers);
+            let quota = quota(response.headers(), self.clock.now());
+            let headers = headers_for_callers(response.headers());
             let frames = if request.stream {
                 frames(response, self.faults.clone(), watcher, context.cancel.clone())
             } else {
@@ -362,11 +361,17 @@ impl Upstream {
 }
 
 /// Headers of an answer that say something to the caller, not about our account.
-fn headers_for_callers(mut headers: HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for name in ["content-type", "openai-processing-ms", "openai-version"] {
-        if let Some(value) = headers.remove(name) {
-            kept.insert(HeaderName::from_static(name), value);
+const FOR_CALLERS: [HeaderName; 3] = [
+    CONTENT_TYPE,
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
+
+fn headers_for_callers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(FOR_CALLERS.len());
+    for name in &FOR_CALLERS {
+        if let Some(value) = headers.get(name) {
+            kept.insert(name.clone(), value.clone());
         }
     }
     kept

@@ -127,7 +127,7 @@ pub(crate) struct FunctionDelta {
     pub(crate) arguments: Option<Value>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(crate) struct WireUsage {
     #[serde(default)]
     prompt_tokens: Option<u64>,
@@ -139,7 +139,7 @@ pub(crate) struct WireUsage {
     completion_tokens_details: Option<CompletionDetails>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Option<u64>,
@@ -147,7 +147,7 @@ struct PromptDetails {
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 struct CompletionDetails {
     #[serde(default)]
     reasoning_tokens: Option<u64>,

@@ -9,16 +9,21 @@ mod embeddings;
 mod glance;
 #[cfg(test)]
 mod tests;
+mod whole;
+
+use std::sync::LazyLock;
 
 use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
 use greenroom_provider_http::{Faults, Watcher};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::response::{Choice, Chunk, Delta, finish_reason};
+use crate::response::{Choice, Chunk, Delta, WireUsage, finish_reason};
 pub(crate) use embeddings::EmbeddingsWatcher;
-use glance::Glance;
+use glance::GLANCE;
+use whole::Whole;
 
 /// Most choices that are told apart; OpenAI gives as many.
 const CHOICES_AT_MOST: u32 = 128;
@@ -27,7 +32,6 @@ const CHOICES_AT_MOST: u32 = 128;
 pub(crate) struct ChatWatcher {
     faults: Faults,
     model: String,
-    glance: Glance,
     /// How many choices were asked for.
     choices: u32,
     /// Which of them have ended, a bit each.
@@ -45,7 +49,6 @@ impl ChatWatcher {
         Self {
             faults,
             model: model.to_owned(),
-            glance: Glance::new(),
             choices: choices(request),
             ended: 0,
             finish: None,
@@ -67,7 +70,7 @@ impl Watcher for ChatWatcher {
             self.done = true;
             return self.end();
         }
-        match self.glance.said(data) {
+        match GLANCE.said(data) {
             Some(0) => Ok(RelaySign::Lifecycle),
             Some(said) => {
                 self.answered = true;
@@ -85,11 +88,20 @@ impl Watcher for ChatWatcher {
     }
 
     fn whole(&mut self, body: &[u8]) -> Result<RelaySign, ProviderFault> {
-        let answer: Chunk = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
-        let is_empty = answer.choices.as_ref().is_none_or(Vec::is_empty);
-        self.take(answer)?;
-        if is_empty {
+        if let Some(seen) = GLANCE.whole(body) {
+            self.seen(None, Some(seen.usage))?;
+            self.closed(0, Some(seen.finish_reason))?;
+            return Ok(self.ended());
+        }
+        let answer: Whole<'_> = serde_json::from_slice(body).map_err(|e| self.faults.malformed(&e))?;
+        self.seen(answer.error, answer.usage)?;
+        let choices = answer.choices.unwrap_or_default();
+        if choices.is_empty() {
             return Err(self.faults.malformed(&"an answer without a choice"));
+        }
+        for choice in choices {
+            self.has_calls |= choice.has_calls();
+            self.closed(choice.index, choice.finish_reason())?;
         }
         Ok(self.ended())
     }
@@ -107,12 +119,7 @@ impl ChatWatcher {
     }
 
     fn take(&mut self, chunk: Chunk) -> Result<RelaySign, ProviderFault> {
-        if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
-            return Err(self.faults.error_object(&error, &self.model));
-        }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage.into());
-        }
+        self.seen(chunk.error, chunk.usage)?;
         let was_finished = self.is_finished();
         let mut said = None;
         for choice in chunk.choices.into_iter().flatten() {
@@ -135,20 +142,37 @@ impl ChatWatcher {
             self.has_calls |= delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
             said = said.or(bytes_said(delta));
         }
-        match choice.finish_reason.as_deref() {
+        self.closed(choice.index, choice.finish_reason.as_deref())?;
+        Ok(said)
+    }
+
+    /// What stands beside the choices.
+    fn seen(&mut self, error: Option<Value>, usage: Option<WireUsage>) -> Result<(), ProviderFault> {
+        if let Some(error) = error.filter(|e| !e.is_null()) {
+            return Err(self.faults.error_object(&error, &self.model));
+        }
+        if let Some(usage) = usage {
+            self.usage = Some(usage.into());
+        }
+        Ok(())
+    }
+
+    /// Takes note of a choice's end, where there is one.
+    fn closed(&mut self, index: u32, reason: Option<&str>) -> Result<(), ProviderFault> {
+        match reason {
             None | Some("") => {}
             Some("error") => {
                 let error = Value::from("the provider ended the answer with an error");
                 return Err(self.faults.error_object(&error, &self.model));
             }
             Some(reason) => {
-                self.ended |= 1_u128.checked_shl(choice.index).unwrap_or(0);
-                if choice.index == 0 || self.finish.is_none() {
+                self.ended |= 1_u128.checked_shl(index).unwrap_or(0);
+                if index == 0 || self.finish.is_none() {
                     self.finish = Some(finish_reason(reason));
                 }
             }
         }
-        Ok(said)
+        Ok(())
     }
 
     /// Whether all choices have ended.
@@ -194,6 +218,9 @@ fn bytes_said(mut delta: Delta) -> Option<u32> {
     Some(u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
+/// The field that asks for several choices.
+static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"n\""));
+
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -202,7 +229,7 @@ struct Asked {
 
 /// How many choices a request asks for. Hardly any names their number, and only those are read for it.
 fn choices(request: &RawRequest) -> u32 {
-    let names = |bytes: &[u8]| memchr::memmem::find(bytes, b"\"n\"").is_some();
+    let names = |bytes: &[u8]| NUMBER.find(bytes).is_some();
     if !names(&request.before) && !names(&request.after) {
         return 1;
     }

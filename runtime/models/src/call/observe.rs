@@ -49,7 +49,7 @@ impl Observed {
             shared: Arc::clone(shared),
             target: Arc::clone(target),
             asked: asked.clone(),
-            price: shared.price(target),
+            price: target.price,
             number,
             began: Instant::now(),
             span,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use greenroom_kernel::Capabilities;
 use serde::Deserialize;
 
-use crate::price::undated;
+use crate::by_target::ByTarget;
 
 /// Facts from the providers' public pages; the file names them, and says of when they are.
 const FACTS: &str = include_str!("models.json");
@@ -22,8 +22,8 @@ struct Facts {
 pub struct CapabilityTable {
     /// Which table this is.
     pub version: String,
-    known: BTreeMap<String, Capabilities>,
-    overrides: BTreeMap<String, Capabilities>,
+    known: ByTarget<Capabilities>,
+    overrides: ByTarget<Capabilities>,
 }
 
 impl Default for CapabilityTable {
@@ -33,8 +33,8 @@ impl Default for CapabilityTable {
         let facts: Facts = serde_json::from_str(FACTS).unwrap_or_default();
         Self {
             version: facts.version,
-            known: facts.models,
-            overrides: BTreeMap::new(),
+            known: facts.models.into_iter().collect(),
+            overrides: ByTarget::default(),
         }
     }
 }
@@ -44,8 +44,8 @@ impl CapabilityTable {
     pub fn empty(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
-            known: BTreeMap::new(),
-            overrides: BTreeMap::new(),
+            known: ByTarget::default(),
+            overrides: ByTarget::default(),
         }
     }
 
@@ -53,19 +53,17 @@ impl CapabilityTable {
     #[must_use]
     pub fn with(mut self, target: impl Into<String>, can: Capabilities) -> Self {
         let target = target.into();
-        let before = self.overrides.get(&target).copied().unwrap_or_default();
-        self.overrides.insert(target, can.or(before));
+        if let Some(before) = self.overrides.set(&target, can) {
+            self.overrides.set(&target, can.or(before));
+        }
         self
     }
 
     /// What a target can do: what was set, then what its provider says, then what the table knows.
     pub fn can(&self, provider: &str, model: &str, told: Capabilities) -> Capabilities {
-        let of = |table: &BTreeMap<String, Capabilities>| {
-            let entry = |model: &str| table.get(&format!("{provider}/{model}")).copied();
-            let named = entry(model)
-                .or_else(|| entry(undated(model)?))
-                .unwrap_or_default();
-            named.or(entry("*").unwrap_or_default())
+        let of = |table: &ByTarget<Capabilities>| {
+            let named = table.named(provider, model).copied().unwrap_or_default();
+            named.or(table.every(provider).copied().unwrap_or_default())
         };
         of(&self.overrides).or(told).or(of(&self.known))
     }
@@ -86,7 +84,7 @@ mod tests {
         assert!(!facts.version.is_empty());
         for target in crate::PriceTable::default().targets() {
             assert!(
-                facts.models.contains_key(target) || target.ends_with("/*") || is_claude_at_bedrock(target),
+                facts.models.contains_key(&target) || target.ends_with("/*") || is_claude_at_bedrock(&target),
                 "{target}"
             );
         }

@@ -31,6 +31,7 @@ pub(crate) struct Raw {
     pub(crate) researcher: RawResearcher,
     pub(crate) log: RawLog,
     pub(crate) trace: RawTrace,
+    pub(crate) metrics: RawMetrics,
     pub(crate) providers: BTreeMap<String, RawProvider>,
 }
 
@@ -207,6 +208,20 @@ pub(crate) struct RawTrace {
 impl Default for RawTrace {
     fn default() -> Self {
         Self { sample_ratio: 1.0 }
+    }
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawMetrics {
+    /// Whether requests, tries, tasks and steps are counted.
+    pub(crate) enabled: bool,
+}
+
+impl Default for RawMetrics {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

@@ -83,7 +83,10 @@ impl Running {
         let hooks = Hooks::read(&|name| std::env::var(name).ok())?;
         let clock: Arc<dyn Clock> = Arc::new(MachineClock::ahead_by(hooks.clock_offset_ms));
         let random: Arc<dyn Randomness> = Arc::new(MachineRandomness);
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let metrics = match config.counts {
+            true => Metrics::new(env!("CARGO_PKG_VERSION")),
+            false => Metrics::off(),
+        };
         let store = open::open(config.store_path.clone(), hooks, metrics.clone()).await?;
 
         // Built, not started.

@@ -182,3 +182,16 @@ fn a_human_line_is_short_and_cannot_steer_the_terminal() {
         "{text:?}"
     );
 }
+
+#[test]
+fn who_logs_nothing_has_no_spans_either_and_who_logs_errors_has() {
+    let spans = |filter: &str| {
+        let mut config = json();
+        config.log.filter = filter.to_owned();
+        let mut disabled = false;
+        logged(config, || disabled = info_span!("v1").is_disabled());
+        !disabled
+    };
+    assert!(spans("error") && spans("off,a=error"));
+    assert!(!spans("off"));
+}

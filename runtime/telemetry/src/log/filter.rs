@@ -1,5 +1,5 @@
-//! Which events become lines. Spans are let through down to `info` whatever the filter says: their fields are the
-//! ids of the lines inside them, and a process that logs only warnings still wants those.
+//! Which events become lines. Spans are let through down to `info` as long as there are lines at all: their fields are
+//! the ids of the lines inside them, and a process that logs only warnings still wants those.
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -21,16 +21,21 @@ impl LogFilter {
             filter: filter.to_owned(),
             source,
         })?;
-        let most_verbose = events
-            .iter()
-            .map(|(_, level)| level)
-            .chain(events.default_level())
-            .fold(LevelFilter::INFO, std::cmp::max);
+        let levels = || {
+            events
+                .iter()
+                .map(|(_, level)| level)
+                .chain(events.default_level())
+        };
+        let most_verbose = match levels().all(|level| level == LevelFilter::OFF) {
+            true => LevelFilter::OFF,
+            false => levels().fold(LevelFilter::INFO, std::cmp::max),
+        };
         Ok(Self { events, most_verbose })
     }
 
     fn admits(&self, metadata: &Metadata<'_>) -> bool {
-        (metadata.is_span() && *metadata.level() <= Level::INFO)
+        (metadata.is_span() && *metadata.level() <= Level::INFO && self.most_verbose != LevelFilter::OFF)
             || self.events.would_enable(metadata.target(), metadata.level())
     }
 }

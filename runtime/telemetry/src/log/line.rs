@@ -1,5 +1,6 @@
 //! One event on its way to becoming a line.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{Debug, Write};
 
@@ -25,19 +26,19 @@ pub const CORRELATION_FIELDS: [&str; 9] = [
 /// Recorded where spans have no trace of their own.
 const TRACE_ID: &str = "trace_id";
 
-/// The values of [`CORRELATION_FIELDS`], as far as known.
+/// The values of [`CORRELATION_FIELDS`], as far as known. They are cleaned when a line shows them: most spans see none.
 #[derive(Debug, Default)]
 pub(crate) struct Correlation([Option<Box<str>>; CORRELATION_FIELDS.len()]);
 
 impl Correlation {
     pub(crate) fn knows(name: &str) -> bool {
-        CORRELATION_FIELDS.contains(&name)
+        place(name).is_some()
     }
 
     fn set(&mut self, name: &str, value: &str) -> bool {
-        let place = CORRELATION_FIELDS.iter().position(|known| *known == name);
+        let place = place(name);
         if let Some(place) = place {
-            self.0[place] = Some(Redaction::clean(value).into());
+            self.0[place] = Some(value.into());
         }
         place.is_some()
     }
@@ -51,12 +52,21 @@ impl Correlation {
         }
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         CORRELATION_FIELDS
             .into_iter()
             .zip(&self.0)
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+            .filter_map(|(name, value)| Some((name, Redaction::clean(value.as_deref()?))))
     }
+}
+
+/// Where a field stands among [`CORRELATION_FIELDS`]. Every field of every span is asked for.
+fn place(name: &str) -> Option<usize> {
+    // Most names are longer than all of these or differ at once.
+    let may_be =
+        |known: &&str| known.len() == name.len() && known.as_bytes().first() == name.as_bytes().first();
+    let mut known = CORRELATION_FIELDS.iter().enumerate();
+    known.find_map(|(at, known)| (may_be(&known) && *known == name).then_some(at))
 }
 
 impl Visit for Correlation {
@@ -144,7 +154,7 @@ impl Line {
             .pairs()
             .filter(|(name, _)| !known || *name != TRACE_ID)
         {
-            member(name, value, &mut out);
+            member(name, &value, &mut out);
         }
         out.push_str(",\"fields\":{");
         for (index, (name, value)) in self.fields.iter().enumerate() {
@@ -185,7 +195,7 @@ impl Line {
             .filter(|(name, _)| !["tenant", TRACE_ID].contains(name))
         {
             let _ = write!(out, " {name}=");
-            escape(value, &mut out);
+            escape(&value, &mut out);
         }
         out.push('\n');
         out

@@ -77,6 +77,14 @@ fn work_is_in_flight_until_its_guard_is_dropped() {
 }
 
 #[test]
+fn where_nothing_is_counted_there_is_no_page() {
+    let metrics = Metrics::off();
+    metrics.http_request("v1", 200, Duration::from_millis(1));
+    drop(metrics.begin(Work::Tasks));
+    assert_eq!(metrics.render(), "");
+}
+
+#[test]
 fn a_label_keeps_a_bounded_number_of_values_and_loses_no_count() {
     let metrics = Metrics::new("1");
     for number in 0..labels::MOST_VALUES + 50 {

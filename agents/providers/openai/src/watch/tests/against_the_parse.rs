@@ -191,3 +191,67 @@ proptest! {
         let _ = watcher.end();
     }
 }
+
+fn whole() -> impl Strategy<Value = Vec<u8>> {
+    let finish = prop::sample::select(vec![
+        Value::Null,
+        json!("stop"),
+        json!("length"),
+        json!(""),
+        json!("error"),
+        json!("a\"b"),
+    ]);
+    let usage = prop::sample::select(vec![
+        Value::Null,
+        json!({"prompt_tokens": 3, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 1}}),
+        json!({"prompt_tokens": 3, "cached_tokens": 1, "completion_tokens_details": null}),
+        json!({"prompt_tokens": "3"}),
+        json!(7),
+    ]);
+    let calls = prop::option::of(prop::sample::select(vec![
+        Value::Null,
+        json!([]),
+        json!([{"id": "a", "function": {"name": "f", "arguments": "{}"}}]),
+    ]));
+    let cut = prop::option::weighted(0.2, any::<prop::sample::Index>());
+    (text(), finish, usage, calls, 1..3_usize, cut).prop_map(
+        |(content, finish, usage, calls, choices, cut)| {
+            let mut message = json!({"role": "assistant", "content": content, "error": null});
+            message.as_object_mut().unwrap().remove("error");
+            if let Some(calls) = calls {
+                message["tool_calls"] = calls;
+            }
+            let choice = json!({"index": 0, "message": message, "finish_reason": finish});
+            let answer = json!({"model": "m", "choices": vec![choice; choices], "usage": usage});
+            let mut body = serde_json::to_vec(&answer).unwrap();
+            if let Some(cut) = cut {
+                body.truncate(cut.index(body.len()));
+            }
+            body
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_look_at_a_whole_answer_tells_what_its_parse_tells_or_nothing(body in whole()) {
+        if let Some(seen) = GLANCE.whole(&body) {
+            let parsed: Whole<'_> = serde_json::from_slice(&body).unwrap();
+            prop_assert!(parsed.error.is_none());
+            prop_assert_eq!(parsed.usage, Some(seen.usage));
+            let choices = parsed.choices.unwrap();
+            prop_assert_eq!(choices.len(), 1);
+            prop_assert!(!choices[0].has_calls());
+            prop_assert_eq!(choices[0].finish_reason(), Some(seen.finish_reason));
+        }
+    }
+}
+
+#[test]
+fn the_usual_answer_is_only_looked_at() {
+    let body = br#"{"id":"a","choices":[{"index":0,"message":{"role":"assistant","content":"\"usage\": {}","tool_calls":[]},"finish_reason":"length"}],
+        "usage":{"prompt_tokens":9,"completion_tokens":9}}"#;
+    let seen = GLANCE.whole(body).unwrap();
+    assert_eq!(seen.finish_reason, "length");
+    assert_eq!(Usage::from(seen.usage).input_tokens, 9);
+}

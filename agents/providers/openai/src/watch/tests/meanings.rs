@@ -46,7 +46,7 @@ fn a_stream_is_a_role_text_a_finish_figures_and_an_end() {
 
 #[test]
 fn text_is_seen_at_a_glance_and_all_else_is_parsed() {
-    let glance = Glance::new();
+    let glance = &*GLANCE;
     assert_eq!(glance.said(ROLE.as_bytes()), Some(0));
     assert_eq!(glance.said(TEXT.as_bytes()), Some(28));
     let spaced = r#"{"choices": [{"index": 0, "delta": {"content": "hi", "reasoning_content": null}, "finish_reason": null}]}"#;
@@ -93,7 +93,7 @@ fn an_answer_without_done_is_whole_by_its_finish_and_else_truncated() {
 #[test]
 fn a_role_alone_before_done_is_no_answer_at_a_glance_or_parsed() {
     let parsed = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"","tool_calls":[]}}]}"#;
-    assert_eq!(Glance::new().said(parsed.as_bytes()), None);
+    assert_eq!(GLANCE.said(parsed.as_bytes()), None);
     for role in [ROLE, parsed] {
         let mut silent = watcher();
         signs(&mut silent, &[role]);
