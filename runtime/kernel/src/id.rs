@@ -82,6 +82,10 @@ text_id!(
     NodeId, "a node id", "[A-Za-z0-9_.:-]{1,128}", 128, b".:"
 );
 text_id!(
+    /// One process of the system, as a directory knows it.
+    MemberId, "a member's id", "[A-Za-z0-9_/.:@-]{1,260}", 260, b"/.:@"
+);
+text_id!(
     /// A caller's own name for a call, unique within one journal.
     IdempotencyKey, "an idempotency key", "[A-Za-z0-9_.:@|/+=-]{1,128}", 128, b".:@|/+="
 );

@@ -7,6 +7,7 @@
 mod agent;
 mod breaker;
 mod budget;
+mod discovery;
 mod error;
 mod ewma;
 mod health;
@@ -27,6 +28,7 @@ mod usage;
 pub use agent::*;
 pub use breaker::*;
 pub use budget::*;
+pub use discovery::*;
 pub use error::*;
 pub use ewma::*;
 pub use health::*;

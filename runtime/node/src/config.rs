@@ -1,6 +1,7 @@
 //! Configuration: `greenroom.toml`, then `GREENROOM__SECTION__KEY`, then flags; checked whole before anything starts.
 
 mod agents;
+mod discovery;
 mod error;
 mod load;
 mod mistake;
@@ -24,6 +25,7 @@ use greenroom_models::{CapabilityTable, Deadlines, PriceTable, Recover, Route};
 use greenroom_orchestrator::OrchestratorConfig;
 
 pub(crate) use agents::AgentSettings;
+pub(crate) use discovery::{DiscoverySettings, Place};
 pub(crate) use error::ConfigError;
 pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
@@ -45,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) gateway_listen: SocketAddr,
     pub(crate) agent_listen: SocketAddr,
     pub(crate) agent_hosts: Vec<String>,
+    pub(crate) discovery: Option<DiscoverySettings>,
     pub(crate) operator_listen: SocketAddr,
     pub(crate) store: StoreSettings,
     pub(crate) tasks: OrchestratorConfig,
@@ -96,6 +99,7 @@ impl Config {
             gateway_listen,
             agent_listen: address("agent.listen", &raw.agent.listen)?,
             agent_hosts: raw.agent.join.clone(),
+            discovery: DiscoverySettings::of(&raw.discovery)?,
             operator_listen: address("operator.listen", &raw.operator.listen)?,
             store: StoreSettings::of(&raw.store)?,
             tasks: tasks(raw),

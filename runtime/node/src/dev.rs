@@ -5,6 +5,7 @@ mod agents;
 mod banner;
 mod costs;
 mod failpoint;
+mod found;
 mod hooks;
 #[cfg(feature = "local-model")]
 mod local;

@@ -1,5 +1,6 @@
 //! `greenroom doctor`: what is wrong here, and how to mend it.
 
+mod discovery;
 mod gateway;
 mod models;
 mod report;
@@ -56,6 +57,7 @@ async fn examine(file: Option<PathBuf>, args: &DoctorArgs) -> Vec<Line> {
     )];
     lines.extend(store::check(&loaded.config.store).await);
     lines.extend(models::check(&loaded.config).await);
+    lines.extend(discovery::check(&loaded.config).await);
     lines.extend(gateway::check(&loaded.config, &args.gateway.url).await);
     lines
 }

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod control;
 mod dev;
+mod discovery;
 mod doctor;
 mod failed;
 mod new;

@@ -1,5 +1,7 @@
 //! Which agents there are and which instance runs the next attempt.
 
+mod leaving;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,16 +97,6 @@ impl AgentDirectory {
         self.change();
     }
 
-    /// The instance with that id.
-    pub(crate) fn instance(&self, name: &AgentName, id: &str) -> Option<Arc<Instance>> {
-        self.agents
-            .read()
-            .get(name)?
-            .iter()
-            .find(|instance| instance.id() == id)
-            .cloned()
-    }
-
     /// Something about an instance changed.
     pub(crate) fn change(&self) {
         self.changed.send_modify(|version| *version += 1);
@@ -179,7 +171,10 @@ impl AgentDirectory {
             let message = format!("agent {name} is there, but can't be used: {why}");
             return Err(Failure::new(ErrorCode::NotFound, message));
         }
-        let names: Vec<String> = self.agents.read().keys().map(ToString::to_string).collect();
+        let agents = self.agents.read();
+        let present = agents.iter().filter(|(_, instances)| !instances.is_empty());
+        let names: Vec<String> = present.map(|(name, _)| name.to_string()).collect();
+        drop(agents);
         let known = if names.is_empty() {
             "none is there".to_owned()
         } else {
@@ -241,8 +236,8 @@ impl AgentDirectory {
             if let [only] = instances.as_slice() {
                 return self.admit(only);
             }
-            let reachable = instances.iter().filter(|instance| instance.is_reachable());
-            reachable.cloned().partition(|instance| !instance.faltered(now))
+            let taking = instances.iter().filter(|instance| instance.takes_work());
+            taking.cloned().partition(|instance| !instance.faltered(now))
         };
         self.among(well).or_else(|| self.among(faltering))
     }
@@ -265,7 +260,7 @@ impl AgentDirectory {
     }
 
     fn admit(&self, instance: &Arc<Instance>) -> Option<Lease> {
-        if !instance.is_reachable() {
+        if !instance.takes_work() {
             return None;
         }
         let permit = instance.gate().admit().ok()?;

@@ -13,7 +13,9 @@ use greenroom_kernel::{
     AgentEndpoint, AgentName, Clock, ErrorCode, Failure, Models, Principal, Randomness, Store, TaskExport,
     TaskId, TaskRow, Writer,
 };
-use greenroom_supervision::{Cause, ChildSpec, Environment, Root, SupervisorHandle, SupervisorSpec};
+use greenroom_supervision::{
+    Cause, ChildSpec, Environment, RemoveError, Root, SupervisorHandle, SupervisorSpec,
+};
 use greenroom_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -117,7 +119,7 @@ impl Orchestrator {
 
     /// Joins an agent host: its agents are found out, watched, and found again after it was away.
     pub async fn join(&self, endpoint: Arc<dyn AgentEndpoint>) -> Result<(), Failure> {
-        let name = format!("host-{}", endpoint.address().replace('/', "_"));
+        let name = host_actor(&endpoint.address());
         let (directory, agents) = (Arc::clone(&self.shared.agents), self.agents.clone());
         let spec = ChildSpec::new(name, "agent-host", move || HostActor {
             endpoint: Arc::clone(&endpoint),
@@ -129,6 +131,23 @@ impl Orchestrator {
             .await
             .map(|_| ())
             .map_err(|error| Failure::internal(error.to_string()))
+    }
+
+    /// Lets go of the agent host at `address`, as its endpoint says it: it gets no new work, what runs there may end.
+    /// One that was never joined is no error, and one that is joined again meanwhile goes on.
+    pub async fn leave(&self, address: &str) -> Result<(), Failure> {
+        match self.agents.remove(host_actor(address)).await {
+            Ok(()) | Err(RemoveError::Unknown { .. }) => {}
+            Err(error) => return Err(Failure::internal(error.to_string())),
+        }
+        let directory = &self.shared.agents;
+        directory.offers(address, &[]);
+        for (name, instance) in directory.leave(address) {
+            let (directory, agents) = (Arc::clone(directory), self.agents.clone());
+            let drain = directory.drain(name, instance, agents, self.shared.stopping.clone());
+            self.shared.tasks.spawn(drain);
+        }
+        Ok(())
     }
 
     /// Waits until an agent is known, at most `patience`.
@@ -207,4 +226,9 @@ impl Orchestrator {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+}
+
+/// The name of the actor that looks after the host at `address`.
+fn host_actor(address: &str) -> String {
+    format!("host-{}", address.replace('/', "_"))
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use greenroom_kernel::{
     AgentCard, AgentEndpoint, AgentInstance, BreakerConfig, Failure, Health, HealthThresholds,
 };
-use greenroom_supervision::{ActorError, Admission, ChildSpec, Context, Gate, Supervised, SupervisorHandle};
+use greenroom_supervision::{
+    ActorError, AddError, Admission, ChildSpec, Context, Gate, Supervised, SupervisorHandle,
+};
 use parking_lot::Mutex;
 
 use crate::agents::AgentDirectory;
@@ -30,6 +32,7 @@ pub(crate) struct Instance {
     endpoint: Arc<dyn AgentEndpoint>,
     gate: Arc<Gate>,
     reachable: AtomicBool,
+    leaving: AtomicBool,
     in_flight: AtomicU32,
     starts: AtomicU32,
     latencies: Mutex<Latencies>,
@@ -61,6 +64,30 @@ impl Instance {
 
     pub(crate) fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// Whether an attempt may begin on it.
+    pub(crate) fn takes_work(&self) -> bool {
+        self.is_reachable() && !self.is_leaving()
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// It takes no work from now on. Tells whether that is news.
+    pub(crate) fn leave(&self) -> bool {
+        !self.leaving.swap(true, Ordering::Relaxed)
+    }
+
+    /// It takes work again. Tells whether that is news.
+    pub(crate) fn stay(&self) -> bool {
+        self.leaving.swap(false, Ordering::Relaxed)
+    }
+
+    /// The name of its actor.
+    pub(crate) fn actor(&self) -> String {
+        self.id.replace('/', "_")
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
@@ -100,10 +127,10 @@ impl Instance {
     /// The instance as others see it.
     pub(crate) fn view(&self) -> AgentInstance {
         let status = self.gate.status();
-        let health = if self.is_reachable() {
-            status.health
-        } else {
-            Health::Unhealthy
+        let health = match (self.is_reachable(), self.is_leaving()) {
+            (false, _) => Health::Unhealthy,
+            (true, true) => Health::Draining,
+            (true, false) => status.health,
         };
         AgentInstance {
             id: self.id.clone(),
@@ -210,7 +237,7 @@ async fn meet(
 ) {
     let name = card.name.clone();
     let id = format!("{name}@{}", endpoint.address());
-    let known = directory.instance(&name, &id);
+    let known = directory.stays(&name, &id);
     if known.as_ref().is_some_and(|known| *known.card.lock() == card) || directory.has_refused(&id, &card) {
         return;
     }
@@ -238,6 +265,7 @@ async fn meet(
         endpoint: Arc::clone(endpoint),
         gate: Arc::clone(&gate),
         reachable: AtomicBool::new(true),
+        leaving: AtomicBool::new(false),
         in_flight: AtomicU32::new(0),
         starts: AtomicU32::new(0),
         latencies: Mutex::default(),
@@ -245,12 +273,16 @@ async fn meet(
         failed_at: Mutex::default(),
     });
     let (held, told) = (Arc::clone(&instance), Arc::clone(directory));
-    let spec = ChildSpec::new(id.replace('/', "_"), "agent", move || InstanceActor {
+    let spec = ChildSpec::new(instance.actor(), "agent", move || InstanceActor {
         instance: Arc::clone(&held),
         directory: Arc::clone(&told),
     });
     match agents.add(spec.gate(gate)).await {
         Ok(_) => directory.put(name, instance),
+        // Nobody knows that one any more: its host left in between. The next round has the name.
+        Err(AddError::NameTaken { name }) => {
+            let _ = agents.remove(name).await;
+        }
         Err(error) => tracing::warn!(%error, "an agent instance was not started"),
     }
 }

@@ -11,6 +11,7 @@ mod children;
 mod creating;
 mod events;
 mod faults;
+mod leaving;
 mod recovery;
 mod snapshots;
 mod spending;

@@ -18,6 +18,7 @@ mod chat;
 mod clients;
 mod costs;
 mod crash;
+mod discovery;
 mod docs;
 mod dynamodb;
 mod export;

@@ -168,7 +168,7 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 12] = [
+const TEXT: [&str; 15] = [
     "path",
     "table_prefix",
     "region",
@@ -181,6 +181,9 @@ const TEXT: [&str; 12] = [
     "api_key",
     "system_prompt",
     "filter",
+    "namespace",
+    "service",
+    "endpoint",
 ];
 
 fn parsed(path: &[String], text: &str) -> Value {

@@ -8,6 +8,7 @@ use greenroom_kernel::AgentName;
 use greenroom_orchestrator::OrchestratorConfig;
 use serde::{Deserialize, Serialize};
 
+use super::discovery::RawDiscovery;
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_costs::{RawBudget, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
@@ -19,6 +20,7 @@ pub(crate) struct Raw {
     pub(crate) gateway: RawGateway,
     pub(crate) supervisor: RawSupervisor,
     pub(crate) agent: RawAgent,
+    pub(crate) discovery: RawDiscovery,
     pub(crate) operator: RawOperator,
     pub(crate) store: RawStore,
     pub(crate) tasks: RawTasks,

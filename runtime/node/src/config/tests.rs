@@ -154,6 +154,52 @@ fn values_that_cannot_work_are_refused() {
     for (file, named) in [
         ("gateway.listen = \"8080\"", "gateway.listen"),
         ("agent.join = [\"127.0.0.1\"]", "agent.join"),
+        ("discovery.hosts = [\"a:1\"]", "discovery.hosts"),
+        ("discovery = { kind = \"static\" }", "discovery.hosts"),
+        (
+            "discovery = { kind = \"static\", hosts = [\"a\"] }",
+            "discovery.hosts",
+        ),
+        (
+            "discovery = { kind = \"static\", hosts = [\"a:1\"], region = \"x\" }",
+            "discovery.region",
+        ),
+        (
+            "discovery = { kind = \"dns\", hosts = [\"10.0.0.1:1\"] }",
+            "discovery.hosts",
+        ),
+        (
+            "discovery = { kind = \"dns\", hosts = [\"a:1\"], endpoint = \"ns\" }",
+            "discovery.endpoint",
+        ),
+        (
+            "discovery = { kind = \"dns\", hosts = [\"a:1\"], port = 1 }",
+            "discovery.port",
+        ),
+        (
+            "discovery = { kind = \"cloud-map\", service = \"a\" }",
+            "discovery.namespace",
+        ),
+        (
+            "discovery = { kind = \"cloud-map\", namespace = \"a\" }",
+            "discovery.service",
+        ),
+        (
+            "discovery = { kind = \"cloud-map\", namespace = \"a\", service = \"b\", endpoint = \"here\" }",
+            "discovery.endpoint",
+        ),
+        (
+            "discovery = { kind = \"cloud-map\", namespace = \"a\", service = \"b\", port = 0 }",
+            "discovery.port",
+        ),
+        (
+            "discovery = { kind = \"static\", hosts = [\"a:1\"], poll_ms = 0 }",
+            "discovery.poll_ms",
+        ),
+        (
+            "discovery = { kind = \"static\", hosts = [\"a:1\"], refresh_ms = 10 }",
+            "discovery.refresh_ms",
+        ),
         ("tasks.max_steps = 0", "tasks.max_steps"),
         ("trace.sample_ratio = 1.5", "trace.sample_ratio"),
         ("models.routes.fast = []", "models.routes.fast"),
@@ -238,6 +284,13 @@ fn the_example_holds_every_default() {
         "enabled",
         "model_path",
         "offline",
+        "kind",
+        "namespace",
+        "service",
+        "region",
+        "endpoint",
+        "hosts",
+        "port",
         "answer_tokens",
         "filter",
     ];

@@ -15,6 +15,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) unused: &'a [String],
     pub(crate) agents: &'a [&'a str],
     pub(crate) joined: &'a [String],
+    /// Where more agent hosts are looked for.
+    pub(crate) discovery: Option<&'a str>,
     pub(crate) insecure: bool,
 }
 
@@ -52,6 +54,9 @@ impl Banner<'_> {
         line("agents", &self.agents.join(", "));
         for joined in self.joined {
             line("", &format!("{joined} (joining)"));
+        }
+        if let Some(discovery) = self.discovery {
+            line("", &format!("those found in {discovery}"));
         }
         line("operator", &format!("http://{}/metrics", self.operator));
         if self.insecure {
@@ -99,6 +104,7 @@ mod tests {
             unused: &[],
             agents: &[],
             joined: &[],
+            discovery: None,
             insecure: false,
         }
     }
@@ -113,6 +119,7 @@ mod tests {
             agents: &agents,
             unused: &unused,
             joined: &joined,
+            discovery: Some("DNS agents.internal:7071"),
             ..banner()
         };
         let expected = format!(
@@ -125,6 +132,7 @@ mod tests {
                \u{20}         AWS …\n  \
                agents    assistant, summarizer, echo\n  \
                \u{20}         http://127.0.0.1:7071 (joining)\n  \
+               \u{20}         those found in DNS agents.internal:7071\n  \
                operator  http://127.0.0.1:9464/metrics\n",
             env!("CARGO_PKG_VERSION")
         );

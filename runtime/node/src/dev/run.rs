@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::agents;
 use super::banner::{Banner, url};
+use super::found::find;
 use super::hooks::Hooks;
 use super::models::{self, CountTries};
 use super::open::{self, Opened};
@@ -34,6 +35,7 @@ use super::{costs, telemetry};
 use crate::cli::DevArgs;
 use crate::config::{Config, StoreSettings};
 use crate::control::{ControlSocket, Desk, socket_of};
+use crate::discovery::directory;
 use crate::failed::Failed;
 use crate::operator::Operator;
 use crate::output;
@@ -109,6 +111,11 @@ impl Running {
         let (to_own_agents, within) = in_process();
         let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
         let joined = joined(&config.agent_hosts)?;
+        let found = config.discovery.as_ref().map(|settings| {
+            directory(&settings.place, &|name| std::env::var(name).ok())
+                .map(|found| (found, settings.clone()))
+        });
+        let found = found.transpose()?;
         let default_agent = config.tasks.default_agent.clone();
 
         // Bound.
@@ -148,6 +155,20 @@ impl Running {
         orchestrator.knows(&first, AGENTS_FOUND).await.map_err(refused)?;
         for host in joined {
             orchestrator.join(Arc::new(host)).await.map_err(refused)?;
+        }
+        let discovery = found.as_ref().map(|(directory, _)| directory.place());
+        if let Some((directory, settings)) = found {
+            let known = config.agent_hosts.iter().filter_map(|host| host.parse().ok());
+            let others = known.chain([agent_at.into()]).collect();
+            let (clock, orchestrator) = (Arc::clone(&clock), Arc::clone(&orchestrator));
+            background.spawn(find(
+                directory,
+                settings,
+                clock,
+                orchestrator,
+                others,
+                closing.clone(),
+            ));
         }
         let draining = Arc::new(AtomicBool::new(false));
         let operator = Operator {
@@ -202,6 +223,7 @@ impl Running {
             unused: &choice.unused,
             agents: &agents::NAMES,
             joined: &config.agent_hosts,
+            discovery: discovery.as_deref(),
             insecure: args.insecure,
         };
         output::text(&banner.render())?;

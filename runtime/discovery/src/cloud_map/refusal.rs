@@ -1,0 +1,160 @@
+//! What Cloud Map's refusals mean, and how each is mended.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_servicediscovery::config::http::HttpResponse;
+use aws_sdk_servicediscovery::error::{ProvideErrorMetadata, SdkError};
+use greenroom_kernel::DiscoveryError;
+
+use super::CloudMapConfig;
+
+/// Most characters kept of what is said.
+const SAID_AT_MOST: usize = 300;
+
+const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where AWS gives a role (ECS \
+                   task, EKS web identity, EC2 instance)";
+const RENEW: &str =
+    "the credentials are wrong, expired or of another account: renew them, and check the clock";
+const ALLOW: &str = "allow servicediscovery:DiscoverInstances and DiscoverInstancesRevision; to register also \
+                     ListNamespaces, ListServices, RegisterInstance, DeregisterInstance, GetOperation and \
+                     UpdateInstanceCustomHealthStatus";
+const NAMESPACE: &str =
+    "mend discovery.namespace, or discovery.region: a namespace is in one region of one account";
+const SERVICE: &str = "mend discovery.service, or create the service in the namespace";
+
+/// Makes the errors of one service.
+pub(super) struct Refusals {
+    place: String,
+    namespace: String,
+    service: String,
+}
+
+impl Refusals {
+    pub(super) fn new(place: String, config: &CloudMapConfig) -> Self {
+        Self {
+            place,
+            namespace: config.namespace.clone(),
+            service: config.service.clone(),
+        }
+    }
+
+    /// Why a call got no good answer.
+    pub(super) fn of<E>(&self, operation: &'static str, error: &SdkError<E, HttpResponse>) -> DiscoveryError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let place = self.place.clone();
+        let SdkError::ServiceError(refused) = error else {
+            let (why, credentials) = chain(error);
+            return match credentials {
+                true => DiscoveryError::Refused {
+                    place,
+                    operation,
+                    why: format!("there are no credentials ({why})"),
+                    remedy: WHO,
+                },
+                false => DiscoveryError::Unreachable {
+                    place,
+                    operation,
+                    why,
+                },
+            };
+        };
+        let code = refused.err().code().unwrap_or_default();
+        let status = refused.raw().status().as_u16();
+        let said = refused.err().message().unwrap_or_default();
+        let why = match (code, said) {
+            ("", "") => format!("HTTP {status}"),
+            ("", said) => short(&format!("HTTP {status} ({said})")),
+            (code, "") => code.to_owned(),
+            (code, said) => short(&format!("{code} ({said})")),
+        };
+        let refused = |remedy| DiscoveryError::Refused {
+            place: place.clone(),
+            operation,
+            why: why.clone(),
+            remedy,
+        };
+        match code {
+            "NamespaceNotFound" => self.no_namespace(),
+            "ServiceNotFound" => self.no_service(),
+            "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "InvalidClientTokenId"
+            | "IncompleteSignature"
+            | "InvalidToken"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException" => refused(RENEW),
+            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => refused(ALLOW),
+            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
+                DiscoveryError::Throttled {
+                    place,
+                    operation,
+                    why,
+                }
+            }
+            _ if status >= 500 || status == 429 => DiscoveryError::Unreachable {
+                place,
+                operation,
+                why,
+            },
+            _ if matches!(status, 401 | 403) => refused(RENEW),
+            _ => DiscoveryError::Failed {
+                place,
+                operation,
+                why,
+            },
+        }
+    }
+
+    pub(super) fn no_namespace(&self) -> DiscoveryError {
+        DiscoveryError::Missing {
+            place: self.place.clone(),
+            what: format!("namespace `{}`", self.namespace),
+            remedy: NAMESPACE,
+        }
+    }
+
+    pub(super) fn no_service(&self) -> DiscoveryError {
+        DiscoveryError::Missing {
+            place: self.place.clone(),
+            what: format!("service `{}` in namespace `{}`", self.service, self.namespace),
+            remedy: SERVICE,
+        }
+    }
+}
+
+/// What happened, from the outside in, and whether it was that nobody said who calls.
+fn chain(error: &(dyn Error + 'static)) -> (String, bool) {
+    let (mut text, mut credentials) = (String::new(), false);
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let said = e.to_string();
+        // Some show the whole request, with what it is signed with.
+        if !said.contains("Request {") && !text.contains(&said) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
+        }
+        credentials |= e.is::<CredentialsError>();
+        cause = e.source();
+    }
+    if text.is_empty() {
+        text = error.to_string();
+    }
+    (short(&text), credentials)
+}
+
+/// On one line, and not too long.
+fn short(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(SAID_AT_MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
