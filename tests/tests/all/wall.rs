@@ -7,6 +7,7 @@ mod act;
 mod caller;
 mod cells;
 mod connection;
+mod count;
 mod expect;
 mod faults;
 mod judge;

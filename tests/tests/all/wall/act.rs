@@ -63,6 +63,10 @@ pub(super) enum Script {
     First(u32, Act),
     /// Every other call, the first among them.
     Alternate(Act),
+    /// A quarter of all calls fail, in one of several ways each.
+    Mixed,
+    /// Every so manieth call, the first among them.
+    Each(u32, Act),
 }
 
 impl Script {
@@ -72,7 +76,15 @@ impl Script {
             Self::Always(act) => act,
             Self::First(calls, act) if call < calls => act,
             Self::Alternate(act) if call.is_multiple_of(2) => act,
-            Self::First(..) | Self::Alternate(_) => Act::Answer,
+            Self::Each(nth, act) if call.is_multiple_of(nth) => act,
+            Self::Mixed => match call % 20 {
+                3 | 13 => Act::Refuse(Trouble::Broken, After::Unsaid),
+                7 => Act::Reset,
+                11 => Act::Cut(3),
+                17 => Act::Close(0),
+                _ => Act::Answer,
+            },
+            Self::First(..) | Self::Alternate(_) | Self::Each(..) => Act::Answer,
         }
     }
 }

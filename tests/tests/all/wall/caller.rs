@@ -17,6 +17,8 @@ pub(super) struct Wish {
     pub(super) is_streamed: bool,
     pub(super) with_tool: bool,
     pub(super) deterministic: bool,
+    /// Told apart from other calls' by this.
+    pub(super) number: u32,
 }
 
 /// What came of a call.
@@ -119,8 +121,9 @@ fn asked(family: Family, model: &str, wish: Wish) -> (&'static str, Value) {
         is_streamed,
         with_tool,
         deterministic,
+        number,
     } = wish;
-    let said = "count";
+    let said = format!("count, for the {number}th time");
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let (path, mut body, tool) = match family {
         Family::Chat => {

@@ -66,6 +66,8 @@ pub(super) struct Place {
     /// How long it waits between two pieces.
     pub(super) pace: Duration,
     pub(super) prefill: Prefill,
+    /// Whether each answer has figures of its own.
+    pub(super) is_varied: bool,
     seen: Mutex<Seen>,
 }
 
@@ -76,6 +78,7 @@ impl Place {
             text: text.to_owned(),
             pace: Duration::ZERO,
             prefill: Prefill::Continues(OWN),
+            is_varied: false,
             seen: Mutex::default(),
         }
     }
@@ -225,7 +228,11 @@ async fn called(mut connection: Connection, place: &Arc<Place>, request: &Reques
         seen.calls - 1
     };
     let _running = Running(Arc::clone(place));
-    let (answer, act) = place.answer(&body, place.script.act(call));
+    let (mut answer, act) = place.answer(&body, place.script.act(call));
+    if place.is_varied {
+        answer.figures.input += u64::from(call % 89);
+        answer.figures.output += u64::from(call % 23);
+    }
     let told = play::Told {
         family: spoken(&request.path),
         act,
