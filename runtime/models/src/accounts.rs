@@ -135,6 +135,12 @@ impl Accounts {
         config: AccountsConfig,
     ) -> Result<Arc<Self>, StoreError> {
         let mut budgets = ledger.budgets().await?;
+        // What the configuration sets lies over what callers did.
+        let is_set = |kept: &Budget| {
+            let mut set = config.budgets.iter();
+            set.any(|set| set.id == kept.id && set.tenant == kept.tenant)
+        };
+        budgets.retain(|kept| !is_set(kept));
         budgets.extend(config.budgets.iter().cloned().map(|budget| Budget {
             configured: true,
             ..budget

@@ -16,6 +16,7 @@ mod approvals;
 mod bedrock;
 mod chat;
 mod clients;
+mod costs;
 mod crash;
 mod docs;
 mod export;

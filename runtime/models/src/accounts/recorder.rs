@@ -11,6 +11,8 @@ use super::{Accounts, Errand, GATHER};
 
 /// How long it waits before it sends again what the ledger did not take.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How many rows of a kind share a commit at most.
+const AT_ONCE: usize = 1_024;
 /// How often it tries to write what is left once the process stops.
 const LAST_TRIES: u32 = 5;
 /// How often old requests are looked for.
@@ -50,31 +52,37 @@ impl Accounts {
             let mut state = self.state.lock();
             let records = state.heap.take();
             let errands = std::mem::take(&mut state.errands);
-            for errand in &errands {
+            let begun = errands.into_iter().map(|errand| {
                 // From here on the book counts what the ledger is not told yet.
-                if let Errand::Load(budget, _) = errand {
-                    state.book.put((**budget).clone());
-                }
-            }
-            (records, errands)
+                let is_new = match &errand {
+                    Errand::Load(budget, _) => state.book.put((**budget).clone()),
+                    Errand::Flush(_) => false,
+                };
+                (errand, is_new)
+            });
+            let begun: Vec<_> = begun.collect();
+            (records, begun)
         };
         if records.is_empty() && errands.is_empty() {
             return true;
         }
-        if !records.is_empty() {
-            let rows = records.tries.len() as u64;
-            if self.keep(ledger, Arc::new(records), closing).await {
+        for piece in pieces(records) {
+            let rows = piece.tries.len() as u64;
+            if self.keep(ledger, Arc::new(piece), closing).await {
                 self.counted.written.fetch_add(rows, Ordering::Relaxed);
             }
         }
-        for errand in errands {
+        for (errand, is_new) in errands {
             // Who no longer waits needs no answer.
             match errand {
                 Errand::Flush(done) => {
                     let _ = done.send(());
                 }
                 Errand::Load(budget, done) => {
-                    let loaded = self.load(ledger, &budget).await;
+                    let loaded = match is_new {
+                        true => self.load(ledger, &budget).await,
+                        false => Ok(()),
+                    };
                     self.budgets_changed();
                     let _ = done.send(loaded);
                 }
@@ -159,6 +167,23 @@ impl Accounts {
                 }
             }
         }
+    }
+}
+
+/// What is written at once: others write to the same store, and shall not wait for long.
+fn pieces(records: Records) -> Vec<Records> {
+    let Records { tries, requests } = records;
+    let (mut tries, mut requests) = (tries.into_iter(), requests.into_iter());
+    let mut pieces = Vec::new();
+    loop {
+        let piece = Records {
+            tries: tries.by_ref().take(AT_ONCE).collect(),
+            requests: requests.by_ref().take(AT_ONCE).collect(),
+        };
+        if piece.is_empty() {
+            return pieces;
+        }
+        pieces.push(piece);
     }
 }
 

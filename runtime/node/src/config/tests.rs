@@ -1,3 +1,4 @@
+mod costs;
 mod models;
 
 use std::collections::BTreeMap;

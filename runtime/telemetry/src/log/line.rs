@@ -66,7 +66,7 @@ fn place(name: &str) -> Option<usize> {
     let may_be =
         |known: &&str| known.len() == name.len() && known.as_bytes().first() == name.as_bytes().first();
     let mut known = CORRELATION_FIELDS.iter().enumerate();
-    known.find_map(|(at, known)| (may_be(&known) && *known == name).then_some(at))
+    known.find_map(|(at, known)| (may_be(known) && *known == name).then_some(at))
 }
 
 impl Visit for Correlation {

@@ -33,6 +33,7 @@ pages! {
     writing_an_agent_is_true: "docs/agents.md", 2;
     the_built_in_agents_are_as_told: "docs/built-in-agents.md", 0;
     clients_of_others_are_served_as_told: "docs/openai-and-anthropic-clients.md", 2;
+    costs_are_as_told: "docs/costs.md", 0;
     embedding_is_true: "docs/embedding.md", 0;
     failing_over_is_true: "docs/failover.md", 0;
     operating_it_is_true: "docs/operations.md", 0;

@@ -276,3 +276,30 @@ async fn a_rival_without_a_budget_leaves_the_first_try_alone() {
     assert_eq!(answer.content, "a");
     assert_eq!((b.calls().len(), shop.rows().await.len()), (0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_configuration_sets_lies_over_what_callers_did_and_counts_once() {
+    let ledger = Arc::new(Moody::default());
+    let a = Scripted::new("a", vec![]);
+    let shop = Shop::over(priced(&[&a]), Arc::clone(&ledger), vec![]).await;
+    shop.world.call_with(&short(), &paid()).await.result.unwrap();
+    let id = BudgetId::parse("mine").unwrap();
+    // Twice at once, and both know what was spent.
+    let who = who();
+    let (one, two) = {
+        let set = |limit| {
+            shop.accounts
+                .set_budget(&who, id.clone(), Some(budget("mine", limit)))
+        };
+        tokio::join!(set(100), set(200))
+    };
+    assert_eq!(tokens(one.unwrap()[0].spent), 15);
+    assert_eq!(tokens(two.unwrap()[0].spent), 15);
+    let after = Shop::over(priced(&[&a]), ledger, vec![budget("mine", 50)]).await;
+    let standing = after.standing().await;
+    assert_eq!(
+        (tokens(standing.spent), standing.budget.limit_tokens),
+        (15, Some(50))
+    );
+    assert!(standing.budget.configured);
+}
