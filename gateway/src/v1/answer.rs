@@ -17,7 +17,7 @@ use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError, Erro
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::{Instant, sleep_until};
 
-use super::held::{Held, Hold};
+use super::held::{Hold, body};
 use super::refusal::{Refused, json};
 use crate::gateway::Inner;
 
@@ -59,14 +59,14 @@ impl Caller {
 pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Result<Response, Refused> {
     let Served { by, answer } = served;
     let mut response = match answer {
-        ServedAnswer::Whole { headers, body } => headed(headers, Body::from(body)),
+        ServedAnswer::Whole { headers, body: whole } => headed(headers, Body::from(whole)),
         ServedAnswer::Relayed { headers, pieces } => {
             let relayed = Relayed {
                 pieces,
                 caller,
                 served: Arc::clone(&by.model),
             };
-            let mut response = headed(headers, Body::from_stream(Held::new(relayed, hold)));
+            let mut response = headed(headers, body(relayed, hold));
             unbuffered(response.headers_mut());
             response
         }
@@ -156,7 +156,7 @@ pub(super) async fn spoken(
     let pieces = stream::once(known(Bytes::from(out)))
         .chain(rest)
         .map(Ok::<_, Infallible>);
-    let mut response = Response::new(Body::from_stream(Held::new(pieces.boxed(), hold)));
+    let mut response = Response::new(body(pieces.boxed(), hold));
     response.headers_mut().insert(header::CONTENT_TYPE, EVENTS);
     unbuffered(response.headers_mut());
     Ok(response)

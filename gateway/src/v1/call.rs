@@ -10,7 +10,7 @@ use greenroom_kernel::{
     WireCall, WireFamily, Wish,
 };
 use greenroom_provider_http::{AnswerWriter, Dialect, EdgeError, ErrorKind, Peeked, peek};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -56,6 +56,8 @@ pub(super) async fn call(
     let hold = Hold {
         span: span.clone(),
         _cancel: cancel.clone().drop_guard(),
+        patience: (head.version == Version::HTTP_2)
+            .then(|| (inner.config.write_timeout, inner.door.tasks.clone())),
     };
     let context = asked.material.clone();
     let answering = async {

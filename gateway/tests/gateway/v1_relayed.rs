@@ -9,7 +9,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use greenroom_gateway::GatewayConfig;
 use greenroom_kernel::{Failure, WireFamily};
+use http::Request;
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -125,11 +128,7 @@ async fn a_client_that_hangs_up_in_the_stream_cancels_its_call() {
 
 #[tokio::test]
 async fn a_client_that_stays_and_reads_nothing_loses_its_call_when_its_time_is_over() {
-    let gateway = start_with(GatewayConfig {
-        write_timeout: Duration::from_millis(300),
-        ..GatewayConfig::default()
-    })
-    .await;
+    let gateway = start_with(impatient()).await;
     let pieces = gateway.models.relays();
     let mut client = TcpStream::connect(gateway.address).await.unwrap();
     let length = STREAMED.len();
@@ -138,12 +137,51 @@ async fn a_client_that_stays_and_reads_nothing_loses_its_call_when_its_time_is_o
     );
     client.write_all(head.as_bytes()).await.unwrap();
     client.write_all(STREAMED.as_bytes()).await.unwrap();
-    // Until all that lies between is full.
+    fill(&pieces).await;
+    assert!(gateway.models.called().await.context.cancel.is_cancelled());
+}
+
+#[tokio::test]
+async fn over_http_2_it_loses_its_call_and_keeps_its_connection() {
+    let gateway = start_with(impatient()).await;
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http();
+    let request = |path: &str, body: &'static str| {
+        Request::post(gateway.url(path))
+            .header("content-type", "application/json")
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let pieces = gateway.models.relays();
+    pieces.send(Ok("data: 1\n\n".into())).await.unwrap();
+    let unread = client.request(request(CHAT, STREAMED)).await.unwrap();
+    fill(&pieces).await;
+    assert!(gateway.models.called().await.context.cancel.is_cancelled());
+    let again = client
+        .request(request("/graphql", r#"{"query":"{ __typename }"}"#))
+        .await
+        .unwrap();
+    assert_eq!(again.status(), 200);
+    // What is left of it has no good end.
+    let read = tokio::time::timeout(SOON, unread.into_body().collect())
+        .await
+        .unwrap();
+    assert!(read.is_err());
+}
+
+fn impatient() -> GatewayConfig {
+    GatewayConfig {
+        write_timeout: Duration::from_millis(300),
+        ..GatewayConfig::default()
+    }
+}
+
+/// Sends until all that lies between is full, and then until nobody takes any more.
+async fn fill(pieces: &tokio::sync::mpsc::Sender<Result<Bytes, greenroom_kernel::CallFailure>>) {
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let filled = async { while pieces.send(Ok(piece.clone())).await.is_ok() {} };
     tokio::time::timeout(SOON, filled).await.unwrap();
-    let call = gateway.models.called().await;
-    assert!(call.context.cancel.is_cancelled());
 }
 
 #[tokio::test]

@@ -180,8 +180,8 @@ pub trait Models: Send + Sync + 'static {
     ) -> Result<ModelAnswer, Failure>;
 
     /// Serves a call in a wire family's own words; returns once the answer has content, or is whole where it isn't
-    /// streamed. Until then failover is invisible, across families too; a fault after it ends the answer's stream with
-    /// an error. The reader's pace is the provider's: nothing is read ahead of it. Dropping the future or the stream
+    /// streamed. Until then failover is invisible, across families too; a fault after it is gone on from where the route
+    /// allows it and somebody can, else it ends the answer's stream with an error. The reader's pace is the provider's: nothing is read ahead of it. Dropping the future or the stream
     /// cancels the call.
     ///
     /// # Errors

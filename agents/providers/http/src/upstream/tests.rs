@@ -1,11 +1,13 @@
 use std::collections::VecDeque;
 
 use futures::StreamExt;
-use greenroom_kernel::{FaultClass, FinishReason, ModelEvent, Quota, Timestamp};
+use greenroom_kernel::{FaultClass, FinishReason, ModelEvent, Quota, Shown, Timestamp};
 use parking_lot::Mutex;
 
 use super::*;
+use crate::notes::Reader;
 use crate::testkit::{Fake, Step, answer, data, end, head, raw};
+use crate::watcher::Seen;
 
 const WIRE: Wire = Wire {
     name: "Acme",
@@ -269,4 +271,77 @@ async fn a_chunk_that_ends_within_a_line_end_loses_no_sign() {
         greenroom_kernel::RelaySign::End { .. }
     );
     assert!(said && ended, "{frames:?}");
+}
+
+/// Every event is text, but `bad`, which is a fault.
+#[derive(Default)]
+struct Noting(usize);
+
+impl Watcher for Noting {
+    fn event(&mut self, data: &[u8]) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        self.0 = data.len();
+        match data {
+            b"bad" => Err(ProviderFault::new("acme", FaultClass::Transient, "bad")),
+            _ => Words.event(data),
+        }
+    }
+
+    fn end(&mut self) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        Words.end()
+    }
+
+    fn whole(&mut self, body: &[u8]) -> Result<greenroom_kernel::RelaySign, ProviderFault> {
+        Words.whole(body)
+    }
+
+    fn seen(&mut self) -> Seen {
+        Seen::Text(0..self.0)
+    }
+
+    fn reader(&self) -> Reader {
+        |notes| {
+            let text = notes.text()?;
+            Some(Shown {
+                text,
+                ..Shown::default()
+            })
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_noted_as_shown_is_what_was_passed_on_and_nothing_that_a_fault_took_with_it() {
+    for last in [
+        "data: two\n\ndata: bad\n\n",
+        "data: two\n\ndata: thr",
+        "data: two\n\n",
+    ] {
+        let script = vec![head(), raw("data: one\n\n"), raw(last), end()];
+        let stage = Stage::of(vec![script], &[]).await;
+        let body = Bytes::from_static(b"{\"model\":\"m\",\"stream\":true}");
+        let seen = crate::peek(greenroom_kernel::WireFamily::OpenAiChat, &body, HeaderMap::new()).unwrap();
+        let (url, context) = (stage.base.join("chat"), CallContext::default());
+        let relayed = stage
+            .upstream
+            .relay(url, &seen.raw, "m", &context, Noting::default())
+            .await
+            .unwrap();
+        let frames: Vec<_> = relayed.frames.collect().await;
+        assert!(frames.last().unwrap().is_err());
+        let passed: Vec<u8> = frames
+            .iter()
+            .flatten()
+            .flat_map(|frame| frame.bytes.to_vec())
+            .collect();
+        let passed = String::from_utf8(passed).unwrap();
+        let passed: String = passed
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .collect();
+        assert_eq!(
+            relayed.transcript.unwrap().shown().unwrap().text,
+            passed,
+            "{last}"
+        );
+    }
 }
