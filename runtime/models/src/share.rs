@@ -4,10 +4,12 @@
 //! waits for it, and is cancelled with its last reader, whether or not that is the one who began it. Only calls of one
 //! subject share, and only where their route says so.
 
+mod basket;
 mod batch;
 mod buffer;
 mod follower;
 mod join;
+mod opened;
 mod split;
 
 use greenroom_kernel::{CallContext, CallFailure, Caller, ErrorCode, Failure, WireCall};

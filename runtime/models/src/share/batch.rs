@@ -14,10 +14,10 @@ use greenroom_kernel::{
     ServedAnswer, ServedBy, WireCall, Wish,
 };
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::basket::{Basket, TOKENS_AT_MOST};
 use super::follower::Follower;
 use super::split::shares;
 use super::{Scope, nobodys};
@@ -26,9 +26,6 @@ use crate::call::Call;
 use crate::estimate;
 use crate::route::Batch;
 use crate::router::ModelRouter;
-
-/// Most tokens of one request, about: each provider bounds them.
-const TOKENS_AT_MOST: u64 = 32_768;
 
 /// The name of a batch's first part.
 const FIRST: u64 = 1;
@@ -69,61 +66,6 @@ impl BatchKey {
 #[derive(Default)]
 pub(crate) struct Batches {
     waiting: Mutex<HashMap<BatchKey, Weak<Gathering>>>,
-}
-
-/// One caller's part.
-struct Part {
-    id: u64,
-    inputs: Vec<EmbeddingInput>,
-    tokens: u64,
-}
-
-/// What is gathered until it goes off.
-#[derive(Default)]
-struct Parts {
-    parts: Vec<Part>,
-    named: u64,
-    gone_off: bool,
-}
-
-impl Parts {
-    fn inputs(&self) -> usize {
-        self.parts.iter().map(|part| part.inputs.len()).sum()
-    }
-
-    fn tokens(&self) -> u64 {
-        self.parts.iter().map(|part| part.tokens).sum()
-    }
-}
-
-/// Parts, and a bell for when they are enough.
-#[derive(Default)]
-struct Basket {
-    parts: Mutex<Parts>,
-    enough: Notify,
-}
-
-impl Basket {
-    /// Puts a part in; none where it has gone off or has no room.
-    fn put(&self, inputs: &[EmbeddingInput], tokens: u64, batch: Batch) -> Option<u64> {
-        let mut parts = self.parts.lock();
-        let fits = parts.inputs() + inputs.len() <= batch.inputs
-            && parts.tokens().saturating_add(tokens) <= TOKENS_AT_MOST;
-        if parts.gone_off || !fits {
-            return None;
-        }
-        parts.named += 1;
-        let id = parts.named;
-        parts.parts.push(Part {
-            id,
-            inputs: inputs.to_vec(),
-            tokens,
-        });
-        if parts.inputs() >= batch.inputs {
-            self.enough.notify_one();
-        }
-        Some(id)
-    }
 }
 
 /// What came of a request that was put together.

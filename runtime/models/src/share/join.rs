@@ -5,69 +5,55 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::{BoxFuture, Shared};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
-use greenroom_kernel::{
-    CallContext, CallFailure, Embeddings, ErrorCode, Failure, Served, ServedAnswer, ServedBy, WireCall,
-    WireFamily,
-};
+use greenroom_kernel::{CallContext, CallFailure, Served, ServedAnswer, WireCall};
 use http::HeaderMap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::buffer::{Buffer, Item, Next, Read};
+use super::buffer::{Item, Read};
 use super::follower::Follower;
+use super::opened::{Answer, Opened};
 use super::{Scope, nobodys};
 use crate::router::ModelRouter;
 
-/// How long a reader may hold the others up.
-const HELD_UP_AT_MOST: Duration = Duration::from_secs(5);
+/// What identical calls have in common: a digest of the whole request and of whose it is, which nobody can make collide.
+type JoinKey = blake3::Hash;
 
-/// What identical calls have in common: all of the request, compared and not only hashed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct JoinKey {
-    scope: Scope,
-    family: WireFamily,
-    before: Bytes,
-    after: Bytes,
-    stream: bool,
-    headers: Vec<(String, Vec<u8>)>,
-}
-
-impl JoinKey {
-    fn of(call: &WireCall, context: &CallContext) -> Option<Self> {
-        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            (name.as_str().to_owned(), value.as_bytes().to_vec())
-        };
-        Some(Self {
-            scope: Scope::of(call, context)?,
-            family: call.raw.family,
-            before: call.raw.before.clone(),
-            after: call.raw.after.clone(),
-            stream: call.raw.stream,
-            headers: call.raw.headers.iter().map(header).collect(),
-        })
+/// None where nobody knows who calls.
+fn key(call: &WireCall, context: &CallContext) -> Option<JoinKey> {
+    let scope = Scope::of(call, context)?;
+    let raw = &call.raw;
+    let mut digest = blake3::Hasher::new();
+    // Each with its length, so that none runs into the next.
+    let mut add = |part: &[u8]| {
+        digest.update(&(part.len() as u64).to_le_bytes()).update(part);
+    };
+    add(format!("{scope:?} {:?} {}", raw.family, raw.stream).as_bytes());
+    add(&raw.before);
+    add(&raw.after);
+    for (name, value) in &raw.headers {
+        add(name.as_str().as_bytes());
+        add(value.as_bytes());
     }
+    Some(digest.finalize())
 }
 
 /// The shared calls that run.
 #[derive(Default)]
 pub(crate) struct Joins {
-    running: Mutex<HashMap<Arc<JoinKey>, Weak<Joint>>>,
+    running: Mutex<HashMap<JoinKey, Weak<Joint>>>,
 }
 
 type Opening = Shared<BoxFuture<'static, Result<Arc<Opened>, CallFailure>>>;
 
 /// One shared call. It ends with its last reader.
 struct Joint {
-    key: Arc<JoinKey>,
+    key: JoinKey,
     joins: Arc<Joins>,
     opening: Opening,
 }
@@ -88,7 +74,7 @@ impl Joint {
         match self.opening.peek() {
             None => true,
             Some(Ok(opened)) => match &opened.answer {
-                Answer::Flowing(flowing) => flowing.buffer.lock().is_joinable(),
+                Answer::Flowing(flowing) => flowing.is_joinable(),
                 Answer::Whole { .. } | Answer::Embedded(_) => false,
             },
             Some(Err(_)) => false,
@@ -99,7 +85,6 @@ impl Joint {
 impl Joins {
     /// A place at an identical call that runs, or at one that begins here; says whether it does.
     fn seat(self: &Arc<Self>, key: JoinKey, open: impl FnOnce() -> Opening) -> (Arc<Joint>, bool) {
-        let key = Arc::new(key);
         // One that can't be joined is let go once the lock is free: it takes it, too.
         let _passed_by;
         let mut running = self.running.lock();
@@ -111,79 +96,12 @@ impl Joins {
         }
         _passed_by = there;
         let joint = Arc::new(Joint {
-            key: Arc::clone(&key),
+            key,
             joins: Arc::clone(self),
             opening: open(),
         });
         running.insert(key, Arc::downgrade(&joint));
         (joint, true)
-    }
-}
-
-/// An answer that has begun.
-struct Opened {
-    by: ServedBy,
-    answer: Answer,
-}
-
-enum Answer {
-    Whole { headers: HeaderMap, body: Bytes },
-    Embedded(Embeddings),
-    Flowing(Flowing),
-}
-
-/// An answer that goes on.
-struct Flowing {
-    /// Of a relayed one.
-    headers: Option<HeaderMap>,
-    /// Locked while it is polled, never while it is waited for: a reader that isn't polled any more holds nobody up.
-    source: Mutex<BoxStream<'static, Read>>,
-    buffer: Mutex<Buffer>,
-    changed: Arc<Changed>,
-}
-
-/// Wakes every reader that waits.
-#[derive(Default)]
-struct Changed(Notify);
-
-impl Wake for Changed {
-    fn wake(self: Arc<Self>) {
-        self.0.notify_waiters();
-    }
-}
-
-impl Opened {
-    fn of(served: Served) -> Self {
-        let flowing = |headers, source| {
-            Answer::Flowing(Flowing {
-                headers,
-                source: Mutex::new(source),
-                buffer: Mutex::default(),
-                changed: Arc::default(),
-            })
-        };
-        let answer = match served.answer {
-            ServedAnswer::Whole { headers, body } => Answer::Whole { headers, body },
-            ServedAnswer::Embedded { vectors } => Answer::Embedded(vectors),
-            ServedAnswer::Relayed { headers, pieces } => flowing(
-                Some(headers),
-                pieces.map(|piece| piece.map(Item::Piece)).fuse().boxed(),
-            ),
-            ServedAnswer::Spoken(events) => {
-                flowing(None, events.map(|event| event.map(Item::Event)).fuse().boxed())
-            }
-        };
-        Self {
-            by: served.by,
-            answer,
-        }
-    }
-
-    fn flowing(&self) -> Option<&Flowing> {
-        match &self.answer {
-            Answer::Flowing(flowing) => Some(flowing),
-            Answer::Whole { .. } | Answer::Embedded(_) => None,
-        }
     }
 }
 
@@ -202,8 +120,7 @@ struct Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(flowing) = self.opened.flowing() {
-            flowing.buffer.lock().left(self.id);
-            flowing.changed.0.notify_waiters();
+            flowing.left(self.id);
         }
     }
 }
@@ -236,58 +153,6 @@ impl Reader {
     }
 }
 
-impl Flowing {
-    async fn next(&self, reader: u64) -> Option<Read> {
-        let waker = Waker::from(Arc::clone(&self.changed));
-        let mut held_up = None;
-        loop {
-            // Before looking, so that nothing that comes after it is missed.
-            let mut changed = std::pin::pin!(self.changed.0.notified());
-            changed.as_mut().enable();
-            let next = self.buffer.lock().next(reader);
-            match next {
-                Next::Item(item) => {
-                    // It may have made room.
-                    self.changed.0.notify_waiters();
-                    return Some(*item);
-                }
-                Next::End => return None,
-                Next::CutLoose => return Some(Err(too_slow().into())),
-                Next::Draw => {
-                    held_up = None;
-                    if !self.draw(&waker) {
-                        changed.await;
-                    }
-                }
-                Next::Full => {
-                    let until = *held_up.get_or_insert_with(|| Instant::now() + HELD_UP_AT_MOST);
-                    tokio::select! {
-                        biased;
-                        () = changed => {}
-                        () = tokio::time::sleep_until(until) => {
-                            self.buffer.lock().cut_loose();
-                            self.changed.0.notify_waiters();
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Draws more, if more is there; else everybody who waits is woken when it is.
-    fn draw(&self, waker: &Waker) -> bool {
-        let mut source = self.source.lock();
-        match source.poll_next_unpin(&mut Context::from_waker(waker)) {
-            Poll::Ready(item) => {
-                self.buffer.lock().push(item);
-                self.changed.0.notify_waiters();
-                true
-            }
-            Poll::Pending => false,
-        }
-    }
-}
-
 impl ModelRouter {
     /// Serves a call together with those that are like it.
     pub(crate) async fn joined(
@@ -295,7 +160,7 @@ impl ModelRouter {
         call: WireCall,
         context: CallContext,
     ) -> Result<Served, CallFailure> {
-        let Some(key) = JoinKey::of(&call, &context) else {
+        let Some(key) = key(&call, &context) else {
             return self.apart(call, context).await;
         };
         let open = || {
@@ -333,7 +198,7 @@ impl ModelRouter {
                 }
             }
             Answer::Flowing(flowing) => {
-                let Some(id) = flowing.buffer.lock().reader() else {
+                let Some(id) = flowing.reader() else {
                     // The others were too quick: its beginning is gone.
                     drop(joint);
                     return self.apart(call, context).await;
@@ -377,16 +242,5 @@ fn told(headers: Option<HeaderMap>, items: BoxStream<'static, Read>) -> ServedAn
                 })
                 .boxed(),
         ),
-    }
-}
-
-fn too_slow() -> Failure {
-    let seconds = HELD_UP_AT_MOST.as_secs();
-    let why = format!(
-        "this answer is shared with identical calls, and was read so slowly that they waited for {seconds} s: ask again"
-    );
-    Failure {
-        retryable: true,
-        ..Failure::new(ErrorCode::ResourceExhausted, why)
     }
 }
