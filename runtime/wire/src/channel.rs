@@ -1,11 +1,15 @@
 //! One HTTP/2 connection to another process, kept for good: dialled when first needed, dialled again when it broke.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use greenroom_kernel::MemberRole;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::InProcessDialer;
+use crate::tls::dial_tls;
+use crate::{InProcessDialer, TlsIdentity, tls_name};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A peer whose machine vanished is noticed within the sum of these.
@@ -28,6 +32,20 @@ pub struct InvalidEndpoint {
 
 pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
     Ok(endpoint(address)?.connect_lazy())
+}
+
+/// As [`dial_lazily`], to a process that has a role and proves it.
+pub(crate) fn dial_with_tls(
+    address: &str,
+    identity: Arc<TlsIdentity>,
+    role: MemberRole,
+) -> Result<Channel, InvalidEndpoint> {
+    let endpoint = endpoint(address)?;
+    let expected = ServerName::try_from(tls_name(role)).map_err(|_| InvalidEndpoint {
+        endpoint: address.to_owned(),
+        source: None,
+    })?;
+    Ok(dial_tls(endpoint, identity, expected))
 }
 
 /// How `address` is dialled, and its connection kept.

@@ -15,6 +15,7 @@ mod status;
 mod supervisor;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod tls;
 mod trace;
 
 pub use agent_client::GrpcAgent;
@@ -29,6 +30,7 @@ pub use queue::{Closed, FrameQueue};
 pub use server::{GrpcServer, ServeError, ServingState};
 pub use status::{failure_from_status, status_from_failure};
 pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service};
+pub use tls::{TlsError, TlsIdentity, TlsPaths, tls_name};
 pub use trace::{continue_trace, inject_trace};
 
 /// No message is larger than this, in bytes, save a supervisor's answers: large payloads are stored, not sent.

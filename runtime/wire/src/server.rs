@@ -1,6 +1,7 @@
 //! What every gRPC server of ours has in common: health, reflection, HTTP/2 settings, an orderly end.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -18,8 +19,9 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::InProcessListener;
 use crate::channel::{CONNECTION_WINDOW, STREAM_WINDOW};
+use crate::tls::TlsIncoming;
+use crate::{InProcessListener, TlsIdentity};
 
 /// More calls at once than a fleet's busiest pair of processes makes. (The default, 200, would queue runs unseen.)
 const MAX_STREAMS: u32 = 10_000;
@@ -67,6 +69,7 @@ pub struct GrpcServer {
     names: Vec<&'static str>,
     reporter: HealthReporter,
     in_process: Option<InProcessListener>,
+    tls: Option<Arc<TlsIdentity>>,
 }
 
 impl GrpcServer {
@@ -95,6 +98,14 @@ impl GrpcServer {
         self
     }
 
+    /// Takes only connections at the port whose other end shows a certificate, and shows its own. Connections of this
+    /// process need none.
+    #[must_use]
+    pub fn tls(mut self, identity: Arc<TlsIdentity>) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
     /// The switch that health checks follow; serving from the start.
     pub fn serving_state(&self) -> ServingState {
         ServingState {
@@ -112,17 +123,25 @@ impl GrpcServer {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let in_process = self.in_process.take();
+        let (in_process, tls) = (self.in_process.take(), self.tls.take());
         let routes = self.into_routes().await?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let at_port = routes.clone();
+        let port = async {
+            match tls {
+                Some(identity) => serve_until(&shutdown, at_port, TlsIncoming::new(listener, identity)).await,
+                None => {
+                    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    serve_until(&shutdown, at_port, incoming).await
+                }
+            }
+        };
         let served = async {
             match in_process {
                 Some(within) => {
-                    let port = serve_until(&shutdown, routes.clone(), incoming);
                     let pipe = serve_until(&shutdown, routes, within);
                     tokio::try_join!(port, pipe).map(drop)
                 }
-                None => serve_until(&shutdown, routes, incoming).await,
+                None => port.await,
             }
         };
         within_linger(&shutdown, served).await
