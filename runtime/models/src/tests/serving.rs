@@ -138,6 +138,7 @@ fn by_default_a_silent_target_of_any_call_leaves_time_for_another() {
         whole,
         first_token,
         between_tokens,
+        tokens_per_second: _,
         total,
     } = Deadlines::default();
     let streamed = connect + first_token + between_tokens;
