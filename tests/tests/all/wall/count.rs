@@ -78,9 +78,9 @@ fn configured(upstream: &Upstream) -> (String, Places) {
                 place.pace = Duration::from_millis(20);
             }
             places.insert(at.clone(), upstream.place(&at, place));
-            write!(
+            writeln!(
                 providers,
-                "{}concurrency = 512\n",
+                "{}concurrency = 512",
                 provider(&at, family, &upstream.url)
             )
             .unwrap();
