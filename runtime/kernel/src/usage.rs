@@ -26,6 +26,29 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// What an upstream said of a try's usage while the try ran: what is billed for one that ends early.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reported {
+    /// As told. Its input is exact.
+    pub usage: Usage,
+    /// How far its output reaches.
+    pub output: Reach,
+}
+
+/// How much of an answer a figure of its output counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Not more than its beginning: what came is estimated.
+    Begun,
+    /// All that was told of it, and this many bytes of content that are told next.
+    Until {
+        /// Bytes.
+        ahead: u32,
+    },
+    /// All of it.
+    Whole,
+}
+
 impl Usage {
     /// All tokens of all classes.
     pub fn total_tokens(&self) -> u64 {

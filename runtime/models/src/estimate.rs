@@ -1,6 +1,6 @@
 //! What a call probably used, when its provider didn't say.
 
-use greenroom_kernel::{EmbeddingInput, EmbeddingRequest, ModelRequest, ToolCall, Usage};
+use greenroom_kernel::{EmbeddingInput, EmbeddingRequest, ModelRequest, Reach, Reported, ToolCall, Usage};
 
 use crate::tries::{Brought, Sign};
 
@@ -81,6 +81,25 @@ pub(crate) fn usage(input_tokens: u64, brought: &Brought) -> Usage {
         output_tokens: tokens(&brought.content) + brought.calls.iter().map(call).sum::<u64>() + relayed,
         estimated: true,
         ..Usage::default()
+    }
+}
+
+/// The usage of a try that ended before its figures were whole: what was reported, and our estimate of the output that
+/// this leaves out. Marked as estimated where there is such output, or may be.
+pub(crate) fn completed(reported: Reported, brought: &Brought) -> Usage {
+    let told = reported.usage;
+    let output_tokens = match reported.output {
+        Reach::Whole => return told,
+        Reach::Until { .. } => match brought.uncounted() {
+            0 => return told,
+            bytes => told.output_tokens + bytes.div_ceil(4),
+        },
+        Reach::Begun => told.output_tokens.max(usage(0, brought).output_tokens),
+    };
+    Usage {
+        output_tokens,
+        estimated: true,
+        ..told
     }
 }
 

@@ -43,7 +43,7 @@ impl Phase {
             ModelEvent::Content(text) => Self::Flowing {
                 content: committed || !text.is_empty(),
             },
-            ModelEvent::Quota(_) => self,
+            ModelEvent::Quota(_) | ModelEvent::Used(_) => self,
             ModelEvent::ToolCall(_)
             | ModelEvent::Thinking(_)
             | ModelEvent::Reasoned(_)
@@ -54,7 +54,7 @@ impl Phase {
     /// After a frame of a relayed stream. All that its reader sees is content: none of it can be taken back.
     pub(crate) fn after_frame(self, sign: &RelaySign) -> Self {
         match sign {
-            RelaySign::Lifecycle => self,
+            RelaySign::Lifecycle | RelaySign::Used(_) => self,
             RelaySign::Content { .. } => Self::Flowing { content: true },
             RelaySign::Finished(_) => match self {
                 Self::Flowing { .. } => self,

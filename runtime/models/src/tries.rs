@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
     CallContext, Embeddings, Failure, FaultClass, FinishReason, ModelEvent, ModelStream, ProviderFault,
-    Quota, Reasoning, RelayFrame, RelayFrames, RelaySign, ToolCall, Transcript, Usage, Wish,
+    Quota, Reach, Reasoning, RelayFrame, RelayFrames, RelaySign, Reported, ToolCall, Transcript, Usage, Wish,
 };
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -34,6 +34,10 @@ pub(crate) struct Brought {
     pub(crate) reasoning: Vec<Reasoning>,
     /// Bytes of a relayed answer's content.
     pub(crate) relayed: u64,
+    /// What the provider last said that it used.
+    pub(crate) reported: Option<Reported>,
+    /// How many bytes of content those figures count.
+    pub(crate) counted: u64,
     /// What the provider said of our allowance.
     pub(crate) quota: Option<Quota>,
     /// From the dispatch to the model's first sign, shown or not.
@@ -47,6 +51,21 @@ impl Brought {
     pub(crate) fn said(&self) -> u64 {
         let calls: usize = self.calls.iter().map(|call| call.arguments.len()).sum();
         (self.content.len() + calls) as u64 + self.relayed
+    }
+
+    /// Bytes of its content that came behind the last figures.
+    pub(crate) fn uncounted(&self) -> u64 {
+        self.said().saturating_sub(self.counted)
+    }
+
+    /// The provider said what it used.
+    pub(crate) fn used(&mut self, reported: Reported) {
+        let ahead = match reported.output {
+            Reach::Until { ahead } => u64::from(ahead),
+            Reach::Begun | Reach::Whole => 0,
+        };
+        self.counted = self.said() + ahead;
+        self.reported = Some(reported);
     }
 }
 
@@ -173,6 +192,10 @@ impl Try {
                             Self::read(backend.embed(model, &request, context), cancel, stalls_at).await;
                         let vectors = opened.done(vectors)?.map_err(|fault| opened.told(fault))?;
                         opened.flow = Flow::Vectors(vectors.usage);
+                        opened.brought.reported = vectors.usage.map(|usage| Reported {
+                            usage,
+                            output: Reach::Whole,
+                        });
                         opened.vectors = Some(vectors);
                         opened.brought.first_sign = Some(began.elapsed());
                     }
@@ -223,11 +246,16 @@ impl Try {
     }
 
     fn event(&mut self, event: ModelEvent) -> Result<Option<Sign>, TryError> {
+        if let ModelEvent::Used(reported) = event {
+            self.brought.used(reported);
+            return Ok(None);
+        }
         self.enter(self.phase.after(&event));
         match &event {
             ModelEvent::Content(text) | ModelEvent::Thinking(text) => self.pace.came(text.len() as u64),
             ModelEvent::ToolCall(_) | ModelEvent::Progress => self.pace.came(pace::UNSEEN),
-            ModelEvent::Reasoned(_) | ModelEvent::Quota(_) | ModelEvent::End { .. } => {}
+            ModelEvent::Reasoned(_) | ModelEvent::Quota(_) | ModelEvent::Used(_) | ModelEvent::End { .. } => {
+            }
         }
         let sign = match event {
             ModelEvent::Content(text) if text.is_empty() => return Ok(None),
@@ -248,6 +276,7 @@ impl Try {
                 self.brought.quota = Some(quota);
                 return Ok(None);
             }
+            ModelEvent::Used(_) => return Ok(None),
             ModelEvent::Progress => Sign::Working,
             ModelEvent::End { finish, usage } => return Ok(Some(Sign::End(Ended { finish, usage }))),
         };
@@ -260,6 +289,10 @@ impl Try {
 
     fn frame(&mut self, frame: RelayFrame) -> Result<(), TryError> {
         let RelayFrame { bytes, sign } = frame;
+        if let RelaySign::Used(reported) = sign {
+            self.brought.used(reported);
+            return Ok(());
+        }
         // Lifecycle is no sign of the model, before content and behind it.
         if sign != RelaySign::Lifecycle {
             self.enter(self.phase.after_frame(&sign));
@@ -279,7 +312,7 @@ impl Try {
                 self.content_came();
                 self.bounded(self.brought.relayed)?;
             }
-            RelaySign::Lifecycle | RelaySign::Finished(_) | RelaySign::End { .. } => {}
+            RelaySign::Lifecycle | RelaySign::Used(_) | RelaySign::Finished(_) | RelaySign::End { .. } => {}
         }
         let pieces = self
             .held

@@ -7,12 +7,12 @@ mod tests;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reported, ToolCall};
 use greenroom_provider_http::Faults;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::response::{Block, Delta, Event, WireUsage, finish_reason};
+use crate::response::{At, Block, Delta, Event, Figures, finish_reason};
 use crate::seal;
 
 /// Most bytes of a document in one answer.
@@ -57,7 +57,7 @@ pub(crate) struct Assembler {
     /// The text until now, where it is to be a JSON document.
     document: Option<String>,
     finish: Option<FinishReason>,
-    usage: Option<WireUsage>,
+    figures: Figures,
     done: bool,
 }
 
@@ -74,7 +74,7 @@ impl Assembler {
             thought: None,
             document: document.then(String::new),
             finish: None,
-            usage: None,
+            figures: Figures::default(),
             done: false,
         }
     }
@@ -197,12 +197,6 @@ impl Assembler {
         Ok(())
     }
 
-    fn figures(&mut self, newer: Option<WireUsage>) {
-        if let Some(newer) = newer {
-            self.usage = Some(self.usage.unwrap_or_default().updated(newer));
-        }
-    }
-
     fn call(&self, call: PartialCall) -> Result<ModelEvent, ProviderFault> {
         if call.name.is_empty() {
             return Err(self.faults.malformed(&"a tool call without a name"));
@@ -252,7 +246,7 @@ impl greenroom_provider_http::Assembler for Assembler {
         let event: Event = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
         match event {
             Event::MessageStart { message } => {
-                self.figures(message.usage);
+                self.figures.update(message.usage, At::Beginning);
                 out.push_back(ModelEvent::Progress);
             }
             Event::ContentBlockStart { index, content_block } => {
@@ -266,7 +260,7 @@ impl greenroom_provider_http::Assembler for Assembler {
                 }
             }
             Event::MessageDelta { delta, usage } => {
-                self.figures(usage);
+                self.figures.update(usage, At::of(&delta));
                 self.finish = delta.stop_reason.as_deref().map(finish_reason).or(self.finish);
             }
             Event::MessageStop => self.done = true,
@@ -275,6 +269,10 @@ impl greenroom_provider_http::Assembler for Assembler {
             Event::Unknown => {}
         }
         Ok(())
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        self.figures.take()
     }
 
     fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
@@ -299,7 +297,7 @@ impl greenroom_provider_http::Assembler for Assembler {
                 out.push_back(self.call(call)?);
             }
         }
-        let usage = self.usage.map(Usage::from);
+        let usage = self.figures.usage();
         out.push_back(ModelEvent::End { finish, usage });
         Ok(())
     }

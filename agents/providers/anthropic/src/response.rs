@@ -2,7 +2,7 @@
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/streaming>
 
-use greenroom_kernel::{FinishReason, Usage};
+use greenroom_kernel::{FinishReason, Reach, Reported, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -127,6 +127,62 @@ impl WireUsage {
                 .or(self.cache_creation_input_tokens),
             output_tokens: newer.output_tokens.or(self.output_tokens),
             output_tokens_details: newer.output_tokens_details.or(self.output_tokens_details),
+        }
+    }
+}
+
+/// The figures of an answer, as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    usage: Option<WireUsage>,
+    /// What nobody has asked for yet.
+    told: Option<Reported>,
+}
+
+impl Figures {
+    /// More came: with the answer's beginning, within it, or with its end.
+    pub(crate) fn update(&mut self, newer: Option<WireUsage>, at: At) {
+        let Some(newer) = newer else {
+            return;
+        };
+        let usage = self.usage.unwrap_or_default().updated(newer);
+        self.usage = Some(usage);
+        self.told = Some(Reported {
+            usage: usage.into(),
+            // At the beginning a server counts a token or so of all that it will say.
+            output: match (at, newer.output_tokens) {
+                (At::Beginning, _) | (_, None) => Reach::Begun,
+                (At::Middle, Some(_)) => Reach::Until { ahead: 0 },
+                (At::End, Some(_)) => Reach::Whole,
+            },
+        });
+    }
+
+    /// What was told since this was last asked.
+    pub(crate) fn take(&mut self) -> Option<Reported> {
+        self.told.take()
+    }
+
+    /// All of it.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.usage.map(Usage::from)
+    }
+}
+
+/// Where in an answer figures come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    Beginning,
+    Middle,
+    End,
+}
+
+impl At {
+    /// Of a `message_delta`.
+    pub(crate) fn of(delta: &Ended) -> Self {
+        match delta.stop_reason {
+            Some(_) => Self::End,
+            None => Self::Middle,
         }
     }
 }

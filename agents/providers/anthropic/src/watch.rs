@@ -7,17 +7,17 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use greenroom_kernel::{FinishReason, ProviderFault, RelaySign, Usage};
+use greenroom_kernel::{FinishReason, ProviderFault, RelaySign, Reported};
 use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 
-use crate::response::{Block, Delta, Event, Piece, Whole, WireUsage, finish_reason};
+use crate::response::{At, Block, Delta, Event, Figures, Piece, Whole, finish_reason};
 
 /// Reads one relayed answer.
 #[derive(Debug)]
 pub(crate) struct MessagesWatcher {
     faults: Faults,
     model: String,
-    usage: Option<WireUsage>,
+    figures: Figures,
     finish: Option<FinishReason>,
     /// It asked for a tool: some servers then still say that the turn is over.
     called: bool,
@@ -29,16 +29,10 @@ impl MessagesWatcher {
         Self {
             faults,
             model: model.to_owned(),
-            usage: None,
+            figures: Figures::default(),
             finish: None,
             called: false,
             seen: Seen::Nothing,
-        }
-    }
-
-    fn figures(&mut self, newer: Option<WireUsage>) {
-        if let Some(newer) = newer {
-            self.usage = Some(self.usage.unwrap_or_default().updated(newer));
         }
     }
 
@@ -47,13 +41,13 @@ impl MessagesWatcher {
         self.seen = seen(&event);
         Ok(match event {
             Event::MessageStart { message } => {
-                self.figures(message.usage);
+                self.figures.update(message.usage, At::Beginning);
                 RelaySign::Lifecycle
             }
             Event::ContentBlockStart { content_block, .. } => self.began(&content_block),
             Event::ContentBlockDelta { delta, .. } => grew(&delta),
             Event::MessageDelta { delta, usage } => {
-                self.figures(usage);
+                self.figures.update(usage, At::of(&delta));
                 match delta.stop_reason {
                     Some(reason) => {
                         let finish = self.meant(finish_reason(&reason));
@@ -65,7 +59,7 @@ impl MessagesWatcher {
             }
             Event::MessageStop => RelaySign::End {
                 finish: self.finish.ok_or_else(|| self.faults.truncated())?,
-                usage: self.usage.map(Usage::from),
+                usage: self.figures.usage(),
             },
             Event::Error { error } => return Err(self.faults.error_object(&error, &self.model)),
             Event::ContentBlockStop { .. } | Event::Ping | Event::Unknown => RelaySign::Lifecycle,
@@ -108,6 +102,10 @@ impl Watcher for MessagesWatcher {
         std::mem::take(&mut self.seen)
     }
 
+    fn figures(&mut self) -> Option<Reported> {
+        self.figures.take()
+    }
+
     fn reader(&self) -> Reader {
         standing::read
     }
@@ -125,11 +123,12 @@ impl Watcher for MessagesWatcher {
                 stop_reason,
                 usage,
             } => {
+                self.figures.update(usage, At::End);
                 let reason = stop_reason.ok_or_else(|| self.faults.truncated())?;
                 self.called |= content.is_some_and(|content| content.iter().any(Piece::is_call));
                 Ok(RelaySign::End {
                     finish: self.meant(finish_reason(&reason)),
-                    usage: usage.map(Usage::from),
+                    usage: self.figures.usage(),
                 })
             }
             Whole::Error { error } => Err(self.faults.error_object(&error, &self.model)),

@@ -139,7 +139,7 @@ async fn tried(backend: &AnthropicBackend) -> Result<Vec<Told>, ProviderFault> {
         .expect("an end in time");
     Ok(events
         .into_iter()
-        .filter(|e| *e != Ok(ModelEvent::Progress))
+        .filter(|e| !matches!(e, Ok(ModelEvent::Progress | ModelEvent::Used(_))))
         .collect())
 }
 

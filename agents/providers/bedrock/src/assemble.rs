@@ -11,7 +11,9 @@ use aws_sdk_bedrockruntime::types::{
     TokenUsage,
 };
 use aws_smithy_types::base64;
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, Seal, ToolCall, Usage};
+use greenroom_kernel::{
+    FinishReason, ModelEvent, ProviderFault, Reach, Reasoning, Reported, Seal, ToolCall, Usage,
+};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -115,6 +117,12 @@ impl Assembler {
             ConverseStreamOutput::MessageStop(stop) => self.finish = Some(stop.stop_reason),
             ConverseStreamOutput::Metadata(figures) => {
                 self.usage = figures.usage.as_ref().map(used).or(self.usage);
+                // They come once, and count all of it.
+                let output = Reach::Whole;
+                out.extend(
+                    self.usage
+                        .map(|usage| ModelEvent::Used(Reported { usage, output })),
+                );
             }
             _ => out.push_back(ModelEvent::Progress),
         }

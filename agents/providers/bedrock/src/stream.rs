@@ -112,7 +112,8 @@ impl Reading {
     fn end(&mut self) {
         self.answer = None;
         if let Err(fault) = self.assembler.end(&mut self.out) {
-            self.out.clear();
+            // What it used was told, whatever else is not.
+            self.out.retain(|event| matches!(event, ModelEvent::Used(_)));
             self.fault = Some(fault);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use greenroom_kernel::{ProviderFault, RelayFrame, RelayFrames, RelaySign, Transcript};
+use greenroom_kernel::{ProviderFault, Reach, RelayFrame, RelayFrames, RelaySign, Reported, Transcript};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Answer;
@@ -13,7 +13,7 @@ use crate::fault::Faults;
 use crate::frames::Frames;
 use crate::notes::Noted;
 use crate::stream::Broken;
-use crate::watcher::Watcher;
+use crate::watcher::{Seen, Watcher};
 
 struct Relay<W> {
     /// None once nothing more is read: dropping it closes the upstream call.
@@ -89,8 +89,18 @@ impl<W: Watcher> Relay<W> {
         let fed = {
             let (watcher, mut piece) = (&mut self.watcher, self.noted.piece());
             let mut read = |data: &[u8]| {
-                signs.add(watcher.event(data).map_err(Broken::Fault)?);
-                piece.take(data, &watcher.seen());
+                match watcher.event(data) {
+                    Ok(sign) => signs.add(sign),
+                    Err(fault) => {
+                        signs.told(watcher.figures());
+                        return Err(Broken::Fault(fault));
+                    }
+                }
+                let seen = watcher.seen();
+                piece.take(data, &seen);
+                if !matches!(seen, Seen::Text(_)) {
+                    signs.told(watcher.figures());
+                }
                 Ok(())
             };
             let fed = self.frames.feed(chunk, &mut read);
@@ -100,6 +110,7 @@ impl<W: Watcher> Relay<W> {
             fed
         };
         match fed {
+            // Without a piece there was no event.
             Ok(None) => {}
             Ok(Some(bytes)) => {
                 self.finished |= signs.finished();
@@ -109,7 +120,7 @@ impl<W: Watcher> Relay<W> {
                     response.drain().await;
                 }
             }
-            Err(broken) => self.broken(broken),
+            Err(broken) => self.broken(broken, signs),
         }
     }
 
@@ -119,14 +130,16 @@ impl<W: Watcher> Relay<W> {
         let mut signs = Signs::default();
         let watcher = &mut self.watcher;
         let mut read = |data: &[u8]| {
-            signs.add(watcher.event(data).map_err(Broken::Fault)?);
+            let event = watcher.event(data);
+            signs.told(watcher.figures());
+            signs.add(event.map_err(Broken::Fault)?);
             Ok(())
         };
         let mut rest = match self.frames.finish(&mut read) {
             Ok(rest) => rest,
             // Half an event behind the end of the model undoes nothing.
             Err(_) if self.finished => Bytes::new(),
-            Err(broken) => return self.broken(broken),
+            Err(broken) => return self.broken(broken, signs),
         };
         if !signs.ended() {
             match self.watcher.end() {
@@ -134,16 +147,15 @@ impl<W: Watcher> Relay<W> {
                     signs.add(end);
                     rest = closed(rest, self.watcher.closing());
                 }
-                Err(fault) => {
-                    self.fault = Some(fault);
-                    return;
-                }
+                Err(fault) => return self.broken(Broken::Fault(fault), signs),
             }
         }
         signs.put(rest, &mut self.out);
     }
 
-    fn broken(&mut self, broken: Broken) {
+    /// What was told of the usage counts, though nothing else of the piece is passed on.
+    fn broken(&mut self, broken: Broken, signs: Signs) {
+        signs.put_figures(0, &mut self.out);
         self.fault = Some(match broken {
             Broken::Fault(fault) => fault,
             Broken::TooLong(error) => self.faults.malformed(&error),
@@ -165,16 +177,25 @@ fn closed(rest: Bytes, closing: &'static [u8]) -> Bytes {
 struct Signs {
     said: Option<u32>,
     last: Option<RelaySign>,
+    /// The last figures, and how much had been said in the piece when they came.
+    reported: Option<(Reported, u32)>,
 }
 
 impl Signs {
     fn add(&mut self, sign: RelaySign) {
         match sign {
-            RelaySign::Lifecycle => {}
+            // Watchers tell figures when they are asked for them.
+            RelaySign::Lifecycle | RelaySign::Used(_) => {}
             RelaySign::Content { said } => self.said = Some(self.said.unwrap_or(0).saturating_add(said)),
             // What comes behind an end belongs to nobody's answer.
             RelaySign::Finished(_) | RelaySign::End { .. } if self.ended() => {}
             RelaySign::Finished(_) | RelaySign::End { .. } => self.last = Some(sign),
+        }
+    }
+
+    fn told(&mut self, figures: Option<Reported>) {
+        if let Some(reported) = figures {
+            self.reported = Some((reported, self.said.unwrap_or(0)));
         }
     }
 
@@ -186,8 +207,27 @@ impl Signs {
         matches!(self.last, Some(RelaySign::End { .. }))
     }
 
+    /// The figures, of which `said` bytes of content in the piece are to be told behind them at most: who leaves with
+    /// the content has then read what counts it.
+    fn put_figures(&self, said: u32, out: &mut VecDeque<RelayFrame>) {
+        let Some((mut reported, before)) = self.reported else {
+            return;
+        };
+        if let Reach::Until { ahead } = &mut reported.output {
+            *ahead = before.min(said);
+        }
+        out.push_back(RelayFrame {
+            bytes: Bytes::new(),
+            sign: RelaySign::Used(reported),
+        });
+    }
+
     /// The bytes go with the last sign.
     fn put(self, bytes: Bytes, out: &mut VecDeque<RelayFrame>) {
+        // An end brings its own.
+        if !self.ended() {
+            self.put_figures(u32::MAX, out);
+        }
         let content = self.said.map(|said| RelaySign::Content { said });
         let (before, last) = match (content, self.last) {
             (before, Some(last)) => (before, last),

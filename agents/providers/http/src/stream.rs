@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use futures::StreamExt;
-use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault, Quota};
+use greenroom_kernel::{ModelEvent, ModelStream, ProviderFault, Quota, Reach, Reported};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, TransportError};
@@ -23,6 +23,12 @@ pub trait Assembler: Send + 'static {
     /// # Errors
     /// What the stream can't go on after.
     fn take(&mut self, data: &[u8], out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault>;
+
+    /// What was told of the usage since it was last asked, up to and with the last event. Asked once for each, a broken
+    /// one too.
+    fn figures(&mut self) -> Option<Reported> {
+        None
+    }
 
     /// The stream is over: queues the tool calls and the end, if the answer is whole.
     ///
@@ -107,7 +113,14 @@ impl<A: Assembler> Assembly<A> {
     fn took(&mut self, read: Result<Option<bytes::Bytes>, TransportError>) {
         let finished = self.assembler.is_finished();
         let (assembler, out) = (&mut self.assembler, &mut self.out);
-        let mut take = |data: &[u8]| assembler.take(data, out).map_err(Broken::Fault);
+        let mut take = |data: &[u8]| {
+            let before = out.len();
+            let taken = assembler.take(data, out);
+            if let Some(reported) = assembler.figures() {
+                tell(reported, before, out);
+            }
+            taken.map_err(Broken::Fault)
+        };
         let outcome = match read {
             Ok(Some(bytes)) => self.parser.feed(&bytes, &mut take),
             Ok(None) => {
@@ -138,8 +151,21 @@ impl<A: Assembler> Assembly<A> {
     fn end(&mut self) {
         self.response = None;
         if let Err(fault) = self.assembler.end(&mut self.out) {
-            self.out.clear();
+            // What it used was told, whatever else is not.
+            self.out.retain(|event| matches!(event, ModelEvent::Used(_)));
             self.fault = Some(fault);
         }
     }
+}
+
+/// Puts figures before what came with them, from `at` on: who leaves with the content has then read what counts it.
+fn tell(mut reported: Reported, at: usize, out: &mut VecDeque<ModelEvent>) {
+    if let Reach::Until { ahead } = &mut reported.output {
+        let content = out.iter().skip(at).map(|event| match event {
+            ModelEvent::Content(text) => text.len(),
+            _ => 0,
+        });
+        *ahead = u32::try_from(content.sum::<usize>()).unwrap_or(u32::MAX);
+    }
+    out.insert(at, ModelEvent::Used(reported));
 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, Clock, Credentials, ModelStream, ProviderFault, RawRequest, RelayAnswer, RelayFrame,
-    RelayFrames,
+    RelayFrames, RelaySign,
 };
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
@@ -233,8 +233,16 @@ impl Upstream {
 
     async fn whole(&self, response: Answer, mut watcher: impl Watcher) -> Result<RelayFrames, ProviderFault> {
         let bytes = self.body(response).await?;
-        let sign = watcher.whole(&bytes)?;
-        Ok(futures::stream::once(std::future::ready(Ok(RelayFrame { bytes, sign }))).boxed())
+        let frames = match (watcher.whole(&bytes), watcher.figures()) {
+            (Ok(sign), _) => vec![Ok(RelayFrame { bytes, sign })],
+            (Err(fault), None) => return Err(fault),
+            // What a failure took is told before it.
+            (Err(fault), Some(reported)) => {
+                let (bytes, sign) = (Bytes::new(), RelaySign::Used(reported));
+                vec![Ok(RelayFrame { bytes, sign }), Err(fault)]
+            }
+        };
+        Ok(futures::stream::iter(frames).boxed())
     }
 
     /// A body that is an answer.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use greenroom_kernel::{ProviderFault, RelaySign};
+use greenroom_kernel::{ProviderFault, RelaySign, Reported};
 
 use crate::notes::Reader;
 
@@ -54,6 +54,12 @@ pub trait Watcher: Send + 'static {
         Seen::Beyond
     }
 
+    /// What was told of the usage since it was last asked, up to and with the last event. Asked once for each event, a
+    /// broken one too, but not for one that was [`Seen::Text`]: such an event brings no figures.
+    fn figures(&mut self) -> Option<Reported> {
+        None
+    }
+
     /// Who reads the notes that are taken of what was seen.
     fn reader(&self) -> Reader {
         |_| None
@@ -80,6 +86,10 @@ impl Watcher for Box<dyn Watcher> {
 
     fn seen(&mut self) -> Seen {
         (**self).seen()
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        (**self).figures()
     }
 
     fn reader(&self) -> Reader {

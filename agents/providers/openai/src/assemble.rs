@@ -6,12 +6,12 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, Reported, ToolCall, Usage};
 use greenroom_provider_http::Faults;
 use serde_json::Value;
 
 use crate::call_id;
-use crate::response::{Choice, Chunk, Thought, ToolCallDelta, finish_reason};
+use crate::response::{Choice, Chunk, Thought, ToolCallDelta, WireUsage, finish_reason};
 use crate::thoughts::{Field, sealed};
 
 /// Most bytes of tool calls in one answer.
@@ -39,6 +39,8 @@ pub(crate) struct Assembler {
     thought_field: Option<Field>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
+    /// Figures that nobody has asked for yet.
+    figures: Option<WireUsage>,
     /// Something was said: a server's `[DONE]` makes an answer of it even without a reason. A proxy writes `[DONE]`
     /// behind an upstream that broke off, too.
     answered: bool,
@@ -56,6 +58,7 @@ impl Assembler {
             thought_field: None,
             finish: None,
             usage: None,
+            figures: None,
             answered: false,
             done: false,
         }
@@ -83,16 +86,22 @@ impl greenroom_provider_http::Assembler for Assembler {
             return Ok(());
         }
         let chunk: Chunk = serde_json::from_slice(data).map_err(|e| self.faults.malformed(&e))?;
-        if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
-            return Err(self.faults.error_object(&error, &self.model));
-        }
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage.into());
+            self.figures = Some(usage);
+        }
+        if let Some(error) = chunk.error.filter(|e| !e.is_null()) {
+            return Err(self.faults.error_object(&error, &self.model));
         }
         for choice in chunk.choices.into_iter().flatten().filter(|c| c.index == 0) {
             self.choice(choice, out)?;
         }
         Ok(())
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        let ended = self.finish.is_some();
+        self.figures.take().map(|usage| usage.reported(ended))
     }
 
     fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {

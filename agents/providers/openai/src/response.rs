@@ -1,7 +1,7 @@
 //! What comes back: chunks of a completion, whole completions, figures, errors. Read leniently, since many servers speak
 //! this wire with an accent.
 
-use greenroom_kernel::{FinishReason, Usage};
+use greenroom_kernel::{FinishReason, Reach, Reported, Usage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -191,6 +191,20 @@ impl From<WireUsage> for Usage {
             output_tokens: completion - reasoning,
             reasoning_tokens: reasoning,
             ..Usage::default()
+        }
+    }
+}
+
+impl WireUsage {
+    /// What it tells of an answer that runs, or has `ended`.
+    pub(crate) fn reported(self, ended: bool) -> Reported {
+        Reported {
+            usage: self.into(),
+            output: match self.completion_tokens {
+                None => Reach::Begun,
+                Some(_) if ended => Reach::Whole,
+                Some(_) => Reach::Until { ahead: 0 },
+            },
         }
     }
 }

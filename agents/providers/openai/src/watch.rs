@@ -14,7 +14,7 @@ mod whole;
 
 use std::sync::LazyLock;
 
-use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Usage};
+use greenroom_kernel::{FinishReason, ProviderFault, RawRequest, RelaySign, Reported, Usage};
 use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -40,6 +40,8 @@ pub(crate) struct ChatWatcher {
     finish: Option<FinishReason>,
     has_calls: bool,
     usage: Option<Usage>,
+    /// Figures that nobody has asked for yet.
+    figures: Option<WireUsage>,
     /// Something was said, more than a role.
     answered: bool,
     done: bool,
@@ -56,6 +58,7 @@ impl ChatWatcher {
             finish: None,
             has_calls: false,
             usage: None,
+            figures: None,
             answered: false,
             done: false,
             seen: Seen::Nothing,
@@ -92,6 +95,11 @@ impl Watcher for ChatWatcher {
 
     fn seen(&mut self) -> Seen {
         std::mem::take(&mut self.seen)
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        let ended = self.is_finished();
+        self.figures.take().map(|usage| usage.reported(ended))
     }
 
     fn reader(&self) -> Reader {
@@ -176,13 +184,14 @@ impl ChatWatcher {
 
     /// What stands beside the choices.
     fn beside(&mut self, error: Option<Value>, usage: Option<WireUsage>) -> Result<(), ProviderFault> {
-        if let Some(error) = error.filter(|e| !e.is_null()) {
-            return Err(self.faults.error_object(&error, &self.model));
-        }
         if let Some(usage) = usage {
             self.usage = Some(usage.into());
+            self.figures = Some(usage);
         }
-        Ok(())
+        match error.filter(|e| !e.is_null()) {
+            Some(error) => Err(self.faults.error_object(&error, &self.model)),
+            None => Ok(()),
+        }
     }
 
     /// Takes note of a choice's end, where there is one.

@@ -94,7 +94,7 @@ async fn a_call_is_made_in_this_wire_where_the_configuration_says_so() {
     let told: Vec<_> = in_time(stream.map(Result::unwrap).collect()).await;
     let told: Vec<_> = told
         .into_iter()
-        .filter(|event| !matches!(event, ModelEvent::Quota(_)))
+        .filter(|event| !matches!(event, ModelEvent::Quota(_) | ModelEvent::Used(_)))
         .collect();
     let finish = FinishReason::Stop;
     assert_eq!(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::ProviderFault;
 use super::message::{Content, ModelMessage, ModelRole, Part, Reasoning, ToolCall};
-use crate::Usage;
+use crate::{Reported, Usage};
 
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum ModelEvent {
     Progress,
     /// What the provider says is left of the account's allowance. Says nothing about the try.
     Quota(Quota),
+    /// What it has used until now. Says nothing else about the try, and counts only for one that ends early.
+    Used(Reported),
     /// The answer is complete.
     End {
         /// Why it ended.

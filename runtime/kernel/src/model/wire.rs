@@ -11,7 +11,7 @@ use super::answer::{FinishReason, ModelAnswer, Quota};
 use super::fault::{CallFailure, ProviderFault};
 use super::request::{EmbeddingRequest, ModelRequest};
 use super::{Embeddings, ToolCall};
-use crate::Usage;
+use crate::{Reported, Usage};
 
 /// Words that requests and answers are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,6 +141,8 @@ pub enum RelaySign {
         /// Bytes of what the model said, for estimates.
         said: u32,
     },
+    /// What it has used until now, without bytes: counts only for a try that ends early.
+    Used(Reported),
     /// The model has ended; figures may still come.
     Finished(FinishReason),
     /// Whole: nothing comes after it.

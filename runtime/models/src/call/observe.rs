@@ -135,7 +135,7 @@ impl Observed {
                 self.measure(&usage);
                 priced(self.price, usage)
             }
-            None => self.estimated(),
+            None => self.counted(),
         };
         span::settled(&self.span, ended.finish, &usage);
         self.settle(None, Some(usage.output_tokens + usage.reasoning_tokens));
@@ -200,11 +200,23 @@ impl Observed {
         priced(self.price, used)
     }
 
-    /// What a try that didn't end well is taken to have used: nothing, when the model gave no sign.
+    /// What a try that didn't end well is taken to have used: nothing, when neither the model gave a sign nor its
+    /// provider a figure.
     pub(super) fn lost(&self) -> Usage {
-        match self.brought().and_then(|brought| brought.first_sign) {
-            Some(_) => self.estimated(),
-            None => Usage::default(),
+        match self.brought() {
+            Some(brought) if brought.first_sign.is_some() || brought.reported.is_some() => self.counted(),
+            _ => Usage::default(),
+        }
+    }
+
+    /// What was reported until now, completed by estimate; all by estimate where nothing was.
+    fn counted(&self) -> Usage {
+        let reported = self
+            .brought()
+            .and_then(|brought| Some((brought.reported?, brought)));
+        match reported {
+            Some((reported, brought)) => priced(self.price, estimate::completed(reported, brought)),
+            None => self.estimated(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What tries cost is written down, whoever leaves; what they may cost is held, whoever comes.
 
 mod budgets;
+mod figures;
 mod rows;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::{HedgeAfter, ModelsConfig, Route, RouteFlow, RouteTarget};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world whose default route hedges.
-fn hedging(backends: &[&Arc<Scripted>], after: HedgeAfter) -> ModelsConfig {
+pub(super) fn hedging(backends: &[&Arc<Scripted>], after: HedgeAfter) -> ModelsConfig {
     let mut config = config(backends);
     let route = Route {
         targets: ["a", "b", "c", "d"][..backends.len()]

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use greenroom_kernel::{
     CallContext, EmbeddingInput, EmbeddingRequest, Embeddings, ErrorAnswer, FaultClass, FinishReason,
     ModelBackend, ModelEvent, ModelInfo, ModelRequest, ModelStream, ProviderFault, RawRequest, RelayAnswer,
-    RelayFrame, RelaySign, Shown, ToolCall, Transcript, Usage, WireFamily,
+    RelayFrame, RelaySign, Reported, Shown, ToolCall, Transcript, Usage, WireFamily,
 };
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ pub(super) enum Act {
     /// The model isn't there.
     NotFound,
     Panic,
+    /// Tells what was used until then.
+    Tell(Reported),
     End(Option<Usage>),
 }
 
@@ -207,6 +209,7 @@ async fn act(
             ..fault(FaultClass::HardDown)
         }),
         Act::Panic => panic!("scripted panic"),
+        Act::Tell(reported) => Ok(ModelEvent::Used(reported)),
         Act::End(usage) => Ok(ModelEvent::End {
             finish: FinishReason::Stop,
             usage,
@@ -295,6 +298,7 @@ impl ModelBackend for Scripted {
                     (text, RelaySign::Content { said })
                 }
                 ModelEvent::End { finish, usage } => ("end".to_owned(), RelaySign::End { finish, usage }),
+                ModelEvent::Used(reported) => (String::new(), RelaySign::Used(reported)),
                 ModelEvent::Thinking(text) => {
                     noted.1.store(true, Ordering::SeqCst);
                     (text, RelaySign::Content { said: 1 })

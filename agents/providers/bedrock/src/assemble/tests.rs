@@ -70,7 +70,7 @@ fn read(awaited: Awaited, events: Vec<ConverseStreamOutput>) -> Result<Vec<Model
         assembler.take(event, &mut out)?;
     }
     assembler.end(&mut out)?;
-    out.retain(|event| *event != ModelEvent::Progress);
+    out.retain(|event| !matches!(event, ModelEvent::Progress | ModelEvent::Used(_)));
     Ok(out.into())
 }
 

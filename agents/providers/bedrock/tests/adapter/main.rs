@@ -82,7 +82,7 @@ async fn told(
         };
         while let Some(event) = stream.next().await {
             match event {
-                Ok(ModelEvent::Progress) => {}
+                Ok(ModelEvent::Progress | ModelEvent::Used(_)) => {}
                 Ok(event) => events.push(event),
                 Err(fault) => return (events, Some(fault)),
             }

@@ -6,12 +6,14 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, ToolCall, Usage};
+use greenroom_kernel::{FinishReason, ModelEvent, ProviderFault, Reasoning, Reported, ToolCall, Usage};
 use greenroom_provider_http::Faults;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::event::{Delta, ItemEvent, Kind, Response, ResponseEvent, SummaryPart, error_in};
+use super::event::{
+    Delta, Head, ItemEvent, Kind, Response, ResponseEvent, SummaryPart, error_in, figures_in,
+};
 use super::own;
 use crate::call_id;
 
@@ -37,6 +39,8 @@ pub(crate) struct Assembler {
     /// Something of the answer came before its end.
     told: bool,
     end: Option<(FinishReason, Option<Usage>)>,
+    /// Figures that nobody has asked for yet.
+    figures: Option<Reported>,
 }
 
 impl Assembler {
@@ -50,6 +54,7 @@ impl Assembler {
             said: false,
             told: false,
             end: None,
+            figures: None,
         }
     }
 }
@@ -70,7 +75,9 @@ impl greenroom_provider_http::Assembler for Assembler {
         if self.end.is_some() || data == b"[DONE]" {
             return Ok(());
         }
-        match Kind::of(data).map_err(|e| self.faults.malformed(&e))? {
+        let head = self.read::<Head<'_>>(data)?;
+        match head.kind() {
+            Kind::Lifecycle if head.stands() => self.figures = figures_in(data),
             Kind::Lifecycle => {}
             Kind::Said => {
                 let text = self.read::<Delta<'_>>(data)?.delta.into_owned();
@@ -105,6 +112,7 @@ impl greenroom_provider_http::Assembler for Assembler {
             }
             Kind::Failed => {
                 let failed = self.read::<ResponseEvent<'_>>(data)?.response;
+                self.figures = failed.reported();
                 let error = failed.failure().unwrap_or_default();
                 return Err(self.faults.error_object(&error, &self.model));
             }
@@ -119,6 +127,10 @@ impl greenroom_provider_http::Assembler for Assembler {
             }
         }
         Ok(())
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        self.figures.take()
     }
 
     fn end(&mut self, out: &mut VecDeque<ModelEvent>) -> Result<(), ProviderFault> {
@@ -151,6 +163,7 @@ impl Assembler {
         response: &Response<'_>,
         out: &mut VecDeque<ModelEvent>,
     ) -> Result<(), ProviderFault> {
+        self.figures = response.reported();
         if let Some(error) = response.failure() {
             return Err(self.faults.error_object(&error, &self.model));
         }

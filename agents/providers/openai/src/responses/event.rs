@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use greenroom_kernel::{FinishReason, Usage};
+use greenroom_kernel::{FinishReason, Reach, Reported, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -53,6 +53,14 @@ impl Head<'_> {
         matches!(&*self.r#type, "response.created" | "response.content_part.added")
     }
 
+    /// Whether it tells how the response stands.
+    pub(crate) fn stands(&self) -> bool {
+        matches!(
+            &*self.r#type,
+            "response.created" | "response.queued" | "response.in_progress"
+        )
+    }
+
     /// Whether it is text, and no refusal.
     pub(crate) fn is_text(&self) -> bool {
         self.r#type == "response.output_text.delta"
@@ -71,11 +79,6 @@ impl Head<'_> {
 }
 
 impl Kind {
-    /// Of an event's data.
-    pub(crate) fn of(data: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice::<Head<'_>>(data).map(|head| head.kind())
-    }
-
     fn named(name: &str) -> Self {
         match name {
             "response.output_text.delta" | "response.refusal.delta" => Self::Said,
@@ -183,6 +186,23 @@ impl Response<'_> {
         self.usage.map(Usage::from)
     }
 
+    /// What is told of it besides its end.
+    pub(crate) fn reported(&self) -> Option<Reported> {
+        let usage = self.usage?;
+        let ended = matches!(
+            self.status.as_deref(),
+            Some("completed" | "incomplete" | "failed" | "cancelled")
+        );
+        Some(Reported {
+            usage: usage.into(),
+            output: match usage.output_tokens {
+                None => Reach::Begun,
+                Some(_) if ended => Reach::Whole,
+                Some(_) => Reach::Until { ahead: 0 },
+            },
+        })
+    }
+
     /// What it failed of; none where it didn't fail.
     pub(crate) fn failure(&self) -> Option<Value> {
         let error = self.error.as_ref().filter(|error| !error.is_null());
@@ -192,6 +212,12 @@ impl Response<'_> {
             (None, _) => None,
         }
     }
+}
+
+/// What an event tells of the usage of the response that it holds.
+pub(crate) fn figures_in(data: &[u8]) -> Option<Reported> {
+    let event: ResponseEvent<'_> = serde_json::from_slice(data).ok()?;
+    event.response.reported()
 }
 
 /// Whether an item of this type asks the caller for a tool.

@@ -7,13 +7,13 @@ mod tests;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use greenroom_kernel::{ProviderFault, RelaySign};
+use greenroom_kernel::{ProviderFault, RelaySign, Reported};
 use greenroom_provider_http::{Faults, Reader, Seen, Watcher};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::event::{Head, ItemEvent, Kind, Response, ResponseEvent, error_in, is_call};
+use super::event::{Head, ItemEvent, Kind, Response, ResponseEvent, error_in, figures_in, is_call};
 
 /// How nearly every event of a long answer begins. Only at an event's beginning: further inside, the same words could
 /// stand in something that the caller wrote, since the last event repeats its tools.
@@ -30,6 +30,8 @@ pub(crate) struct ResponsesWatcher {
     /// Something was said of the item that is on its way.
     said: bool,
     calls: bool,
+    /// Figures that nobody has asked for yet.
+    figures: Option<Reported>,
     seen: Seen,
 }
 
@@ -40,6 +42,7 @@ impl ResponsesWatcher {
             model: model.to_owned(),
             said: false,
             calls: false,
+            figures: None,
             seen: Seen::Nothing,
         }
     }
@@ -83,7 +86,8 @@ impl ResponsesWatcher {
         }
     }
 
-    fn ended(&self, response: &Response<'_>) -> Result<RelaySign, ProviderFault> {
+    fn ended(&mut self, response: &Response<'_>) -> Result<RelaySign, ProviderFault> {
+        self.figures = response.reported();
         if let Some(error) = response.failure() {
             return Err(self.error(Some(error)));
         }
@@ -120,6 +124,11 @@ impl Watcher for ResponsesWatcher {
             Kind::CallPart | Kind::Hosted | Kind::Ended | Kind::Failed | Kind::Error => Seen::Beyond,
         };
         match kind {
+            Kind::Lifecycle if head.stands() => {
+                // Only its figures matter, and hardly any server has them yet.
+                self.figures = figures_in(data);
+                Ok(RelaySign::Lifecycle)
+            }
             Kind::Lifecycle | Kind::ThoughtPart | Kind::ItemAdded => Ok(RelaySign::Lifecycle),
             Kind::Said | Kind::Thought | Kind::CallPart => {
                 let Some(bytes) = head.delta_bytes() else {
@@ -139,6 +148,7 @@ impl Watcher for ResponsesWatcher {
             }
             Kind::Failed => {
                 let failed = self.read::<ResponseEvent<'_>>(data)?;
+                self.figures = failed.response.reported();
                 Err(self.error(failed.response.failure()))
             }
             Kind::Error => Err(self.error(error_in(self.read(data)?))),
@@ -151,6 +161,10 @@ impl Watcher for ResponsesWatcher {
 
     fn seen(&mut self) -> Seen {
         std::mem::take(&mut self.seen)
+    }
+
+    fn figures(&mut self) -> Option<Reported> {
+        self.figures.take()
     }
 
     fn reader(&self) -> Reader {

@@ -75,7 +75,7 @@ async fn tried(backend: &OpenAiBackend) -> Result<Vec<Result<ModelEvent, Provide
         .expect("an end in time");
     Ok(events
         .into_iter()
-        .filter(|e| *e != Ok(ModelEvent::Progress))
+        .filter(|e| !matches!(e, Ok(ModelEvent::Progress | ModelEvent::Used(_))))
         .collect())
 }
 

@@ -35,7 +35,7 @@ fn assembled(stream: &[u8]) -> ModelAnswer {
                 answer.finish = finish;
                 answer.usage = usage.unwrap_or_default();
             }
-            ModelEvent::Thinking(_) | ModelEvent::Progress | ModelEvent::Quota(_) => {}
+            ModelEvent::Thinking(_) | ModelEvent::Progress | ModelEvent::Quota(_) | ModelEvent::Used(_) => {}
         }
     }
     answer

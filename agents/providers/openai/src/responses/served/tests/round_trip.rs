@@ -35,7 +35,7 @@ fn assembled(events: &[(String, Value)]) -> ModelAnswer {
             ModelEvent::Reasoned(thought) => got.reasoning.push(thought),
             ModelEvent::ToolCall(call) => got.tool_calls.push(call),
             ModelEvent::End { finish, usage } => (got.finish, got.usage) = (finish, usage.unwrap()),
-            ModelEvent::Thinking(_) | ModelEvent::Progress | ModelEvent::Quota(_) => {}
+            ModelEvent::Thinking(_) | ModelEvent::Progress | ModelEvent::Quota(_) | ModelEvent::Used(_) => {}
         }
     }
     got
@@ -111,7 +111,7 @@ proptest! {
             match watcher.event(event.to_string().as_bytes()).unwrap() {
                 RelaySign::Content { said: more } => said += more as usize,
                 RelaySign::End { finish, usage } => end = Some((finish, usage)),
-                RelaySign::Lifecycle | RelaySign::Finished(_) => {}
+                RelaySign::Lifecycle | RelaySign::Used(_) | RelaySign::Finished(_) => {}
             }
         }
         let thoughts: usize = answer.reasoning.iter().map(|thought| thought.text.len()).sum();
