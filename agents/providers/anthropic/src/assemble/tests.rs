@@ -1,7 +1,8 @@
 mod bounds;
+mod figures;
 mod thoughts;
 
-use greenroom_kernel::FaultClass;
+use greenroom_kernel::{FaultClass, Usage};
 use greenroom_provider_http::Assembler as _;
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-use greenroom_kernel::FaultClass;
+use greenroom_kernel::{FaultClass, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -306,3 +306,22 @@ proptest! {
         prop_assert_eq!(heard, said);
     }
 }
+
+#[test]
+fn figures_are_told_as_soon_as_they_come() {
+    let mut assembler = Assembler::new(Faults::new("bedrock", "here"), CLAUDE, Awaited::Text);
+    let mut out = VecDeque::new();
+    for event in [text("x"), figures(10, 5, 22, 4, 3)] {
+        assembler.take(event, &mut out).unwrap();
+    }
+    let usage = Usage {
+        input_tokens: 10,
+        cached_input_tokens: 4,
+        cache_write_tokens: 3,
+        output_tokens: 5,
+        ..Usage::default()
+    };
+    let output = Reach::Whole;
+    assert_eq!(out.pop_back(), Some(ModelEvent::Used(Reported { usage, output })));
+    assembler.end(&mut out).unwrap_err();
+}

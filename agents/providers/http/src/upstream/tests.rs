@@ -1,3 +1,5 @@
+mod figures;
+
 use std::collections::VecDeque;
 
 use futures::StreamExt;

@@ -1,4 +1,5 @@
 mod against_the_parse;
+mod figures;
 mod meanings;
 
 use greenroom_kernel::WireFamily;

@@ -38,7 +38,7 @@ fn tell(output: Reach) -> Act {
     Act::Tell(Reported { usage: TOLD, output })
 }
 
-/// The fault of a try that does this, and what is billed for it..
+/// The fault of a try that does this, and what is billed for it.
 async fn row_of(acts: &[Act], relayed: bool) -> (Option<FaultClass>, Usage) {
     let mut a = Scripted::new("a", vec![streams(acts)]);
     if relayed {

@@ -1,9 +1,13 @@
-use greenroom_kernel::{FaultClass, FinishReason, Usage};
+use std::collections::VecDeque;
+
+use greenroom_kernel::{FaultClass, FinishReason, Reach, Usage};
+use greenroom_provider_http::Assembler as _;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 use crate::classify::WIRE;
+use crate::responses::Assembler;
 
 fn watcher() -> ResponsesWatcher {
     ResponsesWatcher::new(Faults::new("p", "http://h", None, &WIRE), "m")
@@ -207,4 +211,54 @@ proptest! {
             let _ = watcher.whole(event.to_string().as_bytes());
         }
     }
+}
+
+/// What is told of the usage with an event, which both readers agree on.
+fn told(event: &Value) -> Option<Reported> {
+    let (mut watcher, data) = (watcher(), event.to_string());
+    let mut assembler = Assembler::new(Faults::new("p", "http://h", None, &WIRE), "m");
+    let _ = watcher.event(data.as_bytes());
+    let _ = assembler.take(data.as_bytes(), &mut VecDeque::new());
+    let told = watcher.figures();
+    assert_eq!(told, assembler.figures(), "{event}");
+    told
+}
+
+#[test]
+fn figures_are_told_with_whatever_event_has_them() {
+    let event = |kind: &str, status: &str, usage: Value| {
+        let error = (status == "failed").then(|| json!({"code": "server_error", "message": "broke"}));
+        json!({"type": kind, "response": {"status": status, "error": error, "usage": usage}})
+    };
+    let usage = json!({"input_tokens": 36, "input_tokens_details": {"cached_tokens": 6}, "output_tokens": 7});
+    let reported = |output_tokens, output| {
+        let usage = Usage {
+            input_tokens: 30,
+            cached_input_tokens: 6,
+            output_tokens,
+            ..Usage::default()
+        };
+        Some(Reported { usage, output })
+    };
+    for (kind, status, reach) in [
+        ("response.in_progress", "in_progress", Reach::Until { ahead: 0 }),
+        ("response.failed", "failed", Reach::Whole),
+        ("response.completed", "failed", Reach::Whole),
+        ("response.completed", "completed", Reach::Whole),
+        ("response.incomplete", "incomplete", Reach::Whole),
+    ] {
+        assert_eq!(
+            told(&event(kind, status, usage.clone())),
+            reported(7, reach),
+            "{kind}"
+        );
+        assert_eq!(told(&event(kind, status, Value::Null)), None, "{kind}");
+    }
+    let input = json!({"input_tokens": 36, "input_tokens_details": {"cached_tokens": 6}});
+    let begun = event("response.created", "in_progress", input);
+    assert_eq!(told(&begun), reported(0, Reach::Begun));
+    let mut watcher = watcher();
+    let failed = json!({"status": "failed", "output": [], "usage": usage});
+    watcher.whole(failed.to_string().as_bytes()).unwrap_err();
+    assert_eq!(watcher.figures(), reported(7, Reach::Whole));
 }
