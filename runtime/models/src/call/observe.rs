@@ -194,10 +194,14 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// What the try has used until now, by our estimate; nothing where nobody keeps count.
+    /// What the try has used until now, as reported or by our estimate; nothing where nobody keeps count.
     pub(super) fn used(&self) -> Usage {
-        let used = self.estimate.map(|estimate| estimate.usage()).unwrap_or_default();
-        priced(self.price, used)
+        let reports = || self.brought().is_some_and(|brought| brought.reported.is_some());
+        match &self.estimate {
+            Some(_) if reports() => self.counted(),
+            Some(estimate) => priced(self.price, estimate.usage()),
+            None => priced(self.price, Usage::default()),
+        }
     }
 
     /// What a try that didn't end well is taken to have used: nothing, when neither the model gave a sign nor its

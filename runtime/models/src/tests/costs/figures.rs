@@ -11,7 +11,7 @@ use crate::HedgeAfter;
 use crate::tests::hedging::hedging;
 use crate::tests::script::{Act, Scripted, says, streams};
 use crate::tests::serving::wire;
-use crate::tests::world::{World, request};
+use crate::tests::world::{World, context, request};
 use crate::{Price, PriceTable};
 
 const TOLD: Usage = Usage {
@@ -128,6 +128,23 @@ async fn where_only_the_input_was_told_it_is_exact_and_the_output_estimated() {
         let acts = [tell(Reach::Begun), Act::Say("1234"), Act::Hang];
         assert_eq!(row_of(&acts, relayed).await.1, billed(11, true), "{relayed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_keeps_count_is_told_what_was_reported() {
+    let acts = [tell(Reach::Until { ahead: 8 }), Act::Say("12345678"), Act::Hang];
+    let a = Scripted::new("a", vec![streams(&acts)]);
+    let world = World::with(priced(&[&a]));
+    let mut used = Vec::new();
+    let mut told = |piece: ContentPiece<'_>| {
+        if let ContentPiece::Used(until_now) = piece {
+            used.push(until_now);
+        }
+    };
+    let (request, context) = (request(), context());
+    let call = world.router.call(&request, &context, &mut told);
+    let _ = tokio::time::timeout(Duration::from_secs(1), call).await;
+    assert_eq!(used.last(), Some(&billed(11, false)));
 }
 
 #[tokio::test(start_paused = true)]
