@@ -192,10 +192,6 @@ impl Try {
                             Self::read(backend.embed(model, &request, context), cancel, stalls_at).await;
                         let vectors = opened.done(vectors)?.map_err(|fault| opened.told(fault))?;
                         opened.flow = Flow::Vectors(vectors.usage);
-                        opened.brought.reported = vectors.usage.map(|usage| Reported {
-                            usage,
-                            output: Reach::Whole,
-                        });
                         opened.vectors = Some(vectors);
                         opened.brought.first_sign = Some(began.elapsed());
                     }
