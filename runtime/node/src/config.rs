@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) local: RawLocal,
     pub(crate) agents: AgentSettings,
     pub(crate) budgets: Vec<Budget>,
+    /// Whether tries are billed, requests are logged and budgets hold.
+    pub(crate) bills: bool,
     pub(crate) requests: RawRequests,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
@@ -84,6 +86,12 @@ impl Config {
         positive("tasks.silence_ms", raw.tasks.silence_ms)?;
         positive("tasks.snapshot_every", raw.tasks.snapshot_every)?;
         positive("requests.keep_days", raw.requests.keep_days.into())?;
+        if !raw.ledger.enabled && !raw.budgets.is_empty() {
+            return Err(ConfigError::value(
+                "ledger.enabled",
+                "budgets are held against the ledger: switch it on, or take [[budgets]] out",
+            ));
+        }
         positive("models.tries", raw.models.tries.into())?;
         if !(0.0..=1.0).contains(&raw.trace.sample_ratio) {
             return Err(ConfigError::value(
@@ -108,6 +116,7 @@ impl Config {
             local: raw.local.clone(),
             agents: AgentSettings::of(raw)?,
             budgets: budgets(&raw.budgets)?,
+            bills: raw.ledger.enabled,
             requests: raw.requests.clone(),
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,

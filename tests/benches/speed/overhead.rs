@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::Figure;
 use crate::load::{cpu_seconds, resident_mib};
 use clients::{Answers, Kind};
-use processes::Machine;
+use processes::{Machine, Process};
 
 pub(crate) use proxy::serve as serve_proxy;
 pub(crate) use upstream::serve as serve_upstream;
@@ -40,14 +40,21 @@ async fn efficiency(name: &str, pid: u32, address: &str, kind: Kind, time: Durat
     per_cpu
 }
 
-async fn share(machine: &Machine, what: &str, kind: Kind, time: Duration) -> f64 {
-    let mut best: f64 = 0.0;
+/// The shares of `processes` in what the proxy does with the same time.
+async fn shares<const N: usize>(
+    machine: &Machine,
+    processes: [(&str, &Process); N],
+    kind: Kind,
+    time: Duration,
+) -> [f64; N] {
+    let mut best = [0.0_f64; N];
     for _ in 0..ROUNDS {
-        let floor = format!("bare proxy, {what}");
-        let floor = efficiency(&floor, machine.proxy.id(), &machine.proxy.address, kind, time).await;
-        let ours = format!("gateway, {what}");
-        let ours = efficiency(&ours, machine.gateway.id(), &machine.gateway.address, kind, time).await;
-        best = best.max(ours / floor);
+        let proxy = &machine.proxy;
+        let floor = efficiency("bare proxy", proxy.id(), &proxy.address, kind, time).await;
+        for ((name, process), best) in processes.iter().zip(&mut best) {
+            let ours = efficiency(name, process.id(), &process.address, kind, time).await;
+            *best = best.max(ours / floor);
+        }
     }
     best
 }
@@ -90,8 +97,13 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
     let machine = Machine::start().await;
     clients::check(&machine.gateway.address).await;
     let (held, left) = memory(&machine).await;
-    let whole = share(&machine, "whole answers", Kind::Whole, time).await;
-    let streamed = share(&machine, "streamed events", Kind::Streamed(Answers::Fast), time).await;
+    let both = [
+        ("gateway, whole answers", &machine.gateway),
+        ("gateway, nothing written down", &machine.plain),
+    ];
+    let [whole, plain] = shares(&machine, both, Kind::Whole, time).await;
+    let one = [("gateway, streamed events", &machine.gateway)];
+    let [streamed] = shares(&machine, one, Kind::Streamed(Answers::Fast), time).await;
     let delay = added(&machine, "whole answers", Kind::Whole, time, 0.99).await;
     let first = added(&machine, "first token", Kind::Streamed(Answers::One), time, 0.5).await;
     let figure = |name, value, unit, goal, bound, falling| Figure {
@@ -108,6 +120,14 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
             whole,
             "x",
             0.6,
+            0.25,
+            false,
+        ),
+        figure(
+            "the same without ledger, metrics, spans and lines",
+            plain,
+            "x",
+            0.8,
             0.25,
             false,
         ),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discovery::RawDiscovery;
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
-use super::raw_costs::{RawBudget, RawRequests};
+use super::raw_costs::{RawBudget, RawLedger, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
 
 /// `greenroom.toml`.
@@ -33,6 +33,7 @@ pub(crate) struct Raw {
     pub(crate) log: RawLog,
     pub(crate) trace: RawTrace,
     pub(crate) metrics: RawMetrics,
+    pub(crate) ledger: RawLedger,
     pub(crate) requests: RawRequests,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) budgets: Vec<RawBudget>,

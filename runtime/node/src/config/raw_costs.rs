@@ -44,6 +44,20 @@ const fn hard() -> bool {
     true
 }
 
+/// `[ledger]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawLedger {
+    /// Whether tries are billed, requests are logged and budgets hold.
+    pub(crate) enabled: bool,
+}
+
+impl Default for RawLedger {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// `[requests]`: the log of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

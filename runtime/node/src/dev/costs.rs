@@ -9,7 +9,7 @@ use greenroom_models::{Accounts, AccountsConfig, Redact};
 use crate::config::Config;
 use crate::failed::Failed;
 
-/// The accounts, with their budgets and what was spent of them.
+/// The accounts, with their budgets and what was spent of them; those of nobody where nothing is billed.
 ///
 /// # Errors
 /// As the ledger says.
@@ -19,6 +19,9 @@ pub(super) async fn open(
     clock: Arc<dyn Clock>,
     random: &dyn Randomness,
 ) -> Result<Arc<Accounts>, Failed> {
+    if !config.bills {
+        return Ok(Accounts::none(clock, random));
+    }
     let content = config.requests.content;
     let settings = AccountsConfig {
         budgets: config.budgets.clone(),

@@ -32,8 +32,10 @@ impl Drop for Process {
 pub(crate) struct Machine {
     pub(crate) proxy: Process,
     pub(crate) gateway: Process,
+    /// Without ledger, metrics, spans and lines.
+    pub(crate) plain: Process,
     _upstream: Process,
-    _home: TempDir,
+    _homes: [TempDir; 3],
 }
 
 /// A command on one core, which `taskset` becomes: the process is the command's own.
@@ -56,7 +58,15 @@ async fn ourselves(core: &str, home: &TempDir, role: &str, upstream: Option<&str
     Process { child, address }
 }
 
-async fn gateway(home: &TempDir, upstream: &str) -> Process {
+/// What watches and writes down, switched off.
+const OFF: [(&str, &str); 3] = [
+    ("GREENROOM__LEDGER__ENABLED", "false"),
+    ("GREENROOM__METRICS__ENABLED", "false"),
+    ("GREENROOM__LOG__FILTER", "off"),
+];
+
+async fn gateway(upstream: &str, settings: &[(&str, &str)]) -> (Process, TempDir) {
+    let home = tempfile::tempdir().unwrap();
     let (config, ready) = (home.path().join("greenroom.toml"), home.path().join("ready.json"));
     let provider = format!(
         "[providers.up]\nkind = \"openai\"\nbase_url = \"http://{upstream}/v1\"\napi_key = \"k\"\nmodels = [\"m\"]\nconcurrency = 2000\n"
@@ -75,6 +85,7 @@ async fn gateway(home: &TempDir, upstream: &str) -> Process {
         .env("GREENROOM__AGENT__LISTEN", "127.0.0.1:0")
         .env("GREENROOM__SUPERVISOR__LISTEN", "127.0.0.1:0")
         .env("GREENROOM__GATEWAY__MAX_CONNECTIONS", "2000")
+        .envs(settings.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(home.path().join("log")).unwrap())
@@ -82,7 +93,7 @@ async fn gateway(home: &TempDir, upstream: &str) -> Process {
         .unwrap();
     let bound: Value = serde_json::from_str(&appears(&ready).await).unwrap();
     let address = bound["gateway"].as_str().unwrap().to_owned();
-    Process { child, address }
+    (Process { child, address }, home)
 }
 
 impl Machine {
@@ -91,15 +102,17 @@ impl Machine {
         let home = tempfile::tempdir().unwrap();
         let upstream = ourselves("1", &home, "--upstream", None).await;
         let proxy = ourselves("0", &home, "--proxy", Some(&upstream.address)).await;
-        let gateway = gateway(&home, &upstream.address).await;
+        let (full, full_home) = gateway(&upstream.address, &[]).await;
+        let (plain, plain_home) = gateway(&upstream.address, &OFF).await;
         let begun = Instant::now();
         tokio::time::sleep(Duration::from_secs(2)).await;
         println!("gateway at rest after {:?}", begun.elapsed());
         Self {
             proxy,
-            gateway,
+            gateway: full,
+            plain,
             _upstream: upstream,
-            _home: home,
+            _homes: [home, full_home, plain_home],
         }
     }
 }
