@@ -22,11 +22,24 @@ pub(super) fn record(
     requests: &[(TenantId, LedgerId, String)],
 ) -> rusqlite::Result<Written<()>> {
     let mut sums: HashMap<[String; 7], Spent> = HashMap::new();
+    // Rows that are written together are mostly of one kind: of a run of them one key is made.
+    let mut run: Option<(&LedgerRow, Spent)> = None;
     for row in tries {
-        if insert(connection, row)? {
-            let sum = sums.entry(key_of(row)).or_default();
-            *sum = sum.plus(Spent::of(row));
+        if !insert(connection, row)? {
+            continue;
         }
+        let new = Spent::of(row);
+        run = Some(match run.take() {
+            Some((first, sum)) if is_summed_with(first, row) => (first, sum.plus(new)),
+            Some((first, sum)) => {
+                close(&mut sums, first, sum);
+                (row, new)
+            }
+            None => (row, new),
+        });
+    }
+    if let Some((first, sum)) = run {
+        close(&mut sums, first, sum);
     }
     for (key, sum) in &sums {
         add(connection, key, sum)?;
@@ -83,6 +96,23 @@ fn insert(connection: &Connection, row: &LedgerRow) -> rusqlite::Result<bool> {
     Ok(inserted > 0)
 }
 
+fn close(sums: &mut HashMap<[String; 7], Spent>, of: &LedgerRow, sum: Spent) {
+    let whole = sums.entry(key_of(of)).or_default();
+    *whole = whole.plus(sum);
+}
+
+/// Whether two rows have one key.
+fn is_summed_with(one: &LedgerRow, other: &LedgerRow) -> bool {
+    const DAY: i64 = 86_400_000;
+    one.provider == other.provider
+        && one.model == other.model
+        && one.kind == other.kind
+        && one.caller.tenant == other.caller.tenant
+        && one.caller.subject == other.caller.subject
+        && one.caller.key.as_deref().unwrap_or_default() == other.caller.key.as_deref().unwrap_or_default()
+        && one.at.as_millis().div_euclid(DAY) == other.at.as_millis().div_euclid(DAY)
+}
+
 fn key_of(row: &LedgerRow) -> [String; 7] {
     let caller = &row.caller;
     [
@@ -134,8 +164,8 @@ fn add(connection: &Connection, key: &[String; 7], sum: &Spent) -> rusqlite::Res
 pub(super) fn sweep(connection: &Connection, before: LedgerId, limit: u32) -> rusqlite::Result<Written<u32>> {
     let swept = connection
         .prepare_cached(
-            "DELETE FROM requests WHERE (tenant, id) IN
-                 (SELECT tenant, id FROM requests INDEXED BY requests_by_age WHERE id < ?1 ORDER BY id LIMIT ?2)",
+            "DELETE FROM requests WHERE (id, tenant) IN
+                 (SELECT id, tenant FROM requests WHERE id < ?1 ORDER BY id LIMIT ?2)",
         )?
         .execute(params![before.0.to_be_bytes(), limit])?;
     Ok(Written::other(u32::try_from(swept).unwrap_or(u32::MAX), 0))

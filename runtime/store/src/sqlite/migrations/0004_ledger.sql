@@ -52,14 +52,14 @@ CREATE TABLE spend (
     PRIMARY KEY (tenant, day, subject, key, provider, model, kind)
 ) STRICT, WITHOUT ROWID;
 
--- A row a request; they go when their time is over.
+-- A row a request; they go when their time is over. By age, so that new ones are put at the end and the oldest are
+-- found at once: one tree to write a request, and a store in a file has few tenants to read past.
 CREATE TABLE requests (
-    tenant TEXT NOT NULL,
     id     BLOB NOT NULL,
+    tenant TEXT NOT NULL,
     row    TEXT NOT NULL, -- JSON: the whole row
-    PRIMARY KEY (tenant, id)
+    PRIMARY KEY (id, tenant)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX requests_by_age ON requests (id);
 
 CREATE TABLE budgets (
     tenant TEXT NOT NULL,
