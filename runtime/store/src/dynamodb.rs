@@ -20,6 +20,7 @@ mod log;
 mod merge;
 mod options;
 mod parts;
+mod retire;
 mod rows;
 mod schema;
 mod slots;
