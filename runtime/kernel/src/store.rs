@@ -280,6 +280,10 @@ pub trait Store: Send + Sync + 'static {
     /// Removes hollow journals deleted before `deleted_before`, and journals of kind TASK whose tasks all ended
     /// before `ended_before`; at most `limit`. Returns how many went.
     ///
+    /// An owner of a task's journal that writes meanwhile is either told that it collided or keeps what it wrote. Where
+    /// many processes share a store, such a journal loses its content at once, its log ended by `Deleted`; its keys go,
+    /// counted once more, when `deleted_before` is two hours further.
+    ///
     /// A journal for which only payloads were kept (the call that named them was refused) has no time of its own: it
     /// goes when `ended_before` is a day further than at the sweep that met it first. Keeping a payload in it counts
     /// as new.

@@ -2,6 +2,7 @@
 //! configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenroom_kernel::{Ledger, Store, StoreError};
 use greenroom_store::{CommitHook, MigrationReport};
@@ -25,19 +26,24 @@ pub(crate) struct Table {
     pub(crate) shown: String,
 }
 
-/// Opens it.
+/// What is known of a process that writes there.
+pub(crate) struct Writes {
+    pub(crate) on_commit: CommitHook,
+    /// How long the ledger's requests are kept.
+    pub(crate) keep_requests: Duration,
+}
+
+/// Opens it: to look, or to write too.
 ///
 /// # Errors
 /// What is wrong, and what to do about it.
 #[cfg(feature = "dynamodb")]
-pub(crate) async fn open(
-    settings: &DynamoSettings,
-    on_commit: Option<CommitHook>,
-) -> Result<Table, StoreError> {
-    let options = greenroom_store::DynamoOptions {
-        on_commit,
-        ..options(settings)
-    };
+pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> Result<Table, StoreError> {
+    let mut options = options(settings);
+    if let Some(writes) = writes {
+        options.on_commit = Some(writes.on_commit);
+        options.keep_requests = writes.keep_requests;
+    }
     let store = Arc::new(greenroom_store::DynamoStore::open(options).await?);
     Ok(Table {
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
@@ -68,7 +74,8 @@ fn left_out(settings: &DynamoSettings) -> StoreError {
 }
 
 #[cfg(not(feature = "dynamodb"))]
-pub(crate) async fn open(settings: &DynamoSettings, _: Option<CommitHook>) -> Result<Table, StoreError> {
+pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> Result<Table, StoreError> {
+    drop(writes.map(|writes| (writes.on_commit, writes.keep_requests)));
     Err(left_out(settings))
 }
 

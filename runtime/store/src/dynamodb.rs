@@ -20,6 +20,7 @@ mod log;
 mod merge;
 mod options;
 mod parts;
+mod retire;
 mod rows;
 mod schema;
 mod slots;
@@ -57,6 +58,7 @@ pub struct DynamoStore {
     table: Table,
     place: Place,
     patience: Duration,
+    keep_requests: Duration,
     on_commit: Option<CommitHook>,
     ends: Ends,
     counters: Counters,
@@ -79,6 +81,7 @@ impl DynamoStore {
             },
             place: connected.place,
             patience: options.patience,
+            keep_requests: options.keep_requests,
             on_commit: options.on_commit,
             ends: Ends::default(),
             counters: Counters::default(),

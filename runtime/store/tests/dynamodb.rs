@@ -19,7 +19,10 @@ mod races;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Appended, BlobId, Ledger, Projection, Store, StoreError, TaskRow, TaskStatus};
+use greenroom_kernel::{
+    Appended, BlobId, Ledger, PageRequest, Projection, Records, SessionQuery, Store, StoreError, TaskRow,
+    TaskStatus,
+};
 use greenroom_store::testkit::fixture::{Pen, append, key, message, session, task};
 use greenroom_store::{
     DynamoOptions, DynamoStore, SharedCredentialsProvider, ledger_contract, store_contract,
@@ -131,6 +134,69 @@ async fn what_is_larger_than_an_item_comes_back_whole_and_what_is_larger_than_th
         store.put_snapshot(&of, snapshot(next, fill)).await.unwrap();
     }
     assert_eq!(store.snapshot(&of).await.unwrap(), Some(snapshot(6, "b")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_request_that_has_expired_is_not_shown_though_nobody_swept_or_reaped_it() {
+    use greenroom_store::testkit::ledger_contract::{request, row};
+    let emulator = Emulator::start();
+    let options = emulator.options(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let open = async |keep_requests| {
+        let options = DynamoOptions {
+            keep_requests,
+            ..options.clone()
+        };
+        DynamoStore::open(options).await.unwrap()
+    };
+    let (brief, long) = (
+        open(Duration::ZERO).await,
+        open(Duration::from_secs(86_400)).await,
+    );
+    for (store, id) in [(&brief, 1), (&long, 2), (&brief, 3)] {
+        let records = Records {
+            tries: vec![row(id)],
+            requests: vec![request(id)],
+        };
+        store.record(Arc::new(records)).await.unwrap();
+    }
+    let page = PageRequest {
+        after: None,
+        limit: 9,
+    };
+    let tenant = row(1).caller.tenant.clone();
+    let shown = long.requests(&tenant, &page).await.unwrap().rows;
+    assert_eq!(shown, [request(2)]);
+    // Tries don't expire.
+    assert_eq!(long.tries(&tenant, &page).await.unwrap().rows.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn pages_of_the_ledger_are_read_as_they_are_and_not_as_they_were() {
+    use greenroom_store::testkit::ledger_contract::{request, row};
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::None).await;
+    let store = emulator.store(&proxy.url).await;
+    let records = Records {
+        tries: (1..=3).map(row).collect(),
+        requests: (1..=3).map(request).collect(),
+    };
+    store.record(Arc::new(records)).await.unwrap();
+    let page = PageRequest {
+        after: None,
+        limit: 2,
+    };
+    let tenant = row(1).caller.tenant.clone();
+    let before = proxy.hints();
+    assert_eq!(store.tries(&tenant, &page).await.unwrap().rows.len(), 2);
+    assert_eq!(store.requests(&tenant, &page).await.unwrap().rows.len(), 2);
+    assert_eq!(proxy.hints(), before);
+    // Lists of sessions are hints.
+    let all = SessionQuery::default();
+    store.sessions(&tenant, &all, &page).await.unwrap();
+    assert!(proxy.hints() > before);
 }
 
 async fn refused(options: DynamoOptions) -> (String, String) {

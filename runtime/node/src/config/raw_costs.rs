@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenroom_kernel::{About, Amount, Budget, BudgetId, BudgetWindow, TenantId};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,13 @@ impl Default for RawRequests {
             content: false,
             keep_days: 30,
         }
+    }
+}
+
+impl RawRequests {
+    /// For how long they are kept.
+    pub(crate) fn keep(&self) -> Duration {
+        Duration::from_secs(u64::from(self.keep_days) * 86_400)
     }
 }
 

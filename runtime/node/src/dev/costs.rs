@@ -1,7 +1,6 @@
 //! Who pays for model calls: the accounts over the store's ledger, as they are configured.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use greenroom_kernel::{Clock, Ledger, Randomness};
 use greenroom_models::{Accounts, AccountsConfig, Redact};
@@ -25,7 +24,7 @@ pub(super) async fn open(
     let content = config.requests.content;
     let settings = AccountsConfig {
         budgets: config.budgets.clone(),
-        keep_requests: Duration::from_secs(u64::from(config.requests.keep_days) * 86_400),
+        keep_requests: config.requests.keep(),
         content: content.then(|| Arc::new(greenroom_telemetry::without_secrets) as Redact),
         ..AccountsConfig::new(config.models.prices.version.clone())
     };

@@ -36,6 +36,7 @@ pub(super) async fn find(
         orchestrator,
         others,
         hosts: BTreeSet::new(),
+        warned: false,
     };
     tokio::join!(watch.run(until.clone()), joined.follow(picture, until));
 }
@@ -45,6 +46,16 @@ struct Joined {
     orchestrator: Arc<Orchestrator>,
     others: BTreeSet<HostPort>,
     hosts: BTreeSet<HostPort>,
+    /// Whether it was said that a host is dialled in plaintext: once is enough.
+    warned: bool,
+}
+
+/// Whether what is sent there may leave this machine.
+fn is_elsewhere(host: &HostPort) -> bool {
+    match host.ip() {
+        Some(ip) => !ip.is_loopback(),
+        None => host.host() != "localhost",
+    }
 }
 
 impl Joined {
@@ -92,6 +103,14 @@ impl Joined {
             if self.hosts.contains(host) || self.others.contains(host) {
                 continue;
             }
+            if is_elsewhere(host) && !self.warned {
+                self.warned = true;
+                tracing::warn!(
+                    %host,
+                    "agent hosts on other machines are dialled in plaintext: keep them in a network that only Greenroom \
+                     reads and writes"
+                );
+            }
             let joined = match GrpcAgent::new(&host.url()) {
                 Ok(agent) => self
                     .orchestrator
@@ -112,5 +131,28 @@ impl Joined {
             }
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (host, elsewhere) in [
+            ("127.0.0.1", false),
+            ("127.8.0.1", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("localhost", false),
+            ("10.0.0.7", true),
+            ("fd00::7", true),
+            ("agents.internal", true),
+            ("localhost.example", true),
+        ] {
+            let host = HostPort::new(host, 7071).unwrap();
+            assert_eq!(is_elsewhere(&host), elsewhere, "{host}");
+        }
     }
 }

@@ -9,9 +9,9 @@ use greenroom_telemetry::Metrics;
 
 use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
-use crate::config::StoreSettings;
+use crate::config::{Config, StoreSettings};
 use crate::failed::Failed;
-use crate::table;
+use crate::table::{self, Writes};
 
 /// One store, by both its ports, and how people call it.
 pub(super) struct Opened {
@@ -24,12 +24,16 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// As [`SqliteStore::open`], and as a table's opening does.
-pub(super) async fn open(settings: &StoreSettings, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
+pub(super) async fn open(config: &Config, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
     let on_commit: CommitHook = Arc::new(move |appends, took| metrics.journal_sync(appends, took));
-    match settings {
+    match &config.store {
         StoreSettings::Sqlite(path) => sqlite(path.clone(), hooks, on_commit).await,
         StoreSettings::DynamoDb(settings) => {
-            let table = table::open(settings, Some(on_commit)).await?;
+            let writes = Writes {
+                on_commit,
+                keep_requests: config.requests.keep(),
+            };
+            let table = table::open(settings, Some(writes)).await?;
             Ok(Opened {
                 store: table.store,
                 ledger: table.ledger,

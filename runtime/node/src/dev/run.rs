@@ -90,7 +90,7 @@ impl Running {
             true => Metrics::new(env!("CARGO_PKG_VERSION")),
             false => Metrics::off(),
         };
-        let Opened { store, ledger, shown } = open::open(&config.store, hooks, metrics.clone()).await?;
+        let Opened { store, ledger, shown } = open::open(&config, hooks, metrics.clone()).await?;
         let accounts = costs::open(&config, ledger, Arc::clone(&clock), &*random).await?;
 
         // Built, not started.

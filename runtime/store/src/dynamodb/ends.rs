@@ -1,7 +1,7 @@
 //! How far journals are known to reach, so that an append need not ask.
 //!
-//! A slot that was once there stays while its journal does, and a journal goes at the earliest seven days after its
-//! end: what was seen within the hour holds. An owner's own appends and the reads before them keep this warm; what
+//! A slot that was once there stays while its journal does, and a journal goes at the earliest two hours after its log
+//! was ended by `Deleted`, which lets no owner on: what was seen within the hour holds. An owner's own appends and the reads before them keep this warm; what
 //! isn't known is asked of the table.
 
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 /// How many journals each of the two generations holds.
 const JOURNALS: usize = 32_768;
-const HOLDS: Duration = Duration::from_secs(3_600);
+/// How long it is known.
+pub(super) const HOLDS: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy)]
 struct End {

@@ -30,11 +30,11 @@ impl DynamoStore {
         self.say_hollow(call, key, deleted_at).await
     }
 
-    fn newest_slots(pk: &str) -> Range<'static> {
+    pub(super) fn newest_slots(pk: &str) -> Range<'static> {
         Range::between(pk, keys::slot(0), keys::slot(u64::MAX)).newest_first()
     }
 
-    async fn says_deleted(&self, call: &Call<'_>, item: &Item) -> Result<bool, StoreError> {
+    pub(super) async fn says_deleted(&self, call: &Call<'_>, item: &Item) -> Result<bool, StoreError> {
         let reader = Reader(call.operation);
         let entries = self
             .table
@@ -67,7 +67,7 @@ impl DynamoStore {
     }
 
     /// Empties the slots. Tells when the newest of them says it was deleted.
-    async fn empty_slots(&self, call: &Call<'_>, pk: &str) -> Result<Timestamp, StoreError> {
+    pub(super) async fn empty_slots(&self, call: &Call<'_>, pk: &str) -> Result<Timestamp, StoreError> {
         let reader = Reader(call.operation);
         let (range, mut start) = (Self::newest_slots(pk), None);
         let mut deleted_at = Timestamp::from_millis(i64::MIN);
@@ -117,7 +117,7 @@ impl DynamoStore {
     }
 
     /// Removes all that is neither a slot nor the session's row.
-    async fn remove_content(&self, call: &Call<'_>, pk: &str) -> Result<(), StoreError> {
+    pub(super) async fn remove_content(&self, call: &Call<'_>, pk: &str) -> Result<(), StoreError> {
         let before_rows = Range::between(pk, "!".to_owned(), keys::SESSION.to_owned());
         for range in [Range::beginning(pk, keys::TASKS), before_rows] {
             let range = Range {
@@ -131,8 +131,9 @@ impl DynamoStore {
         Ok(())
     }
 
-    /// The last step: the row loses its content and names no work any more.
-    async fn say_hollow(
+    /// The last step: the row loses its content and names no work any more. The keys go in a sweep of what was deleted
+    /// before a later moment than this.
+    pub(super) async fn say_hollow(
         &self,
         call: &Call<'_>,
         key: &JournalKey,

@@ -8,6 +8,7 @@ mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::DynamoStore;
 use super::call::{Call, Outcome};
-use super::item::{Item, Reader, json, key, set, text};
+use super::item::{Item, Reader, json, key, number, set, text};
 use super::keys::{self, SHARDS};
 use super::merge::Merged;
 use super::table::{PAGE, Range};
@@ -58,6 +59,22 @@ fn size(item: &Item) -> usize {
 
 const TRIES: &str = "tries";
 const REQUESTS: &str = "requests";
+
+/// The attribute that the service reaps items by, some time after the moment that it names.
+const EXPIRES: &str = "expires";
+
+/// A moment as the service counts: in whole seconds.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the service reaps by the time of day, whatever clock its callers are given"
+)]
+fn seconds_from_now(later: Duration) -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .saturating_add(later);
+    now.as_secs()
+}
 
 /// Where requests are found by their age.
 fn aged(shard: u32) -> String {
@@ -115,7 +132,8 @@ impl DynamoStore {
         Ok(item)
     }
 
-    fn request_item(call: &Call<'_>, row: &RequestRow) -> Result<Item, StoreError> {
+    /// It expires by itself when it was kept for as long as requests are, whether anybody sweeps or not.
+    fn request_item(&self, call: &Call<'_>, row: &RequestRow) -> Result<Item, StoreError> {
         let (pk, sk) = row_key(REQUESTS, &row.caller.tenant, row.id);
         let mut item = key(&pk, &sk);
         let mut content = json(call.operation, row)?;
@@ -129,10 +147,13 @@ impl DynamoStore {
         set(&mut item, "row", text(content));
         set(&mut item, "work", text(aged(keys::shard(&sk))));
         set(&mut item, "when", text(sk));
+        set(&mut item, EXPIRES, number(seconds_from_now(self.keep_requests)));
         Ok(item)
     }
 
-    /// A tenant's rows before an id, the newest first.
+    /// A tenant's rows before an id, the newest first, without those that have expired and were not reaped yet.
+    /// Consistently: a page ends at an id, and the next one begins behind it, so that a row which a replica lacks would
+    /// be passed over for good.
     async fn newest<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
@@ -145,8 +166,11 @@ impl DynamoStore {
         let ranges = (0..SHARDS).map(|shard| {
             let range = Range::between(&rows_of(what, tenant, shard), sort(LedgerId(0)), before.clone());
             Range {
-                consistent: false,
                 only: Some("pk, sk"),
+                filter: Some((
+                    "attribute_not_exists(expires) OR expires > :now",
+                    vec![(":now", number(seconds_from_now(Duration::ZERO)))],
+                )),
                 ..range.newest_first()
             }
         });
@@ -192,7 +216,7 @@ impl Ledger for DynamoStore {
         let requests: Result<Vec<Item>, StoreError> = records
             .requests
             .iter()
-            .map(|row| Self::request_item(&call, row))
+            .map(|row| self.request_item(&call, row))
             .collect();
         let requests = requests?;
         // Mostly all of it is one request to the service.

@@ -183,7 +183,8 @@ impl DynamoStore {
         Ok(rows)
     }
 
-    /// The rows that a list's entries name, as far as they fit, until there are enough for the page.
+    /// The rows that a list's entries name, as far as they fit, until there are enough for the page. They are read as
+    /// consistently as the entries.
     pub(super) async fn listed<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
@@ -204,7 +205,7 @@ impl DynamoStore {
                 .filter(|entry| *entry.sort < *below)
                 .map(|entry| (entry.pk, entry.sk))
                 .collect();
-            let mut found = self.by_key(call, &keys).await?;
+            let mut found = self.by_key(call, &keys, entries.is_consistent()).await?;
             for key in &keys {
                 // One that is gone since is passed over.
                 let Some(item) = found.remove(key) else { continue };
@@ -222,9 +223,10 @@ impl DynamoStore {
         &self,
         call: &Call<'_>,
         keys: &[(String, String)],
+        consistent: bool,
     ) -> Result<HashMap<(String, String), Item>, StoreError> {
         let reader = Reader(call.operation);
-        let items = self.table.get_all(call, keys, false).await?;
+        let items = self.table.get_all(call, keys, consistent).await?;
         items
             .into_iter()
             .map(|item| Ok(((reader.text(&item, "pk")?, reader.text(&item, "sk")?), item)))

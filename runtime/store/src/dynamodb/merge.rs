@@ -58,6 +58,7 @@ impl Stream<'_> {
 pub(super) struct Merged<'r> {
     streams: Vec<Stream<'r>>,
     newest_first: bool,
+    consistent: bool,
 }
 
 impl<'r> Merged<'r> {
@@ -73,8 +74,14 @@ impl<'r> Merged<'r> {
             .collect();
         Self {
             newest_first: streams.first().is_some_and(|stream| stream.range.newest_first),
+            consistent: streams.first().is_some_and(|stream| stream.range.consistent),
             streams,
         }
+    }
+
+    /// Whether what is taken is read as it is, not as it was a moment ago.
+    pub(super) fn is_consistent(&self) -> bool {
+        self.consistent
     }
 
     /// Whether another `take` may bring more.

@@ -23,6 +23,8 @@ pub struct DynamoOptions {
     pub try_timeout: Duration,
     /// For how long an operation is tried before its caller is told.
     pub patience: Duration,
+    /// How long the ledger's requests are kept at most: what is recorded from now on expires by itself then.
+    pub keep_requests: Duration,
     /// Whom to tell of appends that were stored: one at a time, with how long it took. Keep it short.
     pub on_commit: Option<CommitHook>,
 }
@@ -36,6 +38,7 @@ impl Default for DynamoOptions {
             credentials: None,
             try_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(10),
+            keep_requests: Duration::from_secs(30 * 86_400),
             on_commit: None,
         }
     }

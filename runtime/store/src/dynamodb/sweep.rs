@@ -3,9 +3,11 @@
 //! A journal half removed must not look like one that goes on. Its first slot is made to say that the journal is
 //! deleted before anything goes, and goes last, in one transaction with what names the journal as work: until then
 //! another sweep does the rest, and behind that the id is free.
+//!
+//! The journal of a task that ended may have an owner yet, in whatever process: see `retire.rs`.
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
-use greenroom_kernel::{JournalKind, StoreError, TaskRow, Timestamp};
+use greenroom_kernel::{StoreError, Timestamp};
 
 use super::DynamoStore;
 use super::call::{Call, Outcome};
@@ -29,7 +31,9 @@ impl DynamoStore {
     ) -> Result<u32, StoreError> {
         let mut swept = 0;
         for (what, before) in [(Work::Hollow, deleted_before), (Work::Ended, ended_before)] {
-            swept += self.sweep_old(what, before, limit - swept).await?;
+            swept += self
+                .sweep_old(what, before, deleted_before, limit - swept)
+                .await?;
         }
         swept += self.sweep_beside(ended_before, limit - swept).await?;
         Ok(swept)
@@ -48,7 +52,13 @@ impl DynamoStore {
         Merged::new((0..SHARDS).map(range))
     }
 
-    async fn sweep_old(&self, what: Work, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+    async fn sweep_old(
+        &self,
+        what: Work,
+        before: Timestamp,
+        deleted_before: Timestamp,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
         let mut works = Self::works(what, "!", &keys::moment(before));
         let (mut swept, mut last) = (0, None);
         while swept < limit {
@@ -62,13 +72,13 @@ impl DynamoStore {
                 }
                 // Each journal has its own time.
                 let call = self.call("sweep");
-                let over = match what {
-                    Work::Hollow => self.is_hollow_since(&call, &entry).await?,
-                    _ => self.is_over(&call, &entry.pk, before).await?,
+                let went = match what {
+                    Work::Hollow => {
+                        self.is_hollow_since(&call, &entry).await? && self.remove(&call, &entry.pk).await?
+                    }
+                    _ => self.retire(&call, &entry.pk, before, deleted_before).await?,
                 };
-                if over {
-                    swept += u32::from(self.remove(&call, &entry.pk).await?);
-                }
+                swept += u32::from(went);
                 last = Some(entry.pk);
             }
             if !works.goes_on() {
@@ -85,21 +95,8 @@ impl DynamoStore {
         Ok(since.as_ref() == Some(&entry.sort))
     }
 
-    /// Whether the tasks of a journal all ended before a moment.
-    async fn is_over(&self, call: &Call<'_>, pk: &str, before: Timestamp) -> Result<bool, StoreError> {
-        let mut own = false;
-        for item in self.table.all(call, &Range::beginning(pk, keys::TASKS)).await? {
-            let task: TaskRow = self.table.row(call, &item).await?;
-            if !task.status.is_terminal() || task.updated_at >= before {
-                return Ok(false);
-            }
-            own |= task.kind == JournalKind::Task;
-        }
-        Ok(own)
-    }
-
     /// Removes a journal whole. Tells whether it was there.
-    async fn remove(&self, call: &Call<'_>, pk: &str) -> Result<bool, StoreError> {
+    pub(super) async fn remove(&self, call: &Call<'_>, pk: &str) -> Result<bool, StoreError> {
         let key = keys::journal_of(pk);
         let first = self.table.get(call, pk, &keys::slot(0)).await?;
         if first.is_some()

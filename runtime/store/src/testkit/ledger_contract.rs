@@ -80,7 +80,8 @@ fn full(id: u64) -> LedgerRow {
     }
 }
 
-fn request(id: u64) -> RequestRow {
+/// The request of that try, with what was said.
+pub fn request(id: u64) -> RequestRow {
     let row = row(id);
     RequestRow {
         id: row.id,

@@ -40,6 +40,7 @@ struct Shared {
     counts: Mutex<Counts>,
     asked: AtomicU64,
     troubled: AtomicU64,
+    hints: AtomicU64,
 }
 
 pub(crate) struct Proxy {
@@ -89,6 +90,10 @@ impl Shared {
         }
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+        let consistent = body.windows(21).any(|part| part == br#""ConsistentRead":true"#);
+        if matches!(&*operation, "Query" | "GetItem" | "BatchGetItem") && !consistent {
+            self.hints.fetch_add(1, Ordering::Relaxed);
+        }
         if let Trouble::Refuses(code) = self.trouble {
             return Ok(refusal(code, ""));
         }
@@ -132,6 +137,7 @@ impl Proxy {
             counts: Mutex::default(),
             asked: AtomicU64::new(0),
             troubled: AtomicU64::new(0),
+            hints: AtomicU64::new(0),
         });
         let all = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
@@ -151,6 +157,11 @@ impl Proxy {
             shared,
             serving: serving.abort_handle(),
         }
+    }
+
+    /// How many requests read what may be old.
+    pub(crate) fn hints(&self) -> u64 {
+        self.shared.hints.load(Ordering::Relaxed)
     }
 
     /// How many requests met with trouble.

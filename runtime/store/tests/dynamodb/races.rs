@@ -1,7 +1,12 @@
 //! Many stores that want the same slots, through trouble.
 
-use greenroom_kernel::{Appended, Nonce, Projection, Store, StoreError};
-use greenroom_store::testkit::fixture::{append, key, message, session, task};
+use std::time::Duration;
+
+use greenroom_kernel::{
+    Append, Appended, Entry, JournalKey, JournalKind, Nonce, Projection, Store, StoreError, TaskRow,
+    TaskStatus,
+};
+use greenroom_store::testkit::fixture::{Pen, append, at, key, message, session, task};
 use greenroom_store::{DynamoOptions, DynamoStore};
 use tokio::task::JoinSet;
 
@@ -76,4 +81,95 @@ async fn throttling_and_conflicts_are_never_taken_for_a_lost_fence() {
 #[ignore = "needs ministack, which `cargo xtask test` installs"]
 async fn a_lost_answer_is_never_taken_for_another_s_slot() {
     exactly_one_of_many_writes_each_slot(Trouble::DropsAnswers).await;
+}
+
+/// What a sweep may remove: the journal of one task that ended at 1.
+async fn ended_task(store: &DynamoStore, of: &JournalKey) -> TaskRow {
+    let row = TaskRow {
+        kind: JournalKind::Task,
+        status: TaskStatus::Completed,
+        updated_at: at(1),
+        ..task(of, 0, 1)
+    };
+    let mut pen = Pen::new(of.clone());
+    for rows in [vec![], vec![row.clone()]] {
+        assert_eq!(store.append(pen.tasks(rows)).await.unwrap(), Appended::Stored);
+    }
+    row
+}
+
+/// What an owner writes behind the end: the task goes on.
+fn goes_on(of: &JournalKey, seq: u64, row: &TaskRow) -> Append {
+    let mut next = append(of, seq, 77);
+    next.rows.tasks = vec![TaskRow {
+        status: TaskStatus::Running,
+        updated_at: at(99),
+        ..row.clone()
+    }];
+    next
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn an_owner_behind_the_end_of_a_swept_task_collides_and_finds_a_gap_when_the_keys_are_gone() {
+    const TWO_HOURS: i64 = 2 * 3_600 * 1_000;
+    let emulator = Emulator::start();
+    let options = emulator.options(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let open = async || DynamoStore::open(options.clone()).await.unwrap();
+    let (owner, sweeper) = (open().await, open().await);
+    let of = key("t");
+    let row = ended_task(&owner, &of).await;
+    // The owner knows where the log ends: it asks nothing before it writes.
+    assert_eq!(owner.read(&of, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(sweeper.sweep(at(5), at(9), 9).await.unwrap(), 1);
+    match owner.append(goes_on(&of, 2, &row)).await.unwrap() {
+        Appended::Collided(occupant) => assert_eq!(occupant.entries, [Entry::Deleted]),
+        Appended::Stored => panic!("stored behind the end of what is being swept"),
+    }
+    // The keys stay while any process may know of them.
+    assert_eq!(sweeper.sweep(at(5 + TWO_HOURS), at(9), 9).await.unwrap(), 0);
+    assert_eq!(sweeper.read(&of, 0, 9).await.unwrap().len(), 3);
+    assert_eq!(sweeper.task(&of.tenant, &row.id).await.unwrap(), None);
+    assert_eq!(sweeper.sweep(at(6 + TWO_HOURS), at(9), 9).await.unwrap(), 1);
+    assert_eq!(sweeper.read(&of, 0, 9).await.unwrap(), []);
+    // To whom the end is not known any more, it is a gap.
+    let gap = open().await.append(goes_on(&of, 2, &row)).await.unwrap_err();
+    assert!(matches!(gap, StoreError::Gap { end: 0, .. }), "{gap}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn of_an_owner_and_a_sweep_at_once_exactly_one_comes_through() {
+    let emulator = Emulator::start();
+    let options = emulator.options(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let open = async || DynamoStore::open(options.clone()).await.unwrap();
+    let (owner, sweeper) = (open().await, open().await);
+    for number in 0..24 {
+        let of = key(&format!("t{number}"));
+        let row = ended_task(&owner, &of).await;
+        // The owner comes a little later each time.
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(4 * number)).await;
+            owner.append(goes_on(&of, 2, &row)).await.unwrap()
+        };
+        let (swept, appended) = tokio::join!(sweeper.sweep(at(5), at(9), 99), late);
+        let slots = sweeper.read(&of, 0, 9).await.unwrap();
+        let kept = sweeper.task(&of.tenant, &row.id).await.unwrap();
+        match (swept.unwrap(), appended) {
+            (0, Appended::Stored) => {
+                assert_eq!(slots.last().map(|slot| slot.nonce), Some(Nonce(77)));
+                assert_eq!(kept.map(|row| row.status), Some(TaskStatus::Running));
+            }
+            (1, Appended::Collided(_)) => {
+                assert_eq!(
+                    slots.last().map(|slot| &*slot.entries),
+                    Some(&[Entry::Deleted][..])
+                );
+                assert_eq!(kept, None);
+            }
+            other => panic!("journal {number}: {other:?}"),
+        }
+    }
 }

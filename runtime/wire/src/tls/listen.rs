@@ -17,9 +17,9 @@ use tonic::transport::server::Connected;
 
 use super::TlsIdentity;
 
-/// How long a handshake may take, and how many may be under way.
+/// How long a handshake may take, and how many may be under way: those that come then are dropped at once.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-const HANDSHAKES_AT_ONCE: usize = 256;
+pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 /// How long no connection is taken after one could not be: the process has no descriptors left, perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,10 +55,6 @@ impl Stream for TlsIncoming {
 async fn accept(listener: TcpListener, identity: Arc<TlsIdentity>, to: mpsc::Sender<TlsConnection>) {
     let mut shaking = JoinSet::new();
     loop {
-        while shaking.try_join_next().is_some() {}
-        if shaking.len() >= HANDSHAKES_AT_ONCE {
-            shaking.join_next().await;
-        }
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -67,6 +63,12 @@ async fn accept(listener: TcpListener, identity: Arc<TlsIdentity>, to: mpsc::Sen
                 continue;
             }
         };
+        while shaking.try_join_next().is_some() {}
+        if shaking.len() >= HANDSHAKES_AT_ONCE {
+            // Whoever is told so at once can come again; one that waits behind strangers learns nothing.
+            tracing::warn!(%from, "a connection was refused: {HANDSHAKES_AT_ONCE} handshakes are under way");
+            continue;
+        }
         let (acceptor, to) = (TlsAcceptor::from(identity.server()), to.clone());
         shaking.spawn(async move {
             let _ = stream.set_nodelay(true);

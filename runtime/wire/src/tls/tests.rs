@@ -153,6 +153,35 @@ async fn strangers_wrong_names_and_expired_certificates_are_refused_on_either_si
 }
 
 #[tokio::test]
+async fn behind_as_many_idle_strangers_as_there_may_be_the_newest_is_dropped_at_once() {
+    use tokio::io::AsyncReadExt;
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), &agent())).unwrap();
+    let served = serve(&one).await;
+    let mut idle = Vec::new();
+    for _ in 0..listen::HANDSHAKES_AT_ONCE {
+        idle.push(tokio::net::TcpStream::connect(served.address).await.unwrap());
+    }
+    let mut newest = tokio::net::TcpStream::connect(served.address).await.unwrap();
+    let dropped = tokio::time::timeout(PATIENCE, newest.read(&mut [0]))
+        .await
+        .unwrap();
+    assert!(matches!(dropped, Ok(0) | Err(_)), "{dropped:?}");
+    // Those before it are heard yet: it waited for none of them.
+    let waits = idle[0].try_read(&mut [0]).unwrap_err();
+    assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock);
+    drop(idle);
+    let heard = async {
+        while call(&dial(&served, &one, &agent())).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard)
+        .await
+        .expect("there is room again");
+}
+
+#[tokio::test]
 async fn new_files_count_for_new_connections_and_open_ones_live_on() {
     let (before, after) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
