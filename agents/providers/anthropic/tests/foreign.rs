@@ -169,7 +169,7 @@ async fn told(
     for event in events.await.expect("an end in time") {
         match event? {
             ModelEvent::Content(piece) => text.push_str(&piece),
-            ModelEvent::Progress => {}
+            ModelEvent::Progress | ModelEvent::Used(_) => {}
             other => rest.push(other),
         }
     }

@@ -94,7 +94,7 @@ fn context() -> CallContext {
 async fn begin(
     provider: &LocalProvider,
     text: &str,
-    context: &CallContext,
+    context: &CallContext, Capabilities,
 ) -> Result<ModelStream, ProviderFault> {
     tokio::time::timeout(SOON, provider.call("puppet", &says(text), context))
         .await
@@ -117,6 +117,18 @@ fn fault_of<T>(result: Result<T, ProviderFault>) -> ProviderFault {
     }
 }
 
+/// The model, which goes on from a text that it is given.
+fn named(context_window: Option<u32>) -> ModelInfo {
+    ModelInfo {
+        name: "puppet".to_owned(),
+        can: Capabilities {
+            context_window,
+            prefill: Some(true),
+            ..Capabilities::default()
+        },
+    }
+}
+
 #[tokio::test]
 async fn a_call_streams_its_text_and_ends_with_its_usage() {
     let provider = provider();
@@ -136,7 +148,7 @@ async fn a_call_streams_its_text_and_ends_with_its_usage() {
     );
     assert_eq!(
         provider.models(),
-        [ModelInfo::named("puppet").with_window(Some(100))]
+        [named(Some(100))]
     );
     assert_eq!(provider.probe().await, Ok(()));
 }
@@ -160,7 +172,7 @@ async fn a_call_made_while_the_model_loads_waits_for_it() {
     .await
     .unwrap()
     .unwrap();
-    assert_eq!(provider.models(), [ModelInfo::named("puppet")]);
+    assert_eq!(provider.models(), [named(None)]);
     let fault = fault_of(provider.probe().await);
     assert_eq!(
         (fault.class, fault.retry_after),
