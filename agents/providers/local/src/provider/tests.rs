@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
-use greenroom_kernel::{FinishReason, ModelMessage, ModelRole, Usage};
+use greenroom_kernel::{Capabilities, FinishReason, ModelMessage, ModelRole, Usage};
 
 use super::load::{Answerer, LoadFailure};
 use super::*;
@@ -94,7 +94,7 @@ fn context() -> CallContext {
 async fn begin(
     provider: &LocalProvider,
     text: &str,
-    context: &CallContext, Capabilities,
+    context: &CallContext,
 ) -> Result<ModelStream, ProviderFault> {
     tokio::time::timeout(SOON, provider.call("puppet", &says(text), context))
         .await
@@ -146,10 +146,7 @@ async fn a_call_streams_its_text_and_ends_with_its_usage() {
         answer(&provider, "well met").await,
         [Ok(ModelEvent::Progress), content("well "), content("met"), end]
     );
-    assert_eq!(
-        provider.models(),
-        [named(Some(100))]
-    );
+    assert_eq!(provider.models(), [named(Some(100))]);
     assert_eq!(provider.probe().await, Ok(()));
 }
 
