@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use super::answer::{self, Caller};
 use super::held::Hold;
-use super::own::Own;
+use super::own::{LONGEST_NAME, Own};
 use super::refusal::Refused;
 use super::{agent, context, cut, place};
 use crate::gateway::Inner;
@@ -101,6 +101,14 @@ impl Asked {
     pub(super) fn of(dialect: &dyn Dialect, headers: &HeaderMap, mut body: Bytes) -> Result<Self, Refused> {
         let family = dialect.family();
         let mut peeked = peek(family, &body, passed_on(family, headers))?;
+        if peeked
+            .model
+            .as_ref()
+            .is_some_and(|model| model.len() > LONGEST_NAME)
+        {
+            let why = format!("at most {LONGEST_NAME} bytes");
+            return Err(Unreadable::at("model", why).into());
+        }
         let own = Own::of(headers, peeked.greenroom.as_deref())?;
         let mut material = None;
         if let Some(member) = peeked.greenroom.take() {

@@ -26,7 +26,7 @@ const IN_BODY: [&str; 8] = [
     "context_max_tokens",
 ];
 const MOST_EXCLUDED: usize = 64;
-const LONGEST_NAME: usize = 256;
+pub(super) const LONGEST_NAME: usize = 256;
 const MOST_BLOCKS: usize = 64;
 const MOST_TOKENS: usize = 1_000_000;
 

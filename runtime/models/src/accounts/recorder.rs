@@ -17,6 +17,8 @@ const AT_ONCE: usize = 1_024;
 const LAST_TRIES: u32 = 5;
 /// How often old requests are looked for.
 const SWEEP: Duration = Duration::from_secs(3_600);
+/// How long it pauses where there are more.
+const SWEEP_ON: Duration = Duration::from_millis(100);
 /// How many of them go at once.
 const SWEPT_AT_ONCE: u32 = 1_000;
 /// How many sums one budget's past may be made of.
@@ -40,7 +42,12 @@ impl Accounts {
                     }
                     self.write(&*ledger, &closing).await;
                 }
-                _ = sweep.tick() => self.sweep(&*ledger).await,
+                _ = sweep.tick() => {
+                    // One batch a turn: rows and the end go first.
+                    if self.sweep(&*ledger).await {
+                        sweep.reset_after(SWEEP_ON);
+                    }
+                }
             }
         }
         while !self.write(&*ledger, &closing).await {}
@@ -151,20 +158,18 @@ impl Accounts {
         Ok(())
     }
 
-    async fn sweep(&self, ledger: &dyn Ledger) {
+    /// Removes a batch of old requests; says whether there may be more.
+    async fn sweep(&self, ledger: &dyn Ledger) -> bool {
         let keep = i64::try_from(self.config.keep_requests.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp::from_millis(self.clock.now().as_millis().saturating_sub(keep));
-        loop {
-            match ledger.sweep_requests(before, SWEPT_AT_ONCE).await {
-                Ok(SWEPT_AT_ONCE) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "old requests were not removed"
-                    );
-                    return;
-                }
+        match ledger.sweep_requests(before, SWEPT_AT_ONCE).await {
+            Ok(swept) => swept >= SWEPT_AT_ONCE,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "old requests were not removed"
+                );
+                false
             }
         }
     }

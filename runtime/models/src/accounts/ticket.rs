@@ -47,6 +47,14 @@ pub(crate) struct Ticket {
     sum: Mutex<Sum>,
 }
 
+/// How many bytes of the name a caller asked for stand in a row: callers choose them.
+const ASKED_AT_MOST: usize = 256;
+
+fn cut(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(ASKED_AT_MOST))
+        .unwrap_or(name)
+}
+
 impl Ticket {
     /// Of a call; none where nobody pays or nobody counts.
     pub(crate) fn of(
@@ -66,7 +74,7 @@ impl Ticket {
                 .then(|| asked.shown(CONTENT_AT_MOST)),
             accounts: Arc::clone(accounts),
             caller,
-            asked: asked.logical().map(Arc::from),
+            asked: asked.logical().map(|name| Arc::from(cut(name))),
             assigned: assigned.unwrap_or_default().into(),
             streamed: asked.is_streamed(),
             began: Instant::now(),
@@ -185,5 +193,17 @@ impl Drop for Ticket {
             usage: sum.usage,
             content,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_asked_for_is_cut_between_characters() {
+        assert_eq!(cut("p/m"), "p/m");
+        let long = format!("x{}", "\u{e9}".repeat(ASKED_AT_MOST));
+        assert_eq!(cut(&long).len(), ASKED_AT_MOST - 1);
     }
 }
