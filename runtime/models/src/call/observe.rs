@@ -39,6 +39,8 @@ pub(super) struct Observed {
     ticket: Option<Arc<Ticket>>,
     /// What is held for it of its caller's budgets.
     held: Reservation,
+    /// Whether its request may have gone out.
+    dispatched: bool,
     /// How the answer ended, once it did.
     end: Option<Ended>,
 }
@@ -70,6 +72,7 @@ impl Observed {
             estimate: input.map(Running::begin),
             ticket,
             held: Reservation::default(),
+            dispatched: false,
             end: None,
         }
     }
@@ -77,6 +80,7 @@ impl Observed {
     /// Asks the backend, once what it may cost is held.
     pub(super) async fn open(&mut self, context: &CallContext, until: Instant) -> Result<(), TryError> {
         self.hold()?;
+        self.dispatched = true;
         let opening = Try::open(&self.target.gate, &self.target.model, &self.asked, context, until);
         match opening.instrument(self.span.clone()).await {
             Ok(running) => {
@@ -213,6 +217,16 @@ impl Observed {
         }
     }
 
+    /// What a try that was ended from this side is taken to have used. Its provider had the request, and may be at work on
+    /// it though nothing was heard: who hangs up early is not to have it for nothing.
+    fn left(&self) -> Usage {
+        let heard = self.lost();
+        match heard == Usage::default() && self.dispatched {
+            true => self.estimated(),
+            false => heard,
+        }
+    }
+
     /// What was reported until now, completed by estimate; all by estimate where nothing was.
     fn counted(&self) -> Usage {
         let reported = self
@@ -267,7 +281,7 @@ impl Observed {
         }
         if self.admitted.take().is_some() {
             span::class(&self.span, FaultClass::Cancelled);
-            self.record(Some(FaultClass::Cancelled), self.lost());
+            self.record(Some(FaultClass::Cancelled), self.left());
         }
     }
 
@@ -276,7 +290,7 @@ impl Observed {
         if self.admitted.take().is_some() {
             self.span.record("error.type", "outrun");
             self.target.gate.outrun(self.began.elapsed());
-            self.tell(Some(FaultClass::Cancelled), self.lost(), true);
+            self.tell(Some(FaultClass::Cancelled), self.left(), true);
         }
     }
 

@@ -13,6 +13,8 @@ use crate::failed::{Failed, chain};
 pub(super) const FINISH: Duration = Duration::from_secs(5);
 /// How long everything may take from then on: what isn't finished is parked, and the next start goes on with it.
 const STOP: Duration = Duration::from_secs(9);
+/// How long the ledger's last rows may take where everything else took too long.
+const LAST_ROWS: Duration = Duration::from_secs(1);
 /// How often it is looked whether something runs still.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The exit status of a process that was interrupted twice.
@@ -25,6 +27,7 @@ impl Running {
             () = signals.next() => None,
             Some(ended) = self.servers.join_next() => Some(failure_of(ended)),
         };
+        let (accounts_closing, background) = (self.accounts_closing.clone(), self.background.clone());
         let second = async {
             signals.next().await;
             std::process::exit(INTERRUPTED);
@@ -33,6 +36,9 @@ impl Running {
             stopped = tokio::time::timeout(STOP, self.stop()) => {
                 if stopped.is_err() {
                     tracing::warn!("not everything ended in time: it is parked, and the next start goes on with it");
+                    accounts_closing.cancel();
+                    background.close();
+                    let _ = tokio::time::timeout(LAST_ROWS, background.wait()).await;
                 }
             }
             () = second => {}
