@@ -30,6 +30,9 @@ use crate::route::{DEFAULT, Route, RouteFlow};
 use crate::share::{Batches, Joins};
 use crate::tries::Brought;
 
+/// Most tries of one call, whatever is configured: those among them that run beside another, and that go on with what broke.
+const TRIES_AT_MOST: u32 = 6;
+
 /// How long a call waits to learn what the providers serve, when nobody has asked them yet.
 const ACQUAINTANCE: Duration = Duration::from_secs(4);
 
@@ -154,7 +157,10 @@ impl ModelRouter {
             routes: config.routes,
             capabilities: config.capabilities,
             deadlines: config.deadlines,
-            retry: config.retry,
+            retry: RetryPolicy {
+                tries: config.retry.tries.min(TRIES_AT_MOST),
+                ..config.retry
+            },
             open_wait: config.open_wait,
             held_wait: config.held_wait,
             queue_wait: config.queue_wait,

@@ -54,7 +54,7 @@ impl OpenAiBackend {
         } else {
             MaxTokensField::MaxTokens
         });
-        let models = told_by(&endpoints, config.models);
+        let models = told_by(&endpoints, config.api, config.models);
         Ok(Self {
             upstream,
             endpoints,
@@ -67,7 +67,8 @@ impl OpenAiBackend {
     fn onward(&self, model: &str, request: &ModelRequest) -> Onward {
         if self.endpoints.has_prefix() {
             Onward::Prefix
-        } else if has_begun(request) && self.catalogue.can(model).prefill == Some(true) {
+        } else if has_begun(request) && (request.continues || self.catalogue.can(model).prefill == Some(true))
+        {
             Onward::Flags
         } else {
             Onward::Unsaid
@@ -76,7 +77,14 @@ impl OpenAiBackend {
 }
 
 /// What the server's place tells of its models.
-fn told_by(endpoints: &Endpoints, mut models: Vec<ModelInfo>) -> Vec<ModelInfo> {
+fn told_by(endpoints: &Endpoints, api: OpenAiApi, mut models: Vec<ModelInfo>) -> Vec<ModelInfo> {
+    if api == OpenAiApi::Responses {
+        // That interface has no words for going on from a text: it would be answered anew.
+        for model in &mut models {
+            model.can.prefill = Some(false);
+        }
+        return models;
+    }
     if endpoints.has_prefix() {
         for model in &mut models {
             model.can.prefill = model.can.prefill.or(Some(true));
@@ -130,7 +138,7 @@ impl ModelBackend for OpenAiBackend {
     async fn probe(&self) -> Result<(), ProviderFault> {
         if let Some(body) = self.upstream.list(self.endpoints.models.clone()).await? {
             let listed = model_list(&body).map_err(|e| self.upstream.faults().malformed(&e))?;
-            self.catalogue.learn(told_by(&self.endpoints, listed));
+            self.catalogue.learn(told_by(&self.endpoints, self.api, listed));
         }
         Ok(())
     }

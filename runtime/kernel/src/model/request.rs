@@ -148,6 +148,10 @@ pub struct ModelRequest {
     /// An opaque name of the end user, for the provider's abuse detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_user: Option<String>,
+    /// The last message is the beginning of the answer, and the answer goes on from it; said where that must not be left to
+    /// how a server takes such a message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continues: bool,
 }
 
 /// Texts to be turned into vectors.

@@ -17,9 +17,6 @@ use crate::asked::Asked;
 use crate::recover::{Recover, Way};
 use crate::tries::Sign;
 
-/// Most tries of one call, those among them that go on with what broke.
-const TRIES_AT_MOST: u32 = 6;
-
 /// What a try goes on with.
 pub(super) struct Going {
     pub(super) chosen: Chosen,
@@ -95,7 +92,7 @@ impl Broken {
 
     /// Who goes on with it, and what that target is asked.
     pub(super) async fn go_on(&mut self, candidates: &Candidates) -> Result<Going, CallFailure> {
-        let at_most = candidates.shared.retry.tries.min(TRIES_AT_MOST);
+        let at_most = candidates.shared.retry.tries;
         while candidates.course.made() < at_most {
             let Some((manner, targets)) = self.plan(candidates) else {
                 break;

@@ -15,9 +15,6 @@ const OVERLAP_AT_LEAST: usize = 8;
 /// one that can't go on begins anew.
 const ECHO: usize = 32;
 
-/// The shortest beginning that is taken for such an echo: a server that hands back what it was given always does.
-const ECHO_AT_LEAST: usize = 1;
-
 /// The second try doesn't repeat what was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Diverged;
@@ -100,7 +97,7 @@ impl Joint {
             Self::Echo { shown, held, .. } => {
                 held.push_str(&more);
                 let begin = begin_of(shown, ECHO);
-                let may_be_one = begin.len() >= ECHO_AT_LEAST && begin.starts_with(&**held);
+                let may_be_one = !begin.is_empty() && begin.starts_with(&**held);
                 if may_be_one && held.len() < begin.len() {
                     return Ok(None);
                 }
@@ -167,7 +164,12 @@ impl Joint {
             return Ok(None);
         };
         let begin = begin_of(&shown, ECHO);
-        *self = match begin.len() >= ECHO_AT_LEAST && held.starts_with(begin) {
+        let repeats = !begin.is_empty() && held.starts_with(begin);
+        // Of a few letters nobody can tell whether they are handed back or said again.
+        if repeats && begin.len() < OVERLAP_AT_LEAST {
+            return Err(Diverged);
+        }
+        *self = match repeats {
             true => Self::Repeat {
                 text: shown,
                 blank,
@@ -276,6 +278,9 @@ mod tests {
         assert_eq!(go_on(&["The qu", "ick brown", " fox"]), Ok("fox".into()));
         assert_eq!(go_on(&["The quick brown fox"]), Ok("fox".into()));
         assert_eq!(go_on(&["The"]), Ok("The".into()));
+        assert_eq!(joined(Joint::prefilled("1", ""), &["2"]), Ok("2".into()));
+        // Ten, or one hundred and ten? Nobody knows.
+        assert_eq!(joined(Joint::prefilled("1", ""), &["10"]), Err(Diverged));
         let long = "The quick brown fox jumps over the lazy dog";
         let anew = ["The quick brown fox jumps over th", "e fence"];
         assert_eq!(joined(Joint::prefilled(long, ""), &anew), Err(Diverged));

@@ -35,6 +35,7 @@ impl Manner {
 /// The request with what was shown as the beginning of its answer.
 pub(super) fn prefilled(request: &ModelRequest, shown: &str) -> ModelRequest {
     let mut request = rest_of(request, shown);
+    request.continues = true;
     match request.messages.last_mut() {
         // The caller began the answer itself.
         Some(last) if last.role == ModelRole::Assistant && last.tool_calls.is_empty() => {

@@ -3,7 +3,7 @@
 //! The first waits a moment for others; what nobody joined goes on as it came. When a request that was put together is
 //! refused as wrong, each part is asked for by itself: one caller's mistake is nobody else's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
@@ -14,6 +14,7 @@ use greenroom_kernel::{
     ServedAnswer, ServedBy, WireCall, Wish,
 };
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -41,9 +42,23 @@ struct BatchKey {
     headers: Vec<(String, Vec<u8>)>,
 }
 
+/// The fields that go together with others'. What else a server is told is not known to mean the same for all.
+const FIELDS: [&str; 5] = ["dimensions", "encoding_format", "input", "model", "user"];
+
+/// Whether a request says only what is known here.
+fn is_plain(call: &WireCall) -> bool {
+    let raw = &call.raw;
+    let body = [&raw.before[..], &raw.model, &raw.after].concat();
+    let fields = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&body);
+    fields.is_ok_and(|fields| fields.keys().all(|field| FIELDS.contains(&field.as_str())))
+}
+
 impl BatchKey {
     /// None where the request goes alone.
     fn of(call: &WireCall, request: &EmbeddingRequest, context: &CallContext) -> Option<Self> {
+        if !is_plain(call) {
+            return None;
+        }
         let is_text = |input: &EmbeddingInput| matches!(input, EmbeddingInput::Text(_));
         let texts = request.inputs.iter().filter(|input| is_text(input)).count();
         if request.inputs.is_empty() || (texts != 0 && texts != request.inputs.len()) {

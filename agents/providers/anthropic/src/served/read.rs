@@ -44,6 +44,7 @@ pub(super) fn request(body: &[u8]) -> Result<ModelRequest, Unreadable> {
         reasoning: wishes::reasoning(fields)?,
         parallel_tools,
         end_user: end_user(fields)?,
+        continues: false,
     })
 }
 

@@ -21,6 +21,10 @@ pub(super) fn read(notes: &Notes) -> Option<Shown> {
         }
         said.push_str(&text);
     }
+    // A thought is signed at its end: one that broke off can't be closed.
+    if !open.is_null() && open != "text" {
+        return None;
+    }
     Some(Shown {
         text: said,
         thoughts: notes.thoughts(),

@@ -53,6 +53,14 @@ impl Head<'_> {
         matches!(&*self.r#type, "response.created" | "response.content_part.added")
     }
 
+    /// Whether a part of a message ends: nothing can be added to that message.
+    pub(crate) fn closes(&self) -> bool {
+        matches!(
+            &*self.r#type,
+            "response.output_text.done" | "response.content_part.done" | "response.refusal.done"
+        )
+    }
+
     /// Whether it tells how the response stands.
     pub(crate) fn stands(&self) -> bool {
         matches!(

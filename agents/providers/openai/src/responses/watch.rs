@@ -120,6 +120,7 @@ impl Watcher for ResponsesWatcher {
             Kind::Thought => Seen::Thought,
             Kind::ItemAdded | Kind::ItemDone => Seen::Place,
             Kind::Lifecycle if head.begins() => Seen::Place,
+            Kind::Lifecycle if head.closes() => Seen::Beyond,
             Kind::Lifecycle | Kind::ThoughtPart | Kind::Untyped => Seen::Nothing,
             Kind::CallPart | Kind::Hosted | Kind::Ended | Kind::Failed | Kind::Error => Seen::Beyond,
         };
@@ -140,6 +141,9 @@ impl Watcher for ResponsesWatcher {
             Kind::Hosted => Ok(content(0)),
             Kind::ItemDone => {
                 let done = self.read::<ItemEvent>(data)?;
+                if done.item["type"] == "message" {
+                    self.seen = Seen::Beyond;
+                }
                 Ok(self.item(&done.item))
             }
             Kind::Ended => {

@@ -9,8 +9,11 @@ mod tests;
 mod tools;
 mod write;
 
+use std::collections::BTreeMap;
+
 use greenroom_kernel::{Shown, Unreadable, WireFamily, Wish};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::error::error_bytes;
@@ -45,6 +48,9 @@ impl Dialect for ChatDialect {
     }
 
     fn resumed(&self, body: &[u8], shown: &Shown) -> Option<Box<dyn AnswerWriter>> {
+        if is_bound_otherwise(body) {
+            return None;
+        }
         Some(Box::new(ChatWriter::resumed(body, &shown.place)?))
     }
 
@@ -55,4 +61,24 @@ impl Dialect for ChatDialect {
     fn inject(&self, request: &mut Map<String, Value>, text: &str) {
         inject::inject(request, text);
     }
+}
+
+/// What servers bind answers with beyond the contract. A relayed request has it, and a translated one doesn't.
+const BOUNDS: [&str; 10] = [
+    "chat_template_kwargs",
+    "grammar",
+    "guided_choice",
+    "guided_decoding_backend",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "json_schema",
+    "logit_bias",
+    "structured_outputs",
+];
+
+/// Whether an answer is bound by what would be lost if another request went on with it.
+fn is_bound_otherwise(body: &[u8]) -> bool {
+    let fields = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body);
+    fields.is_ok_and(|fields| BOUNDS.iter().any(|bound| fields.contains_key(*bound)))
 }

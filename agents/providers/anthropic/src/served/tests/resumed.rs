@@ -47,14 +47,19 @@ fn begun(thinks: bool, texts: &[String]) -> Vec<String> {
     data(&out)
 }
 
+#[test]
+fn a_thought_that_broke_off_has_no_signature_and_is_not_gone_on_with() {
+    assert_eq!(shown(&begun(true, &[])), None);
+    assert!(shown(&begun(true, &["so".to_owned()])).is_some());
+}
+
 proptest! {
     #[test]
     fn a_stream_that_is_gone_on_with_reads_as_one_answer(
-        texts in prop::collection::vec("\\PC{1,12}", 0..5),
+        texts in prop::collection::vec("\\PC{1,12}", 1..5),
         more in prop::collection::vec("\\PC{1,12}", 0..4),
         spaced: bool,
     ) {
-        // Thoughts alone, too.
         let mut events = begun(true, &texts);
         if spaced {
             // As no server known writes it: it is parsed then.

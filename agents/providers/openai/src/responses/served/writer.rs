@@ -74,7 +74,8 @@ impl Writer {
         Some(Self {
             sequence: place["sequence"].as_u64()?,
             done: place["done"].as_array()?.clone(),
-            said: open.is_some(),
+            // What is added to it comes as events: nothing of it is told at the end.
+            said: true,
             open,
             ..Self::new(body, head)
         })

@@ -45,6 +45,7 @@ pub(super) fn read(body: &[u8]) -> Result<Wish, Unreadable> {
         reasoning: reasoning(&request)?,
         parallel_tools: request.flag("parallel_tool_calls")?,
         end_user: end_user.map(str::to_owned),
+        continues: false,
     })))
 }
 
