@@ -257,6 +257,17 @@ fn providers(raw: &Raw) -> Result<Vec<(String, RawProvider)>, ConfigError> {
             }
             _ => {}
         }
+        let goes_on = |(target, can): (&String, &raw_facts::RawCapabilities)| {
+            let of = target.split_once('/').map(|(of, _)| of);
+            of == Some(name.as_str()) && can.prefill == Some(true)
+        };
+        if provider.api == Some(RawOpenAiApi::Responses) && raw.models.capabilities.iter().any(goes_on) {
+            return Err(ConfigError::value(
+                &format!("models.capabilities.\"{name}/…\".prefill"),
+                "no server goes on from a text over the Responses API: it answers anew, and two halves would be read as one \
+                 answer. Take it out, or say api = \"chat\"",
+            ));
+        }
         if provider.api.is_some() && provider.kind != RawProviderKind::OpenAi {
             return Err(ConfigError::value(
                 &format!("{key}.api"),

@@ -171,6 +171,10 @@ fn a_mistake_in_a_route_is_named_with_its_place_and_what_would_be_right() {
             &["models.routes.r.recover", "hold_tokens"],
         ),
         (
+            "[providers.a]\napi = \"responses\"\n[models.capabilities.\"a/m\"]\nprefill = true",
+            &["models.capabilities.\"a/…\".prefill", "api = \"chat\""],
+        ),
+        (
             "[models.capabilities.\"a/m\"]\nvison = true",
             &["line 2", "vison", "vision"],
         ),
