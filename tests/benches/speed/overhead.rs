@@ -120,7 +120,7 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
             whole,
             "x",
             0.6,
-            0.25,
+            0.2,
             false,
         ),
         figure(
