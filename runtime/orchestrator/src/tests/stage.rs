@@ -20,11 +20,11 @@ use greenroom_store::MemoryStore;
 pub(crate) use greenroom_store::testkit::{Fault, FaultyStore, Operation as Asked};
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
-use greenroom_wire::testkit::InMemory;
 
 use crate::{Orchestrator, OrchestratorConfig, Parts};
 
 pub(crate) use calls::*;
+use door::Line;
 pub(crate) use door::*;
 pub(crate) use host::*;
 pub(crate) use models::*;
@@ -42,7 +42,7 @@ pub(crate) struct Stage {
     pub(crate) show: Arc<dyn Supervisor>,
     /// What is behind it.
     pub(crate) orchestrator: Arc<Orchestrator>,
-    line: Option<InMemory>,
+    line: Option<Line>,
     door: Door,
     hosts: Vec<Arc<Host>>,
     config: OrchestratorConfig,
