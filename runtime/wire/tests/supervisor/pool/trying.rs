@@ -164,6 +164,16 @@ async fn nothing_is_tried_again_once_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_one_does_not_answer_is_asked_of_the_next() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let session = super::fleet::session_of(0, 2);
+    stand.mirrors[0].always(Act::Hang);
+    let began = Instant::now();
+    stand.pool.session(&principal(), &session).await.unwrap();
+    assert_eq!((stand.counts(), began.elapsed().as_secs()), (vec![1, 1], 10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_calls_together_retry_no_more_than_their_budget() {
     let config = PoolConfig {
         budget: RetryBudgetConfig {
