@@ -220,8 +220,18 @@ async fn one_that_never_answers_is_left_alone_and_taken_back_by_a_question_for_i
     stand.pool.session(&who, &session).await.unwrap();
     assert_eq!(stand.counts(), [0, 1]);
     tokio::time::sleep(Duration::from_secs(11)).await;
-    stand.pool.session(&who, &session).await.unwrap();
-    assert_eq!((stand.counts(), breaker()), (vec![1, 0], BreakerState::Closed));
+    // The first call that is let through waits for long, and keeps nobody out.
+    stand.mirrors[0].next([Act::Hang, Act::Play]);
+    let long = stand
+        .pool
+        .accept(&who, accept(session.clone(), Duration::from_secs(60)));
+    let next = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stand.pool.session(&who, &session).await.unwrap();
+    };
+    let (long, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), long), next);
+    assert!(long.is_err());
+    assert_eq!((stand.counts(), breaker()), (vec![2, 0], BreakerState::Closed));
 }
 
 #[tokio::test(start_paused = true)]
