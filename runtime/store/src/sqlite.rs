@@ -10,6 +10,7 @@ mod hollow;
 mod ledger;
 mod lists;
 mod lock;
+mod migrations;
 mod options;
 mod reader;
 mod rows;
