@@ -11,6 +11,7 @@ mod ledger;
 mod lists;
 mod lock;
 mod migrations;
+mod nodes;
 mod options;
 mod reader;
 mod rows;
@@ -45,6 +46,7 @@ use reader::Readers;
 pub use schema::MigrationReport;
 use writer::{Counters, Job, Writer, Written, job};
 
+use crate::nodes::NodeTable;
 use crate::page::{after_session, after_task, cut, fetch};
 
 /// The store on one machine: a SQLite file.
@@ -58,6 +60,7 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
     path: Arc<Path>,
+    nodes: NodeTable,
     // Last: the file is free when everything above is gone.
     _lock: StoreLock,
 }
@@ -106,6 +109,7 @@ impl SqliteStore {
             threads,
             counters,
             path: path.into(),
+            nodes: NodeTable::default(),
             _lock: lock,
         })
     }

@@ -147,6 +147,7 @@ impl Running {
                 incarnation: random.next_u64() >> 1,
             },
             environment: environment.clone(),
+            membership: None,
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
