@@ -221,6 +221,8 @@ pub(crate) struct Budget {
     configured: bool,
     /// Whether any of its standings is used up.
     exceeded: bool,
+    /// Whether what was spent before it was set is known: until then a hard one lets nothing through.
+    known: bool,
     /// How it stands: once, or for the dearest 20 of those that it counts apart.
     standings: Vec<BudgetStanding>,
 }
@@ -235,6 +237,7 @@ pub(crate) fn budgets(standings: Vec<Standing>) -> Vec<Budget> {
         }
         if let Some(budget) = budgets.last_mut() {
             budget.exceeded |= standing.exceeded;
+            budget.known &= standing.known;
             budget.standings.push(standing.into());
         }
     }
@@ -259,6 +262,7 @@ impl From<&Kept> for Budget {
             hard: kept.hard,
             configured: kept.configured,
             exceeded: false,
+            known: true,
             standings: Vec::new(),
         }
     }

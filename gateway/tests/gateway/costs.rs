@@ -42,6 +42,7 @@ fn standing(budget: Budget, subject: Option<&str>, tokens: u64) -> BudgetStandin
         },
         held: Amount { nanos: 0, tokens: 9 },
         resets_at: Timestamp::from_rfc3339("2026-12-01T00:00:00Z").unwrap(),
+        known: subject.is_some(),
     }
 }
 
@@ -164,7 +165,7 @@ async fn a_day_that_is_none_is_refused() {
 #[tokio::test]
 async fn budgets_stand_once_or_for_each_that_they_count_apart() {
     let gateway = start().await;
-    let query = "{ budgets { id subject key model window limitUsd limitTokens hard configured exceeded
+    let query = "{ budgets { id subject key model window limitUsd limitTokens hard configured exceeded known
         standings { subject key model spentUsd spentTokens heldUsd heldTokens resetsAt exceeded } } }";
     let data = gateway.data(query, json!({})).await;
     let standing = |subject, tokens: f64, exceeded| {
@@ -175,9 +176,10 @@ async fn budgets_stand_once_or_for_each_that_they_count_apart() {
     assert_eq!(
         *first,
         json!({ "id": "a", "subject": "*", "key": null, "model": "openai/*", "window": "MONTH", "limitUsd": 2.0,
-            "limitTokens": 100.0, "hard": true, "configured": true, "exceeded": true,
+            "limitTokens": 100.0, "hard": true, "configured": true, "exceeded": true, "known": true,
             "standings": [standing(Some("ann"), 100.0, true), standing(Some("bob"), 1.0, false)] })
     );
+    assert_eq!(data["budgets"][1]["known"], false);
     assert_eq!(
         data["budgets"][1]["standings"],
         json!([standing(None, 0.0, false)])

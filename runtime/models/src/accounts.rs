@@ -9,6 +9,7 @@
 mod costs;
 mod estimator;
 mod heap;
+mod past;
 mod recorder;
 mod ticket;
 
@@ -17,11 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Amount, Budget, BudgetRefusal, Budgets, Charge, Clock, Failure, Ledger, LedgerId, LedgerRow, Passed,
-    Randomness, RequestRow, Reservation, Spent, StoreError, Timestamp, Usage,
+    Amount, Budget, Budgets, Charge, Clock, Failure, Ledger, LedgerId, LedgerRow, Passed, Randomness,
+    RequestRow, Reservation, Spent, StoreError, Timestamp, Usage,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, watch};
 
 use estimator::Estimators;
 use heap::Heap;
@@ -87,19 +88,14 @@ struct Counted {
     passed: AtomicU64,
 }
 
-/// What is asked of the one task that writes.
-enum Errand {
-    /// To tell when everything before is durable.
-    Flush(oneshot::Sender<()>),
-    /// To put a budget into force, with what was spent already.
-    Load(Box<Budget>, oneshot::Sender<Result<(), StoreError>>),
-}
-
 #[derive(Default)]
 struct State {
     book: Budgets,
     heap: Heap,
-    errands: Vec<Errand>,
+    /// How often the heap was taken to be written.
+    taken: u64,
+    /// A budget was set whose past is to be read at once.
+    is_set: bool,
 }
 
 /// The accounts of one process.
@@ -113,8 +109,14 @@ pub struct Accounts {
     prices: Arc<str>,
     state: Mutex<State>,
     has_budgets: AtomicBool,
+    /// Whether what was spent of some budget before isn't known yet.
+    has_unknown: AtomicBool,
     estimators: Estimators,
     woken: Notify,
+    /// How often what was taken has been written.
+    written: watch::Sender<u64>,
+    /// Told whenever the past of a budget has become known.
+    learned: Notify,
     counted: Counted,
 }
 
@@ -147,8 +149,11 @@ impl Accounts {
         }));
         let accounts = Self::of(Some(Arc::clone(&ledger)), clock, random, config);
         for budget in budgets {
-            accounts.state.lock().book.put(budget.clone());
-            accounts.load(&*ledger, &budget).await?;
+            accounts.state.lock().book.put(budget);
+        }
+        let unknown = accounts.unknown(accounts.clock.now());
+        for unknown in unknown {
+            accounts.learn(&*ledger, &unknown).await?;
         }
         accounts.budgets_changed();
         Ok(Arc::new(accounts))
@@ -169,8 +174,11 @@ impl Accounts {
             config,
             state: Mutex::default(),
             has_budgets: AtomicBool::new(false),
+            has_unknown: AtomicBool::new(false),
             estimators: Estimators::default(),
             woken: Notify::new(),
+            written: watch::Sender::new(0),
+            learned: Notify::new(),
             counted: Counted::default(),
         }
     }
@@ -180,8 +188,11 @@ impl Accounts {
     }
 
     fn budgets_changed(&self) {
-        let has = !self.state.lock().book.is_empty();
-        self.has_budgets.store(has, Ordering::Release);
+        let state = self.state.lock();
+        // Under the lock: a later change is stored later.
+        self.has_budgets.store(!state.book.is_empty(), Ordering::Release);
+        self.has_unknown
+            .store(state.book.has_unknown(), Ordering::Release);
     }
 
     /// What was counted.
@@ -238,11 +249,10 @@ impl Accounts {
         held.map_err(|refusal| {
             self.counted.refused.fetch_add(1, Ordering::Relaxed);
             let failure = refusal.failure(now);
-            let (BudgetRefusal::Over { budget, .. } | BudgetRefusal::Unpriced { budget, .. }) = &refusal;
             tracing::info!(
                 tenant = %charge.tenant,
                 subject = charge.subject,
-                budget = budget.as_str(),
+                budget = refusal.budget().as_str(),
                 why = failure.message,
                 "a budget refused a call"
             );

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use greenroom_kernel::{Budget, Charge, Ledger, Records, SpendDimension, SpendQuery, StoreError, Timestamp};
+use greenroom_kernel::{Ledger, Records, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Accounts, Errand, GATHER};
+use super::past::Readings;
+use super::{Accounts, GATHER};
 
 /// How long it waits before it sends again what the ledger did not take.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -21,8 +23,6 @@ const SWEEP: Duration = Duration::from_secs(3_600);
 const SWEEP_ON: Duration = Duration::from_millis(100);
 /// How many of them go at once.
 const SWEPT_AT_ONCE: u32 = 1_000;
-/// How many sums one budget's past may be made of.
-const PAST: u32 = 1_000_000;
 
 impl Accounts {
     /// Writes until `closing` fires and nothing is left to write. Dropping the future loses what waits.
@@ -31,7 +31,9 @@ impl Accounts {
             return;
         };
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut readings = Readings::default();
         loop {
+            let read_next = readings.next;
             tokio::select! {
                 biased;
                 () = closing.cancelled() => break,
@@ -40,7 +42,10 @@ impl Accounts {
                         () = tokio::time::sleep(GATHER) => {}
                         () = closing.cancelled() => {}
                     }
-                    self.write(&*ledger, &closing).await;
+                    self.write(&*ledger, &mut readings, &closing).await;
+                }
+                () = at(read_next) => {
+                    self.write(&*ledger, &mut readings, &closing).await;
                 }
                 _ = sweep.tick() => {
                     // One batch a turn: rows and the end go first.
@@ -50,52 +55,36 @@ impl Accounts {
                 }
             }
         }
-        while !self.write(&*ledger, &closing).await {}
+        while !self.write(&*ledger, &mut readings, &closing).await {}
     }
 
-    /// Writes what has gathered; says whether there was nothing.
-    async fn write(&self, ledger: &dyn Ledger, closing: &CancellationToken) -> bool {
-        let (records, errands) = {
+    /// Writes what has gathered, and reads then what was spent of budgets where that isn't known; says whether there was
+    /// nothing to write.
+    async fn write(&self, ledger: &dyn Ledger, readings: &mut Readings, closing: &CancellationToken) -> bool {
+        let (records, taken, unknown) = {
             let mut state = self.state.lock();
-            let records = state.heap.take();
-            let errands = std::mem::take(&mut state.errands);
-            let begun = errands.into_iter().map(|errand| {
-                // From here on the book counts what the ledger is not told yet.
-                let is_new = match &errand {
-                    Errand::Load(budget, _) => state.book.put((**budget).clone()),
-                    Errand::Flush(_) => false,
-                };
-                (errand, is_new)
-            });
-            let begun: Vec<_> = begun.collect();
-            (records, begun)
+            state.taken += 1;
+            let reads = std::mem::take(&mut state.is_set) || readings.are_due();
+            // From here on the book counts what the ledger is not told yet.
+            let unknown = match reads && !closing.is_cancelled() {
+                true => Some(state.book.unknown(self.clock.now())),
+                false => None,
+            };
+            (state.heap.take(), state.taken, unknown)
         };
-        if records.is_empty() && errands.is_empty() {
-            return true;
-        }
+        let is_nothing = records.is_empty();
         for piece in pieces(records) {
             let rows = piece.tries.len() as u64;
             if self.keep(ledger, Arc::new(piece), closing).await {
                 self.counted.written.fetch_add(rows, Ordering::Relaxed);
             }
         }
-        for (errand, is_new) in errands {
-            // Who no longer waits needs no answer.
-            match errand {
-                Errand::Flush(done) => {
-                    let _ = done.send(());
-                }
-                Errand::Load(budget, done) => {
-                    let loaded = match is_new {
-                        true => self.load(ledger, &budget).await,
-                        false => Ok(()),
-                    };
-                    self.budgets_changed();
-                    let _ = done.send(loaded);
-                }
-            }
+        self.written.send_replace(taken);
+        if let Some(unknown) = unknown {
+            let all = unknown.is_empty() || self.learn_all(ledger, &unknown).await;
+            readings.told(all);
         }
-        false
+        is_nothing
     }
 
     /// Has the ledger keep them, whatever it takes, save that a process that stops gives up at last.
@@ -125,37 +114,6 @@ impl Accounts {
             }
             tokio::time::sleep(AGAIN).await;
         }
-    }
-
-    /// Tells the book what was spent of a budget in its present window.
-    pub(super) async fn load(&self, ledger: &dyn Ledger, budget: &Budget) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let query = SpendQuery {
-            from: day_of(budget.window.start(now)),
-            to: day_of(budget.window.end(now)),
-            group_by: vec![
-                SpendDimension::Subject,
-                SpendDimension::Key,
-                SpendDimension::Provider,
-                SpendDimension::Model,
-            ],
-            limit: PAST,
-        };
-        let rows = ledger.spend(&budget.tenant, &query).await?;
-        let mut state = self.state.lock();
-        for row in rows {
-            let charge = Charge {
-                tenant: &budget.tenant,
-                subject: row.group.subject.as_deref().unwrap_or_default(),
-                key: row.group.key.as_deref(),
-                provider: row.group.provider.as_deref().unwrap_or_default(),
-                model: row.group.model.as_deref().unwrap_or_default(),
-            };
-            state
-                .book
-                .spent_already(&budget.id, &charge, row.spent.amount(), now);
-        }
-        Ok(())
     }
 
     /// Removes a batch of old requests; says whether there may be more.
@@ -192,9 +150,10 @@ fn pieces(records: Records) -> Vec<Records> {
     }
 }
 
-/// `2026-11-26`.
-pub(super) fn day_of(at: Timestamp) -> String {
-    let mut text = at.to_string();
-    text.truncate(text.find('T').unwrap_or(text.len()));
-    text
+/// Waits for a moment; none never comes.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }

@@ -79,6 +79,7 @@ impl Observed {
 
     /// Asks the backend, once what it may cost is held.
     pub(super) async fn open(&mut self, context: &CallContext, until: Instant) -> Result<(), TryError> {
+        self.known(context, until).await;
         self.hold()?;
         self.dispatched = true;
         let opening = Try::open(&self.target.gate, &self.target.model, &self.asked, context, until);
@@ -88,6 +89,22 @@ impl Observed {
                 Ok(())
             }
             Err(error) => Err(self.ended_badly(error)),
+        }
+    }
+
+    /// Waits a little where it isn't known what was spent of a budget that counts this try.
+    async fn known(&mut self, context: &CallContext, until: Instant) {
+        let accounts = &self.shared.accounts;
+        let Some(ticket) = self.ticket.as_ref().filter(|_| accounts.has_unknown()) else {
+            return;
+        };
+        let known = accounts.known_for(ticket, self.target.gate.name(), &self.target.model);
+        // Boxed: it is rare.
+        let known = Box::pin(known);
+        tokio::select! {
+            () = known => {}
+            () = context.cancel.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 

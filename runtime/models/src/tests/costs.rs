@@ -2,6 +2,7 @@
 
 mod budgets;
 mod figures;
+mod past;
 mod rows;
 
 use std::sync::Arc;
@@ -22,23 +23,31 @@ use crate::{Accounts, AccountsConfig, ModelsConfig, Price, PriceTable};
 struct Moody {
     kept: MemoryLedger,
     failing: AtomicU32,
+    /// How often sums can't be read.
+    blind: AtomicU32,
+}
+
+/// Whether it fails once more.
+fn fails(times: &AtomicU32) -> bool {
+    let once_less = |n: u32| n.checked_sub(1);
+    times
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, once_less)
+        .is_ok()
 }
 
 #[async_trait]
 impl Ledger for Moody {
     async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
-        let fails = |n: u32| n.checked_sub(1);
-        if self
-            .failing
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails)
-            .is_ok()
-        {
+        if fails(&self.failing) {
             return Err(StoreError::Busy { operation: "record" });
         }
         self.kept.record(records).await
     }
 
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        if fails(&self.blind) {
+            return Err(StoreError::Busy { operation: "spend" });
+        }
         self.kept.spend(tenant, query).await
     }
 
