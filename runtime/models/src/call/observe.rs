@@ -41,6 +41,8 @@ pub(super) struct Observed {
     held: Reservation,
     /// Whether its request may have gone out.
     dispatched: bool,
+    /// A deadline of ours ended it.
+    stalled: bool,
     /// How the answer ended, once it did.
     end: Option<Ended>,
 }
@@ -73,6 +75,7 @@ impl Observed {
             ticket,
             held: Reservation::default(),
             dispatched: false,
+            stalled: false,
             end: None,
         }
     }
@@ -166,17 +169,26 @@ impl Observed {
 
     fn ended_badly(&mut self, error: TryError) -> TryError {
         match &error {
-            TryError::Fault(fault) => {
-                self.span
-                    .in_scope(|| tracing::debug!(phase = Phase::Failed.as_str(), "try"));
-                span::failed(&self.span, fault);
-                self.settle(Some(fault), None);
-                self.record(Some(fault.class), self.lost());
+            TryError::Fault(fault) => self.failed(fault),
+            TryError::Stalled(fault) => {
+                self.stalled = true;
+                self.failed(fault);
             }
             TryError::Cancelled | TryError::TimeUp => self.abandoned(),
             TryError::Refused(_) => {}
         }
-        error
+        match error {
+            TryError::Stalled(fault) => TryError::Fault(fault),
+            error => error,
+        }
+    }
+
+    fn failed(&mut self, fault: &ProviderFault) {
+        self.span
+            .in_scope(|| tracing::debug!(phase = Phase::Failed.as_str(), "try"));
+        span::failed(&self.span, fault);
+        self.settle(Some(fault), None);
+        self.record(Some(fault.class), self.lost());
     }
 
     /// What the try has brought.
@@ -226,10 +238,11 @@ impl Observed {
     }
 
     /// What a try that didn't end well is taken to have used: nothing, when neither the model gave a sign nor its
-    /// provider a figure.
+    /// provider a figure, save that we lost patience with it: its provider had the request, and may have answered later.
     pub(super) fn lost(&self) -> Usage {
         match self.brought() {
             Some(brought) if brought.first_sign.is_some() || brought.reported.is_some() => self.counted(),
+            _ if self.stalled => self.estimated(),
             _ => Usage::default(),
         }
     }
