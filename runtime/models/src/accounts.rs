@@ -9,6 +9,7 @@
 mod costs;
 mod estimator;
 mod heap;
+mod keep;
 mod past;
 mod recorder;
 mod ticket;
@@ -72,6 +73,10 @@ pub struct AccountsStats {
     pub merged: u64,
     /// Rows and requests that are lost because even that was full.
     pub lost: u64,
+    /// Rows and requests that are lost because the ledger can't keep what is in them.
+    pub unfit: u64,
+    /// Requests that were kept without what was said, because too much of it waited.
+    pub bare: u64,
     /// Tries that budgets refused.
     pub refused: u64,
     /// Times that a budget was passed.
@@ -84,6 +89,8 @@ struct Counted {
     written: AtomicU64,
     merged: AtomicU64,
     lost: AtomicU64,
+    unfit: AtomicU64,
+    bare: AtomicU64,
     refused: AtomicU64,
     passed: AtomicU64,
 }
@@ -203,6 +210,8 @@ impl Accounts {
             written: read(&self.counted.written),
             merged: read(&self.counted.merged),
             lost: read(&self.counted.lost),
+            unfit: read(&self.counted.unfit),
+            bare: read(&self.counted.bare),
             refused: read(&self.counted.refused),
             passed: read(&self.counted.passed),
         }
@@ -299,26 +308,23 @@ impl Accounts {
     }
 
     fn heaped(&self, pushed: heap::Pushed) {
+        // Told when it begins, and ever more seldom while it lasts.
+        let is_news = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed).is_power_of_two();
         match pushed {
             heap::Pushed::First => self.woken.notify_one(),
             heap::Pushed::More => {}
             heap::Pushed::Merged => {
-                if self
-                    .counted
-                    .merged
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_power_of_two()
-                {
+                if is_news(&self.counted.merged) {
                     tracing::warn!("the ledger is behind: rows are drawn together until it has caught up");
                 }
             }
+            heap::Pushed::Bare => {
+                if is_news(&self.counted.bare) {
+                    tracing::warn!("the ledger is behind: requests are kept without what was said");
+                }
+            }
             heap::Pushed::Lost => {
-                if self
-                    .counted
-                    .lost
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_power_of_two()
-                {
+                if is_news(&self.counted.lost) {
                     tracing::error!("the ledger is far behind: rows are lost");
                 }
             }

@@ -1,22 +1,15 @@
 //! The one task that writes: what has gathered goes to the ledger in one commit, again until it is there.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use greenroom_kernel::{Ledger, Records, Timestamp};
+use greenroom_kernel::{Ledger, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::past::Readings;
 use super::{Accounts, GATHER};
 
-/// How long it waits before it sends again what the ledger did not take.
-const AGAIN: Duration = Duration::from_millis(200);
-/// How many rows of a kind share a commit at most.
-const AT_ONCE: usize = 1_024;
-/// How often it tries to write what is left once the process stops.
-const LAST_TRIES: u32 = 5;
 /// How often old requests are looked for.
 const SWEEP: Duration = Duration::from_secs(3_600);
 /// How long it pauses where there are more.
@@ -73,47 +66,13 @@ impl Accounts {
             (state.heap.take(), state.taken, unknown)
         };
         let is_nothing = records.is_empty();
-        for piece in pieces(records) {
-            let rows = piece.tries.len() as u64;
-            if self.keep(ledger, Arc::new(piece), closing).await {
-                self.counted.written.fetch_add(rows, Ordering::Relaxed);
-            }
-        }
+        self.keep(ledger, records, closing).await;
         self.written.send_replace(taken);
         if let Some(unknown) = unknown {
             let all = unknown.is_empty() || self.learn_all(ledger, &unknown).await;
             readings.told(all);
         }
         is_nothing
-    }
-
-    /// Has the ledger keep them, whatever it takes, save that a process that stops gives up at last.
-    async fn keep(&self, ledger: &dyn Ledger, records: Arc<Records>, closing: &CancellationToken) -> bool {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Err(error) = ledger.record(Arc::clone(&records)).await else {
-                return true;
-            };
-            let rows = records.tries.len();
-            if closing.is_cancelled() && tries >= LAST_TRIES {
-                self.counted.lost.fetch_add(rows as u64, Ordering::Relaxed);
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    rows,
-                    "the ledger is not written: these rows are lost"
-                );
-                return false;
-            }
-            if tries == 1 || tries.is_multiple_of(50) {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    rows,
-                    "the ledger is not written: it is tried again"
-                );
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
     }
 
     /// Removes a batch of old requests; says whether there may be more.
@@ -130,23 +89,6 @@ impl Accounts {
                 false
             }
         }
-    }
-}
-
-/// What is written at once: others write to the same store, and shall not wait for long.
-fn pieces(records: Records) -> Vec<Records> {
-    let Records { tries, requests } = records;
-    let (mut tries, mut requests) = (tries.into_iter(), requests.into_iter());
-    let mut pieces = Vec::new();
-    loop {
-        let piece = Records {
-            tries: tries.by_ref().take(AT_ONCE).collect(),
-            requests: requests.by_ref().take(AT_ONCE).collect(),
-        };
-        if piece.is_empty() {
-            return pieces;
-        }
-        pieces.push(piece);
     }
 }
 

@@ -6,11 +6,12 @@ mod past;
 mod rows;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use greenroom_kernel::*;
 use greenroom_store::MemoryLedger;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,23 @@ struct Moody {
     failing: AtomicU32,
     /// How often sums can't be read.
     blind: AtomicU32,
+    /// Whose rows can't be kept for what they are.
+    unfit: Mutex<Option<&'static str>>,
+    /// Whether requests can't be kept with what was said.
+    is_terse: AtomicBool,
+    /// How often it was asked to keep something.
+    asked: AtomicU32,
+}
+
+impl Moody {
+    fn fits(&self, records: &Records) -> bool {
+        let unfit = *self.unfit.lock();
+        let tries = records.tries.iter().map(|row| &row.caller);
+        let mut callers = tries.chain(records.requests.iter().map(|row| &row.caller));
+        let is_terse = self.is_terse.load(Ordering::SeqCst);
+        callers.all(|caller| Some(caller.subject.as_str()) != unfit)
+            && !(is_terse && records.requests.iter().any(|row| row.content.is_some()))
+    }
 }
 
 /// Whether it fails once more.
@@ -38,6 +56,14 @@ fn fails(times: &AtomicU32) -> bool {
 #[async_trait]
 impl Ledger for Moody {
     async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if !self.fits(&records) {
+            let what = "it is too strange".to_owned();
+            return Err(StoreError::Unfit {
+                operation: "record",
+                what,
+            });
+        }
         if fails(&self.failing) {
             return Err(StoreError::Busy { operation: "record" });
         }

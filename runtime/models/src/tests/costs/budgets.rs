@@ -165,6 +165,10 @@ async fn a_budget_in_dollars_counts_prices_and_refuses_a_model_without_one() {
         "{}",
         refused.message
     );
+    assert_eq!(
+        (refused.code, refused.retryable),
+        (ErrorCode::LimitExceeded, false)
+    );
     assert_eq!(b.calls().len(), 0);
 }
 
