@@ -11,8 +11,6 @@ use super::scalars::DateTime;
 
 /// How many sums one question may bring.
 const SUMS: u32 = 1_000;
-/// A day's milliseconds.
-const DAY_MS: i64 = 86_400_000;
 
 /// What sums are kept apart by.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,29 +348,13 @@ impl SetBudgetInput {
     }
 }
 
-/// The days from one to another, both included; the present month up to today where nothing is said.
+/// The sums that are asked for.
 pub(super) fn query(
     from: Option<&str>,
     to: Option<&str>,
     group_by: Vec<SpendGroupBy>,
     now: Timestamp,
 ) -> Result<SpendQuery, Failure> {
-    let day = |what: &str, given: Option<&str>, otherwise: Timestamp| match given {
-        None => Ok(otherwise),
-        Some(text) => Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"))
-            .ok_or_else(|| Failure::bad_input(format!("{what} must be a day, as in 2026-11-26"))),
-    };
-    let from = day("from", from, greenroom_kernel::BudgetWindow::Month.start(now))?;
-    let to = day("to", to, now)?;
-    let next = Timestamp::from_millis(to.as_millis().saturating_add(DAY_MS));
-    let name = |at: Timestamp| at.to_string().split('T').next().unwrap_or_default().to_owned();
-    Ok(SpendQuery {
-        from: name(from),
-        to: name(next),
-        group_by: group_by
-            .into_iter()
-            .map(greenroom_kernel::SpendDimension::from)
-            .collect(),
-        limit: SUMS,
-    })
+    let group_by = group_by.into_iter().map(greenroom_kernel::SpendDimension::from);
+    SpendQuery::of_days(from, to, group_by.collect(), SUMS, now)
 }

@@ -3,6 +3,7 @@
 //! The ledger is written in groups, behind the calls it tells of; the journal is not its witness and it is none of the
 //! journal's. It is a port of its own, so that it may be kept elsewhere than sessions are.
 
+mod request;
 mod row;
 mod spend;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use request::*;
 pub use row::*;
 pub use spend::*;
 
@@ -66,8 +68,15 @@ pub trait Costs: Send + Sync + 'static {
     /// What was spent.
     async fn spend(&self, who: &Principal, query: SpendQuery) -> Result<SpendReport, Failure>;
 
-    /// The requests of the tenant, the newest first.
-    async fn requests(&self, who: &Principal, page: PageRequest) -> Result<Page<RequestRow>, Failure>;
+    /// The requests that the caller may see, the newest first: its own, or all of its tenant's where it may see every
+    /// subject's. A page may hold fewer than were asked for, even none, though more follow: of a long log only so much is
+    /// looked through at once.
+    async fn requests(
+        &self,
+        who: &Principal,
+        query: RequestQuery,
+        page: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure>;
 
     /// Every budget and how it stands.
     async fn budgets(&self, who: &Principal) -> Result<Vec<crate::BudgetStanding>, Failure>;
@@ -101,7 +110,12 @@ impl Costs for NoCosts {
         Err(Self::absent())
     }
 
-    async fn requests(&self, _: &Principal, _: PageRequest) -> Result<Page<RequestRow>, Failure> {
+    async fn requests(
+        &self,
+        _: &Principal,
+        _: RequestQuery,
+        _: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure> {
         Err(Self::absent())
     }
 

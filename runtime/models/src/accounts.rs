@@ -12,6 +12,7 @@ mod heap;
 mod keep;
 mod past;
 mod recorder;
+mod requests;
 mod ticket;
 
 use std::sync::Arc;

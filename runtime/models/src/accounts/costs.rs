@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     Budget, BudgetId, BudgetStanding, Costs, ErrorCode, Failure, Ledger, Page, PageRequest, Principal,
-    RequestRow, SpendQuery, SpendReport, StoreError,
+    RequestQuery, RequestRow, SpendQuery, SpendReport, StoreError,
 };
 
-use super::Accounts;
+use super::{Accounts, requests};
 
 /// How many budgets a tenant may have.
 const BUDGETS: usize = 100;
@@ -81,10 +81,15 @@ impl Costs for Accounts {
         })
     }
 
-    async fn requests(&self, who: &Principal, page: PageRequest) -> Result<Page<RequestRow>, Failure> {
+    async fn requests(
+        &self,
+        who: &Principal,
+        query: RequestQuery,
+        page: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure> {
         let ledger = self.kept_in()?;
         self.flushed().await;
-        ledger.requests(&who.tenant, &page).await.map_err(failed)
+        requests::fitting(ledger, who, &query, page).await
     }
 
     async fn budgets(&self, who: &Principal) -> Result<Vec<BudgetStanding>, Failure> {

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod figures;
+mod log;
 mod past;
 mod rows;
 
@@ -159,7 +160,8 @@ impl Shop {
             after: None,
             limit: 10_000,
         };
-        let mut rows = self.accounts.requests(&who(), page).await.unwrap().rows;
+        let all = RequestQuery::default();
+        let mut rows = self.accounts.requests(&who(), all, page).await.unwrap().rows;
         rows.reverse();
         rows
     }
