@@ -43,6 +43,29 @@ pub trait Ledger: Send + Sync + 'static {
     /// Sums of a tenant's tries, the dearest group first, at most [`SpendQuery::limit`] of them.
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
 
+    /// The sums with the sum of all, and whether there are more of them. Estimates are none of the ledger's.
+    async fn report(&self, tenant: &TenantId, query: &SpendQuery) -> Result<SpendReport, StoreError> {
+        let one_more = SpendQuery {
+            limit: query.limit.saturating_add(1),
+            ..query.clone()
+        };
+        let mut rows = self.spend(tenant, &one_more).await?;
+        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > wanted;
+        rows.truncate(wanted);
+        let total = SpendQuery {
+            group_by: Vec::new(),
+            ..one_more
+        };
+        let total = self.spend(tenant, &total).await?;
+        Ok(SpendReport {
+            total: total.first().map(|row| row.spent).unwrap_or_default(),
+            rows,
+            more,
+            estimators: Vec::new(),
+        })
+    }
+
     /// A tenant's tries, the newest first.
     async fn tries(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<LedgerRow>, StoreError>;
 

@@ -30,7 +30,7 @@ pub enum SpendDimension {
 }
 
 /// Which tries to sum up, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpendQuery {
     /// From this day on, as `2026-11-26`.
     pub from: String,

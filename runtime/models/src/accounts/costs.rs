@@ -60,24 +60,10 @@ impl Costs for Accounts {
     async fn spend(&self, who: &Principal, query: SpendQuery) -> Result<SpendReport, Failure> {
         let ledger = self.kept_in()?;
         self.flushed().await;
-        let one_more = SpendQuery {
-            limit: query.limit.saturating_add(1),
-            ..query.clone()
-        };
-        let mut rows = ledger.spend(&who.tenant, &one_more).await.map_err(failed)?;
-        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > wanted;
-        rows.truncate(wanted);
-        let total = SpendQuery {
-            group_by: Vec::new(),
-            ..one_more
-        };
-        let total = ledger.spend(&who.tenant, &total).await.map_err(failed)?;
+        let report = ledger.report(&who.tenant, &query).await.map_err(failed)?;
         Ok(SpendReport {
-            total: total.first().map(|row| row.spent).unwrap_or_default(),
-            rows,
-            more,
             estimators: self.estimators.all(),
+            ..report
         })
     }
 
