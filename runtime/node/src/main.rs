@@ -17,6 +17,7 @@ mod output;
 mod ports;
 mod probe;
 mod settings;
+mod spend;
 mod table;
 mod tasks;
 
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Dev(args) => dev::run(config, args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
         Command::Certs(args) => certs::run(&args),
