@@ -9,6 +9,7 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod keep;
 mod new;
 mod operator;
 mod output;
@@ -44,6 +45,8 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
         Command::Doctor(args) => doctor::run(config, &args),
+        Command::Backup(args) => keep::backup(config, args),
+        Command::Restore(args) => keep::restore(config, args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
         Command::Healthcheck(args) => probe::healthcheck(&args),

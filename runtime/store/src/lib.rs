@@ -20,5 +20,6 @@ pub use dynamodb::{DYNAMODB_TABLES, DynamoOptions, DynamoStore, DynamoUsage};
 pub use greenroom_aws::{Credentials, SharedCredentialsProvider};
 pub use memory::{MemoryLedger, MemoryStore};
 pub use sqlite::{
-    CommitHook, FailPoint, FailPointHook, FatalHook, MigrationReport, SqliteOptions, SqliteStore,
+    CommitHook, CopyProgress, FailPoint, FailPointHook, FatalHook, MigrationReport, RestoreReport,
+    SqliteOptions, SqliteStore, StoreCopy,
 };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,7 +12,7 @@ use greenroom_aws::testkit::Ministack;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::support::{Client, FakeModel, Options, Server, binary, until};
+use crate::support::{Client, FakeModel, Options, Server, binary};
 
 /// Passes everything on and counts the operations by name.
 #[derive(Clone)]
