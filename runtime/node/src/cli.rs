@@ -77,6 +77,22 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  greenroom migrate --store ./greenroom.sqlite\n\n\
         `greenroom dev` does it by itself for a file; a process killed on the way loses nothing: run it again.")]
     Migrate(MigrateArgs),
+    /// Copy the store into one file, while it is in use or not.
+    #[command(
+        after_help = "Examples:\n  greenroom backup ./greenroom-2026-11-26.sqlite\n  \
+        greenroom backup --force /mnt/backups/latest.sqlite --json | jq .tasks\n\n\
+        The copy is the store as it is at one moment: whatever was acknowledged before is in it. It is looked through \
+        before it gets its name, and its owner's only. A store on DynamoDB is copied by AWS: the command says how."
+    )]
+    Backup(BackupArgs),
+    /// Put a backup in the store's place.
+    #[command(
+        after_help = "Examples:\n  greenroom restore ./greenroom-2026-11-26.sqlite --store ./try.sqlite\n  \
+        greenroom restore --force ./greenroom-2026-11-26.sqlite\n\n\
+        Stop the process first. With --force the store that is there is kept beside the restored one, as \
+        STORE.replaced. What was acknowledged after the backup is not in it: see docs/operations.md."
+    )]
+    Restore(RestoreArgs),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
     Schema,
@@ -377,6 +393,38 @@ pub(crate) struct MigrateArgs {
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where the copy goes.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces FILE if it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces the store that is there, and keeps it beside.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,

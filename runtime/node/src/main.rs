@@ -10,6 +10,7 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod keep;
 mod links;
 mod new;
 mod operator;
@@ -49,6 +50,8 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Config(args) => settings::run(config, &args),
         Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
+        Command::Backup(args) => keep::backup(config, args),
+        Command::Restore(args) => keep::restore(config, args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
         Command::Healthcheck(args) => probe::healthcheck(&args),

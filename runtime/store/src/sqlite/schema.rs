@@ -116,7 +116,7 @@ pub(super) fn open_writer(
 }
 
 /// The schema's version, when the file is a store that this binary knows.
-fn check(connection: &Connection, path: &Path, known: usize) -> Result<u32, StoreError> {
+pub(super) fn check(connection: &Connection, path: &Path, known: usize) -> Result<u32, StoreError> {
     let fail = |e| sqlite_error("open", path, e);
     let number = |sql: &str| connection.query_row(sql, [], |r| r.get::<_, u32>(0));
     let found = number("PRAGMA user_version").map_err(fail)?;
