@@ -194,7 +194,7 @@ async fn of_two_that_take_a_dead_one_s_journal_at_once_one_does_and_isnt_robbed_
     fleet.kill(&holder);
     // Both fold the same, and both then append behind it.
     for process in &fleet.live {
-        let late = Fault::StartLate(Duration::from_millis(300));
+        let late = Fault::StartLate(Duration::from_secs(2));
         process
             .store
             .set_rule(move |asked| matches!(asked, Asked::Append(_)).then_some(late));
