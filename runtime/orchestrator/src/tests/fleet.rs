@@ -262,3 +262,23 @@ async fn an_idle_owner_that_was_robbed_while_it_was_cut_off_looks_and_learns_of_
     assert!(!lost.orchestrator.shared().journals.is_live(&key));
     assert_eq!(fleet.holders(&told.journal).len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_task_is_cancelled_by_its_owner_and_when_that_is_dead_by_whoever_takes_it() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move { talk.linger().await }));
+    for dies in [false, true] {
+        let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+        let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+        let holder = fleet.holders(&told.journal)[0].to_owned();
+        if dies {
+            fleet.kill(&holder);
+        }
+        let begun = tokio::time::Instant::now();
+        let cancelled = fleet.ask(|show| {
+            let id = told.clone();
+            async move { show.cancel(&ann(), &id).await }
+        });
+        assert_eq!(cancelled.await.unwrap().status, TaskStatus::Cancelled);
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
+}

@@ -1,6 +1,7 @@
 //! Processes that leave in good order.
 
 use greenroom_kernel::{NodeState, Nodes};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 
@@ -66,7 +67,8 @@ async fn what_was_let_go_of_goes_on_while_the_leaving_process_still_works_on_som
     assert!(!walkers.is_empty());
     let begun = tokio::time::Instant::now();
     let leaving = fleet.process("n0").orchestrator.clone();
-    let drain = tokio::spawn(async move { leaving.drain(Duration::from_secs(60)).await });
+    let tracker = TaskTracker::new();
+    let drain = tracker.spawn(async move { leaving.drain(Duration::from_secs(60)).await });
     for id in &walkers {
         fleet.until(id, |row| row.attempts == 2).await;
     }
@@ -106,7 +108,8 @@ async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on
         sessions.push(fleet.session().await);
     }
     let leaving = fleet.process("n0").orchestrator.clone();
-    let drain = tokio::spawn(async move { leaving.drain(Duration::from_secs(30)).await });
+    let tracker = TaskTracker::new();
+    let drain = tracker.spawn(async move { leaving.drain(Duration::from_secs(30)).await });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (n0, n1) = (fleet.process("n0"), fleet.process("n1"));
     for session in &sessions {
