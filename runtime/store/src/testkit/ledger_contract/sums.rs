@@ -184,4 +184,12 @@ pub async fn sums_that_are_larger_than_fits_hold_up_no_other(ledger: &Subject) {
     let mut other = row(3);
     other.model = "gpt-6".into();
     keep(ledger, vec![other]).await;
+    let sums = ledger
+        .spend(&tenant("acme"), &all(&[SpendDimension::Model]))
+        .await;
+    assert!(
+        sums.unwrap()
+            .iter()
+            .any(|row| row.group.model.as_deref() == Some("gpt-6"))
+    );
 }
