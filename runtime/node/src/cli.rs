@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use greenroom_kernel::MemberRole;
 
 const AFTER: &str = "Exit status: 0 done, 1 failed, 2 misused.";
 
@@ -62,6 +63,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway"
     )]
     Config(ConfigArgs),
+    /// Make certificates by which the processes of a fleet prove themselves to each other.
+    #[command(
+        after_help = "Examples:\n  greenroom certs init                    (an authority, and a certificate for each role, in ./certs)\n  \
+        greenroom certs init agent --days 30\n  greenroom certs init --renew            (new certificates of the same authority)\n  \
+        greenroom certs show\n\nA process shows its certificate as its configuration's [tls] says: docs/tls.md."
+    )]
+    Certs(CertsArgs),
     /// Say what is wrong with this installation and how to mend it.
     #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
     Doctor(DoctorArgs),
@@ -69,6 +77,22 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  greenroom migrate --store ./greenroom.sqlite\n\n\
         `greenroom dev` does it by itself for a file; a process killed on the way loses nothing: run it again.")]
     Migrate(MigrateArgs),
+    /// Copy the store into one file, while it is in use or not.
+    #[command(
+        after_help = "Examples:\n  greenroom backup ./greenroom-2026-11-26.sqlite\n  \
+        greenroom backup --force /mnt/backups/latest.sqlite --json | jq .tasks\n\n\
+        The copy is the store as it is at one moment: whatever was acknowledged before is in it. It is looked through \
+        before it gets its name, and its owner's only. A store on DynamoDB is copied by AWS: the command says how."
+    )]
+    Backup(BackupArgs),
+    /// Put a backup in the store's place.
+    #[command(
+        after_help = "Examples:\n  greenroom restore ./greenroom-2026-11-26.sqlite --store ./try.sqlite\n  \
+        greenroom restore --force ./greenroom-2026-11-26.sqlite\n\n\
+        Stop the process first. With --force the store that is there is kept beside the restored one, as \
+        STORE.replaced. What was acknowledged after the backup is not in it: see docs/operations.md."
+    )]
+    Restore(RestoreArgs),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
     Schema,
@@ -298,9 +322,64 @@ pub(crate) enum ConfigCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: CertsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Make a private authority, and certificates of it.
+    #[command(
+        after_help = "The folder then holds authority.pem, which every process is given; authority-key.pem, which none is \
+        given; and for each role ROLE.pem and ROLE-key.pem. Every process of a role may have the same two. Where an authority \
+        is there already, certificates are made of that one."
+    )]
+    Init(CertsInitArgs),
+    /// Show whose certificates are there and when they end.
+    Show(CertsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsInitArgs {
+    /// gateway, supervisor, agent [default: all three; with --renew those that are there].
+    #[arg(value_name = "ROLE")]
+    pub(crate) roles: Vec<MemberRole>,
+    /// Where they are written.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// How long the certificates last; the authority lasts ten years.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+    /// Replaces certificates that are there by new ones of the same authority. Running processes take them up by
+    /// themselves.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsShowArgs {
+    /// Certificates in PEM form [default: those of the folder].
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where they are looked for.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+    /// What the process is to be that this configuration is for: gateway, supervisor or agent. `dev` is a supervisor.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<MemberRole>,
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,
@@ -314,6 +393,38 @@ pub(crate) struct MigrateArgs {
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where the copy goes.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces FILE if it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces the store that is there, and keeps it beside.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,7 @@
 //! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
 //! 1 failed, 2 misused).
 
+mod certs;
 mod chat;
 mod cli;
 mod config;
@@ -9,6 +10,8 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod keep;
+mod links;
 mod new;
 mod operator;
 mod output;
@@ -45,7 +48,10 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
+        Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
+        Command::Backup(args) => keep::backup(config, args),
+        Command::Restore(args) => keep::restore(config, args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
         Command::Healthcheck(args) => probe::healthcheck(&args),
