@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{
-    AgentName, Clock, Costs, Failure, MemberRole, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
+    AgentName, Clock, Costs, Failure, MemberRole, Models, NodeId, Principal, Randomness, Store, Supervisor,
+    Writer,
 };
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
