@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{ErrorCode, Failure, MemberId, RetryPolicy, Supervisor};
+use greenroom_kernel::{ErrorCode, Failure, MemberId, RetryBudgetConfig, RetryPolicy, Supervisor};
 use greenroom_wire::PoolConfig;
 use greenroom_wire::testkit::Fleet;
 use tokio::time::Instant;
@@ -135,6 +135,36 @@ async fn while_the_others_have_not_noticed_that_an_owner_died_its_callers_wait()
         began.elapsed()
     );
     assert!(stand.counts()[1] < 20, "they don't hammer meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_sent_on_costs_nothing_of_the_budget_for_retries() {
+    let config = PoolConfig {
+        budget: RetryBudgetConfig {
+            ratio: 0.0,
+            floor: 0,
+            window: Duration::from_secs(10),
+        },
+        ..PoolConfig::default()
+    };
+    let stand = Stand::patient(2, |_| Mirror::full(), config);
+    let (who, session) = (principal(), session_of(0, 2));
+    let call = || stand.pool.accept(&who, accept(session.clone(), Duration::ZERO));
+    let noticed = || async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stand.mirrors[1].always(Act::Play);
+    };
+    // In circles, while two believe of each other that they have it.
+    stand.mirrors[0].always(elsewhere(1));
+    stand.mirrors[1].always(elsewhere(0));
+    tokio::join!(call(), noticed()).0.unwrap();
+    // To one that is gone.
+    stand.kill(0);
+    stand.mirrors[1].always(elsewhere(0));
+    tokio::join!(call(), noticed()).0.unwrap();
+    // What one failed to do is another matter.
+    stand.mirrors[1].always(Act::Fail(Failure::unavailable("the store is away")));
+    tokio::join!(call(), noticed()).0.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
