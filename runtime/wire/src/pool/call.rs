@@ -150,7 +150,8 @@ impl Shared {
                         self.placed.put(key, &at);
                     }
                     hops += 1;
-                    // The same again, or it moves faster than we do.
+                    passed.push(peer.address.clone());
+                    // In a circle, as long as two believe it of each other; or it moves faster than we do.
                     if passed.contains(&at) || hops > self.config.hops {
                         self.forget(asked.home);
                         return Round::Moving(last.unwrap_or(failure));

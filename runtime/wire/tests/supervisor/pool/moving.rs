@@ -77,17 +77,21 @@ async fn a_redirect_may_lead_to_one_that_no_directory_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_circle_of_redirects_ends_after_four_hops_and_says_nothing_of_them() {
-    let stand = Stand::patient(2, |_| Mirror::full(), impatient());
-    stand.mirrors[0].always(elsewhere(1));
+async fn redirects_end_where_they_began_or_after_four_hops_and_nothing_is_said_of_them() {
+    let stand = Stand::patient(6, |_| Mirror::full(), impatient());
+    let session = session_of(0, 6);
+    let call = || async {
+        let failure = stand.pool.session(&principal(), &session).await.unwrap_err();
+        assert_eq!(
+            (failure.code, failure.retryable, failure.elsewhere),
+            (ErrorCode::Unavailable, true, None)
+        );
+        stand.counts()
+    };
+    (0..6).for_each(|number| stand.mirrors[number].always(elsewhere((number + 1) % 6)));
+    assert_eq!(call().await, [1, 1, 1, 1, 1, 0]);
     stand.mirrors[1].always(elsewhere(0));
-    let session = session_of(0, 2);
-    let failure = stand.pool.session(&principal(), &session).await.unwrap_err();
-    assert_eq!(
-        (failure.code, failure.retryable, failure.elsewhere),
-        (ErrorCode::Unavailable, true, None)
-    );
-    assert_eq!(stand.counts(), [3, 2]);
+    assert_eq!(call().await, [1, 1, 0, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AcceptRequest, BreakerState, ErrorCode, Failure, Health, RetryBudgetConfig, Supervisor, TaskId,
-    TaskStatus,
+    AcceptRequest, BreakerState, ErrorCode, Failure, Health, ResolveAction, RetryBudgetConfig, Supervisor,
+    TaskId, TaskStatus,
 };
 use greenroom_wire::PoolConfig;
 use tokio::time::Instant;
@@ -134,6 +134,22 @@ async fn a_call_that_would_happen_twice_is_not_sent_twice() {
     let named = stand.pool.create_session(&who, Some(session_id()), None);
     losing_the_first(&stand, named).await.unwrap_err();
     assert_eq!(stand.counts(), [1]);
+    // A step that is run again may end in doubt again: that one was not settled.
+    let again = stand
+        .pool
+        .resolve(&who, &task, 1, ResolveAction::SettleNotDone, None);
+    losing_the_first(&stand, again).await.unwrap_err();
+    assert_eq!(stand.counts(), [1]);
+    for action in [
+        ResolveAction::SettleDone(None),
+        ResolveAction::Approve(None),
+        ResolveAction::Reject,
+    ] {
+        let stand = Stand::of(1, |_| Mirror::full());
+        let settled = stand.pool.resolve(&who, &task, 1, action, None);
+        losing_the_first(&stand, settled).await.unwrap();
+        assert_eq!(stand.counts(), [2]);
+    }
 
     // Where nothing was sent, it is.
     let stand = Stand::of(2, |_| Mirror::full());
