@@ -149,6 +149,10 @@ pub struct Failure {
     /// neither journaled nor shown to callers.
     #[serde(skip)]
     pub elsewhere: Option<Box<HostPort>>,
+    /// Whether it is certain that nothing was begun: then even what must not happen twice may be asked for again. Only
+    /// processes of the same system tell each other.
+    #[serde(skip)]
+    pub not_begun: bool,
 }
 
 impl Failure {
@@ -160,6 +164,7 @@ impl Failure {
             retryable: false,
             retry_after_ms: None,
             elsewhere: None,
+            not_begun: false,
         }
     }
 
@@ -175,6 +180,13 @@ impl Failure {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retryable = true;
         self.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// The same failure of what was certainly not begun.
+    #[must_use]
+    pub fn not_begun(mut self) -> Self {
+        self.not_begun = true;
         self
     }
 

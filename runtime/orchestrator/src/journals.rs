@@ -189,7 +189,10 @@ impl Journals {
             match handle.send(Message::Command(Box::new(command))) {
                 Ok(()) => {
                     if let Ok(answer) = answered.await {
-                        return answer;
+                        return match given {
+                            true => answer.map_err(begun_before),
+                            false => answer,
+                        };
                     }
                     operation.is_repeated();
                     given = true;
@@ -308,6 +311,33 @@ impl Journals {
     }
 }
 
+/// What the next owner refuses, of a command that a lost one had been given: it may have begun, whatever is said now.
+fn begun_before(failure: Failure) -> Failure {
+    match failure.elsewhere.is_some() || failure.not_begun {
+        true => Failure::unavailable(failure.message),
+        false => failure,
+    }
+}
+
 fn busy(retry_after: Duration, why: &str) -> Failure {
     Failure::new(ErrorCode::ResourceExhausted, why).retry_after(retry_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lost_owner_may_have_begun_is_not_said_to_be_elsewhere_or_not_begun() {
+        let sent_on = Failure::elsewhere("127.0.0.1:7070".parse().unwrap());
+        for refused in [
+            sent_on,
+            Failure::unavailable("this supervisor is leaving").not_begun(),
+        ] {
+            let told = Failure::unavailable(refused.message.clone());
+            assert_eq!(begun_before(refused), told);
+        }
+        let taken = Failure::new(ErrorCode::Conflict, "taken");
+        assert_eq!(begun_before(taken.clone()), taken);
+    }
 }

@@ -176,5 +176,6 @@ impl Fleet {
             NodeState::Serving => "this supervisor has not found its place among the others: ask again",
             NodeState::Draining | NodeState::Left => "this supervisor is leaving: ask again",
         })
+        .not_begun()
     }
 }

@@ -103,4 +103,5 @@ fn silent_holder(why: &str) -> Failure {
     Failure::unavailable(format!(
         "the supervisor that has this session doesn't answer, and may live: ask again ({why})"
     ))
+    .not_begun()
 }

@@ -155,6 +155,7 @@ async fn a_process_that_is_cut_off_takes_nothing_and_sends_callers_on() {
         .await
         .unwrap_err();
     assert_eq!((refused.code, refused.retryable), (ErrorCode::Unavailable, true));
+    assert!(refused.not_begun, "{refused:?}");
     assert!(!lost.orchestrator.shared().journals.is_live(&key_of(&session)));
     let told = fleet.accept(request).await;
     assert_eq!(fleet.ended(&told.task.id).await.status, TaskStatus::Completed);

@@ -143,7 +143,7 @@ impl Shared {
                 }
                 Tried::Refused(mut failure) => {
                     let Some(at) = failure.elsewhere.take() else {
-                        *doubt |= failure.code == ErrorCode::Unavailable;
+                        *doubt |= failure.code == ErrorCode::Unavailable && !failure.not_begun;
                         return judged(failure, asked.again, *doubt);
                     };
                     if let Home::Journal(key) = asked.home {
@@ -253,7 +253,7 @@ impl Shared {
 /// What becomes of a call that was answered with a failure.
 fn judged<T>(failure: Failure, again: bool, doubt: bool) -> Round<T> {
     match failure.code {
-        ErrorCode::Unavailable if failure.retryable && again => Round::Again(failure),
+        ErrorCode::Unavailable if failure.retryable && (again || failure.not_begun) => Round::Again(failure),
         // An earlier try may have been taken: this refusal doesn't say that nothing was.
         ErrorCode::ResourceExhausted if doubt => Round::Again(Failure {
             code: ErrorCode::Unavailable,
@@ -263,10 +263,11 @@ fn judged<T>(failure: Failure, again: bool, doubt: bool) -> Round<T> {
     }
 }
 
-/// Where else to ask is nobody's business outside.
+/// What our processes tell each other is nobody's business outside.
 fn stripped(failure: Failure) -> Failure {
     Failure {
         elsewhere: None,
+        not_begun: false,
         ..failure
     }
 }

@@ -165,6 +165,34 @@ async fn a_call_that_would_happen_twice_is_not_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_certainly_not_begun_is_asked_for_again_whatever_it_is() {
+    let (who, task) = (principal(), task_id());
+    let stand = Stand::of(1, |_| Mirror::full());
+    let leaving = Failure::unavailable("this supervisor is leaving").not_begun();
+    let refuse = || stand.mirrors[0].next(vec![Act::Fail(leaving.clone()); 3]);
+    refuse();
+    stand.pool.retry(&who, &task).await.unwrap();
+    assert_eq!(stand.counts(), [4]);
+    refuse();
+    let named = stand.pool.create_session(&who, Some(session_id()), None);
+    named.await.unwrap();
+    assert_eq!(stand.counts(), [4]);
+    // Nor does such a refusal make a name that is taken one's own.
+    refuse();
+    let taken = Failure::new(ErrorCode::Conflict, "taken");
+    stand.mirrors[0].next([Act::Fail(taken.clone())]);
+    let refused = stand.pool.create_session(&who, None, None).await.unwrap_err();
+    assert_eq!((refused, stand.counts()), (taken, vec![4]));
+    // What may have been begun is not, and those outside are not told the difference.
+    stand.mirrors[0].next([unavailable()]);
+    stand.pool.retry(&who, &task).await.unwrap_err();
+    assert_eq!(stand.counts(), [1]);
+    stand.mirrors[0].always(Act::Fail(leaving.clone()));
+    let refused = stand.pool.retry(&who, &task).await.unwrap_err();
+    assert!(refused.retryable && !refused.not_begun, "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_a_lost_try_has_opened_or_deleted_is_found_so() {
     let who = principal();
     let stand = Stand::of(1, |_| Mirror::full());
