@@ -129,6 +129,32 @@ async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_at_a_leaving_process_is_sent_on_and_finds_the_same_task_elsewhere() {
+    let host = careful();
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let session = fleet.session().await;
+    let owner = fleet.owner(&session).node.to_string();
+    let request = chat(Some(&session), "go", "k", LONG);
+    let (leaving, waiting) = (Arc::clone(&fleet.process(&owner).orchestrator), request.clone());
+    let who = ann();
+    let begun = tokio::time::Instant::now();
+    let (sent_on, _) = tokio::join!(leaving.accept(&who, waiting), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fleet.drain(&owner, Duration::from_secs(20)).await
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let sent_on = sent_on.unwrap_err();
+    assert!(
+        sent_on.retryable && sent_on.code == ErrorCode::Unavailable,
+        "{sent_on}"
+    );
+    assert_eq!(sent_on.elsewhere.as_deref(), Some(&fleet.live[0].address));
+    let found = fleet.accept(request).await.task;
+    assert_eq!((found.status, found.id.ordinal), (TaskStatus::Completed, 0));
+    each_once(&host, 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_t_end_in_time_is_ended_and_left_in_doubt_for_a_person() {
     let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
         talk.slowly(tool("0", Effect::NonIdempotent), 10_000).await;
