@@ -28,6 +28,7 @@ use crate::journal_actor::Operation;
 use crate::journals::Journals;
 use crate::meter::Meters;
 use crate::recovery::ScanActor;
+use crate::room::Room;
 use crate::shared::Shared;
 
 /// What an orchestrator is made of.
@@ -80,6 +81,7 @@ impl Orchestrator {
         } = parts;
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
         let shared = Arc::new(Shared {
+            room: Room::new(config.in_flight),
             config,
             store,
             models,

@@ -85,6 +85,11 @@ impl Journals {
         self.shard(key).lock().actors.contains_key(key)
     }
 
+    /// How many journals have an actor.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
     /// Called by an actor that leaves: later callers get a new one.
     pub(crate) fn left(&self, key: &JournalKey, slot: &Arc<Slot>) {
         let mut shard = self.shard(key).lock();

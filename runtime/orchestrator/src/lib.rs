@@ -22,6 +22,7 @@ mod payloads;
 mod perform;
 mod recovery;
 mod refused;
+mod room;
 mod schema;
 mod shared;
 mod steps;

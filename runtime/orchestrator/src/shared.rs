@@ -12,6 +12,7 @@ use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
 use crate::journals::Journals;
 use crate::meter::Meters;
+use crate::room::Room;
 
 /// The collaborators, handed over once at construction.
 pub(crate) struct Shared {
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) agents: Arc<AgentDirectory>,
     pub(crate) journals: Journals,
     pub(crate) meters: Meters,
+    /// Places for the tasks that callers bring.
+    pub(crate) room: Arc<Room>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,6 +44,17 @@ impl Shared {
             tenant: tenant.clone(),
             journal: journal.clone(),
         }
+    }
+
+    /// How long an actor without work stays: less once more than half of those that may live do, and not at all when nearly
+    /// all do, so that sessions at rest keep nobody out.
+    pub(crate) fn idle(&self) -> Duration {
+        let (live, most) = (self.journals.live(), self.config.live_journals);
+        let share = match most.saturating_sub(live).saturating_mul(16) / most.max(1) {
+            8.. => 16,
+            left => u32::try_from(left.saturating_sub(1)).unwrap_or(0),
+        };
+        self.config.idle() * share / 16
     }
 
     /// A random wait of up to `bound`: full jitter.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
 use crate::payloads::{patiently, stash};
+use crate::room::Rest;
 
 use super::Orchestrator;
 use super::canonical::canonical;
@@ -28,7 +29,7 @@ pub(crate) struct Begun {
     key: JournalKey,
     is_turn: bool,
     row: TaskRow,
-    ended: oneshot::Receiver<TaskRow>,
+    rest: Rest,
     deadline: tokio::time::Instant,
 }
 
@@ -183,6 +184,11 @@ impl Orchestrator {
         request: &AcceptRequest,
         refused: Option<Failure>,
     ) -> Result<Begun, Failure> {
+        // Before anything is done for it. What is refused anyway takes no place.
+        let place = match &refused {
+            None => Some(self.shared.room.take()?),
+            Some(_) => None,
+        };
         let Prepared {
             key,
             task,
@@ -192,7 +198,8 @@ impl Orchestrator {
         } = self.new_task(who, request, refused).await?;
         let is_turn = task.accepted.turn;
         let (done, ended) = oneshot::channel();
-        let done = (!request.wait.is_zero()).then_some(done);
+        let (tasks, stopping) = (self.shared.tasks.clone(), self.shared.stopping.clone());
+        let rest = Rest::new(ended, place, tasks, stopping);
         let operation = Operation::Accept {
             task: Box::new(task),
             open,
@@ -203,14 +210,14 @@ impl Orchestrator {
         let reply = self
             .shared
             .journals
-            .ask(&self.shared, &key, operation, done)
+            .ask(&self.shared, &key, operation, Some(done))
             .await?;
         let row = self.task_of(who, reply).await.map_err(not_refused)?;
         Ok(Begun {
             key,
             is_turn,
             row,
-            ended,
+            rest,
             deadline,
         })
     }
@@ -225,14 +232,14 @@ impl Orchestrator {
             key,
             is_turn,
             mut row,
-            ended,
+            mut rest,
             deadline,
         } = begun;
         if tokio::time::Instant::now() < deadline && row.status.needs_owner() {
-            match tokio::time::timeout_at(deadline, ended).await {
-                Ok(Ok(last)) => row = last,
+            match rest.until(deadline).await {
+                Ok(Some(last)) => row = last,
                 // The owner was lost, or the wait is over: the task as it stands.
-                Ok(Err(_)) => row = self.as_stands_at(who, row, deadline).await?,
+                Ok(None) => row = self.as_stands_at(who, row, deadline).await?,
                 Err(_) => row = patiently(|| self.own_task(who, &row.id)).await?,
             }
         }
