@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use greenroom_kernel::MemberRole;
 
 const AFTER: &str = "Exit status: 0 done, 1 failed, 2 misused.";
 
@@ -42,6 +43,15 @@ pub(crate) enum Command {
         Talks to the process that has the store open; without one it opens the store itself."
     )]
     Tasks(TasksArgs),
+    /// Say what was spent on models, by day, model, caller and more.
+    #[command(
+        after_help = "Examples:\n  greenroom spend                          (this month, by model)\n  \
+        greenroom spend --by day,subject --from 2026-11-01 --to 2026-11-30\n  \
+        greenroom spend --by kind --json | jq '.groups[] | {kind, usd: .sum.costUsd}'\n\n\
+        Sums are of the ledger's tries: input and output are tokens of all classes, by the provider's own count where it \
+        gave one. Talks to the process that has the store open; without one it opens the store itself."
+    )]
+    Spend(SpendArgs),
     /// Start a project of your own.
     #[command(
         after_help = "Example:\n  greenroom new agent shop-keeper\n  cd shop-keeper && cargo test && cargo run\n  \
@@ -53,6 +63,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway"
     )]
     Config(ConfigArgs),
+    /// Make certificates by which the processes of a fleet prove themselves to each other.
+    #[command(
+        after_help = "Examples:\n  greenroom certs init                    (an authority, and a certificate for each role, in ./certs)\n  \
+        greenroom certs init agent --days 30\n  greenroom certs init --renew            (new certificates of the same authority)\n  \
+        greenroom certs show\n\nA process shows its certificate as its configuration's [tls] says: docs/tls.md."
+    )]
+    Certs(CertsArgs),
     /// Say what is wrong with this installation and how to mend it.
     #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
     Doctor(DoctorArgs),
@@ -223,6 +240,47 @@ pub(crate) enum Status {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SpendArgs {
+    /// One sum for each of these, the dearest first: day, month, model, provider, subject, key, kind.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "model")]
+    pub(crate) by: Vec<By>,
+    /// The first day, in UTC [default: the first of this month].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) from: Option<String>,
+    /// The last day, itself included [default: today].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) to: Option<String>,
+    /// At most this many sums, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What sums are kept apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The day, in UTC.
+    Day,
+    /// The month, in UTC.
+    Month,
+    /// The provider and its model.
+    Model,
+    /// The provider.
+    Provider,
+    /// The caller.
+    Subject,
+    /// The credential.
+    Key,
+    /// Why tries were made: first, retry, failover, hedge, recovery, joined.
+    Kind,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct NewArgs {
     #[command(subcommand)]
     pub(crate) command: NewCommand,
@@ -264,9 +322,64 @@ pub(crate) enum ConfigCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: CertsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Make a private authority, and certificates of it.
+    #[command(
+        after_help = "The folder then holds authority.pem, which every process is given; authority-key.pem, which none is \
+        given; and for each role ROLE.pem and ROLE-key.pem. Every process of a role may have the same two. Where an authority \
+        is there already, certificates are made of that one."
+    )]
+    Init(CertsInitArgs),
+    /// Show whose certificates are there and when they end.
+    Show(CertsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsInitArgs {
+    /// gateway, supervisor, agent [default: all three; with --renew those that are there].
+    #[arg(value_name = "ROLE")]
+    pub(crate) roles: Vec<MemberRole>,
+    /// Where they are written.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// How long the certificates last; the authority lasts ten years.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+    /// Replaces certificates that are there by new ones of the same authority. Running processes take them up by
+    /// themselves.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsShowArgs {
+    /// Certificates in PEM form [default: those of the folder].
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where they are looked for.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+    /// What the process is to be that this configuration is for: gateway, supervisor or agent. `dev` is a supervisor.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<MemberRole>,
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
 //! 1 failed, 2 misused).
 
+mod certs;
 mod chat;
 mod cli;
 mod config;
@@ -10,12 +11,14 @@ mod discovery;
 mod doctor;
 mod failed;
 mod keep;
+mod links;
 mod new;
 mod operator;
 mod output;
 mod ports;
 mod probe;
 mod settings;
+mod spend;
 mod table;
 mod tasks;
 
@@ -42,8 +45,10 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Dev(args) => dev::run(config, args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
+        Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
         Command::Backup(args) => keep::backup(config, args),
         Command::Restore(args) => keep::restore(config, args),

@@ -5,6 +5,7 @@ mod access;
 mod calls;
 mod canonical;
 mod changes;
+mod members;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::config::OrchestratorConfig;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
+use crate::membership::{Fleet, MembershipActor, MembershipParts};
 use crate::meter::Meters;
 use crate::recovery::ScanActor;
 use crate::room::Room;
@@ -49,6 +51,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The supervision tree everything runs in.
     pub environment: Environment,
+    /// What makes this process one of several on the store; none when it has that to itself.
+    pub membership: Option<MembershipParts>,
 }
 
 /// The supervision tree could not be started.
@@ -78,7 +82,9 @@ impl Orchestrator {
             metrics,
             writer,
             environment,
+            membership,
         } = parts;
+        let fleet = membership.map(|parts| Arc::new(Fleet::new(writer.clone(), parts)));
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
         let shared = Arc::new(Shared {
             room: Room::new(config.in_flight),
@@ -88,6 +94,7 @@ impl Orchestrator {
             agents,
             journals: Journals::new(),
             meters: Meters::default(),
+            fleet,
             clock,
             random,
             metrics,
@@ -101,10 +108,13 @@ impl Orchestrator {
         let (scan, _) =
             ChildSpec::new("recovery", "scan", move || ScanActor::new(Arc::clone(&scanned))).build();
         shared.journals.run_under(session_handle);
-        let spec = SupervisorSpec::new("orchestrator")
-            .child(sessions)
-            .child(agents)
-            .child(scan);
+        let mut spec = SupervisorSpec::new("orchestrator").child(sessions).child(agents);
+        if let Some(fleet) = &shared.fleet {
+            let (placed, fleet) = (Arc::clone(&shared), Arc::clone(fleet));
+            let made = move || MembershipActor::new(Arc::clone(&placed), Arc::clone(&fleet));
+            spec = spec.child(ChildSpec::new("membership", "membership", made).build().0);
+        }
+        let spec = spec.child(scan);
         let root = Root::start(&environment, spec).map_err(|cause: Cause| StartError(cause.to_string()))?;
         root.supervisor()
             .ready()

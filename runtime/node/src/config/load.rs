@@ -168,8 +168,11 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 15] = [
+const TEXT: [&str; 18] = [
     "path",
+    "authority",
+    "certificate",
+    "secret",
     "table_prefix",
     "region",
     "endpoint",
@@ -188,7 +191,7 @@ const TEXT: [&str; 15] = [
 
 fn parsed(path: &[String], text: &str) -> Value {
     match path.last() {
-        Some(key) if TEXT.contains(&key.as_str()) => Value::from(text),
+        Some(key) if TEXT.contains(&key.as_str()) || path == ["tls", "key"] => Value::from(text),
         // figment's own reading of variables: numbers, booleans, lists, tables, else text.
         _ => text.parse().unwrap_or_else(|_| Value::from(text)),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use greenroom_discovery::{Watch, WatchConfig};
 use greenroom_kernel::{Clock, Discovery, HostPort, MemberRole, Membership};
 use greenroom_orchestrator::Orchestrator;
-use greenroom_wire::GrpcAgent;
+use greenroom_wire::Links;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) async fn find(
     directory: Arc<dyn Discovery>,
     settings: DiscoverySettings,
+    links: Links,
     clock: Arc<dyn Clock>,
     orchestrator: Arc<Orchestrator>,
     others: BTreeSet<HostPort>,
@@ -34,9 +35,10 @@ pub(super) async fn find(
     let (watch, picture) = Watch::new(directory, None, clock, config);
     let joined = Joined {
         orchestrator,
+        links,
         others,
         hosts: BTreeSet::new(),
-        warned: false,
+        refused: BTreeSet::new(),
     };
     tokio::join!(watch.run(until.clone()), joined.follow(picture, until));
 }
@@ -44,18 +46,11 @@ pub(super) async fn find(
 /// The hosts that discovery brought.
 struct Joined {
     orchestrator: Arc<Orchestrator>,
+    links: Links,
     others: BTreeSet<HostPort>,
     hosts: BTreeSet<HostPort>,
-    /// Whether it was said that a host is dialled in plaintext: once is enough.
-    warned: bool,
-}
-
-/// Whether what is sent there may leave this machine.
-fn is_elsewhere(host: &HostPort) -> bool {
-    match host.ip() {
-        Some(ip) => !ip.is_loopback(),
-        None => host.host() != "localhost",
-    }
+    /// Those that may not be dialled as things are: told once, as long as they are there.
+    refused: BTreeSet<HostPort>,
 }
 
 impl Joined {
@@ -79,6 +74,7 @@ impl Joined {
             .filter(hosts)
             .map(|member| &member.address)
             .collect();
+        self.refused.retain(|host| there.contains(host));
         let mut done = true;
         for gone in self
             .hosts
@@ -87,7 +83,7 @@ impl Joined {
             .cloned()
             .collect::<Vec<_>>()
         {
-            match self.orchestrator.leave(&gone.url()).await {
+            match self.orchestrator.leave(&self.links.url(&gone)).await {
                 Ok(()) => {
                     tracing::info!(host = %gone, "an agent host is gone: it gets no new work");
                     self.hosts.remove(&gone);
@@ -103,56 +99,28 @@ impl Joined {
             if self.hosts.contains(host) || self.others.contains(host) {
                 continue;
             }
-            if is_elsewhere(host) && !self.warned {
-                self.warned = true;
-                tracing::warn!(
-                    %host,
-                    "agent hosts on other machines are dialled in plaintext: keep them in a network that only Greenroom \
-                     reads and writes"
-                );
-            }
-            let joined = match GrpcAgent::new(&host.url()) {
-                Ok(agent) => self
-                    .orchestrator
-                    .join(Arc::new(agent))
-                    .await
-                    .map_err(|failure| failure.message),
-                Err(error) => Err(error.to_string()),
+            let agent = match self.links.agent(&self.links.url(host)) {
+                Ok(agent) => agent,
+                // It stays so until somebody mends the configuration.
+                Err(error) => {
+                    if self.refused.insert(host.clone()) {
+                        tracing::error!(%host, member = %member.id, %error, "an agent host that was found is not joined");
+                    }
+                    continue;
+                }
             };
+            let joined = self.orchestrator.join(Arc::new(agent)).await;
             match joined {
                 Ok(()) => {
                     tracing::info!(%host, member = %member.id, "an agent host was found");
                     self.hosts.insert(host.clone());
                 }
-                Err(why) => {
-                    tracing::warn!(%host, member = %member.id, why, "an agent host could not be joined");
+                Err(failure) => {
+                    tracing::warn!(%host, member = %member.id, %failure, "an agent host could not be joined");
                     done = false;
                 }
             }
         }
         done
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_is_this_machine() {
-        for (host, elsewhere) in [
-            ("127.0.0.1", false),
-            ("127.8.0.1", false),
-            ("::1", false),
-            ("::ffff:127.0.0.1", false),
-            ("localhost", false),
-            ("10.0.0.7", true),
-            ("fd00::7", true),
-            ("agents.internal", true),
-            ("localhost.example", true),
-        ] {
-            let host = HostPort::new(host, 7071).unwrap();
-            assert_eq!(is_elsewhere(&host), elsewhere, "{host}");
-        }
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{
-    AgentName, Clock, Failure, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
+    AgentName, Clock, Costs, Failure, MemberRole, Models, NodeId, Principal, Randomness, Store, Supervisor,
+    Writer,
 };
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::{Environment, Root};
 use greenroom_telemetry::Metrics;
-use greenroom_wire::{GrpcAgent, in_process};
+use greenroom_wire::{GrpcAgent, Links, in_process};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,8 @@ use crate::cli::DevArgs;
 use crate::config::{Config, StoreSettings};
 use crate::control::{ControlSocket, Desk, socket_of};
 use crate::discovery::directory;
-use crate::failed::Failed;
+use crate::failed::{Failed, chain};
+use crate::links;
 use crate::operator::Operator;
 use crate::output;
 use crate::ports::{MachineClock, MachineRandomness};
@@ -109,8 +111,18 @@ impl Running {
         let models = models::build(&config, choice, ports)?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
-        let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
-        let joined = joined(&config.agent_hosts)?;
+        let links = links::open(
+            config.tls.as_ref(),
+            MemberRole::Supervisor,
+            args.insecure,
+            Arc::clone(&clock),
+        );
+        let links = links.await?;
+        let mut host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
+        if let Some(identity) = links.identity() {
+            host = host.tls(Arc::clone(identity));
+        }
+        let joined = joined(&config.agent_hosts, &links)?;
         let found = config.discovery.as_ref().map(|settings| {
             directory(&settings.place, &|name| std::env::var(name).ok())
                 .map(|found| (found, settings.clone()))
@@ -147,6 +159,7 @@ impl Running {
                 incarnation: random.next_u64() >> 1,
             },
             environment: environment.clone(),
+            membership: None,
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
@@ -164,12 +177,14 @@ impl Running {
             background.spawn(find(
                 directory,
                 settings,
+                links.clone(),
                 clock,
                 orchestrator,
                 others,
                 closing.clone(),
             ));
         }
+        background.spawn(links::keep(links, config.tls, closing.clone()));
         let draining = Arc::new(AtomicBool::new(false));
         let operator = Operator {
             metrics: metrics.clone(),
@@ -189,7 +204,7 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
-            costs: accounts,
+            costs: Arc::clone(&accounts) as Arc<dyn Costs>,
             models: called,
             dialects: models::dialects(),
             authenticator: authenticator(args.insecure)?,
@@ -207,6 +222,7 @@ impl Running {
             let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                costs: accounts,
                 who,
             };
             background.spawn(socket.serve(desk, closing.clone()));
@@ -285,10 +301,14 @@ fn control_socket(store: &StoreSettings) -> Option<ControlSocket> {
     }
 }
 
-fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
+fn joined(hosts: &[String], links: &Links) -> Result<Vec<GrpcAgent>, Failed> {
     hosts
         .iter()
-        .map(|host| GrpcAgent::new(host).map_err(Failed::from))
+        .map(|host| {
+            links
+                .agent(host)
+                .map_err(|error| Failed::misused(format!("agent.join: {}", chain(&error))))
+        })
         .collect()
 }
 

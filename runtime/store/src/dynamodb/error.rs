@@ -49,6 +49,8 @@ pub(super) enum Fault {
     Unanswered(Box<dyn StdError + Send + Sync>),
     /// It was refused, and will be until somebody mends something.
     Refused { what: String, remedy: String },
+    /// It was refused for what it would write.
+    Unfit(String),
 }
 
 impl Fault {
@@ -70,6 +72,7 @@ impl Fault {
                 what,
                 remedy,
             },
+            Self::Unfit(what) => StoreError::Unfit { operation, what },
         }
     }
 }
@@ -138,6 +141,13 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
             format!("access to {place} is denied ({})", on_one_line(message)),
             DENIED,
         ),
+        // A key of another shape is the table's fault, or ours.
+        "ValidationException" if !message.contains("schema") => {
+            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+        }
+        "ItemCollectionSizeLimitExceededException" => {
+            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+        }
         _ if status.is_some_and(|status| status >= 500) => {
             Fault::Unanswered(format!("{place}: {code}: {}", on_one_line(message)).into())
         }
@@ -178,6 +188,14 @@ fn cancelled_by(place: &Place, reasons: Vec<aws_sdk_dynamodb::types::Cancellatio
             || "a transaction was cancelled".to_owned(),
             |(code, _)| format!("a transaction was cancelled: {code}"),
         )),
+        Some((code, message))
+            if matches!(
+                code.as_str(),
+                "ValidationError" | "ItemCollectionSizeLimitExceeded"
+            ) && !message.contains("schema") =>
+        {
+            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+        }
         Some((code, message)) => Fault::Refused {
             what: format!("{place} refused a transaction: {code}: {}", on_one_line(message)),
             remedy: "report this as a defect".to_owned(),
