@@ -143,10 +143,10 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
         ),
         // A key of another shape is the table's fault, or ours.
         "ValidationException" if !message.contains("schema") => {
-            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
         }
         "ItemCollectionSizeLimitExceededException" => {
-            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
         }
         _ if status.is_some_and(|status| status >= 500) => {
             Fault::Unanswered(format!("{place}: {code}: {}", on_one_line(message)).into())
@@ -194,7 +194,7 @@ fn cancelled_by(place: &Place, reasons: Vec<aws_sdk_dynamodb::types::Cancellatio
                 "ValidationError" | "ItemCollectionSizeLimitExceeded"
             ) && !message.contains("schema") =>
         {
-            Fault::Unfit(format!("{place} refused it: {}", short(message)))
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
         }
         Some((code, message)) => Fault::Refused {
             what: format!("{place} refused a transaction: {code}: {}", on_one_line(message)),
