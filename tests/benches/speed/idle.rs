@@ -60,7 +60,7 @@ async fn create(dev: &Dev, from: u64, to: u64) {
 async fn asleep(dev: &Dev) {
     let http = reqwest::Client::new();
     let body =
-        json!({ "query": "{ supervisionTree { name kind children { name kind children { kind } } } }" });
+        json!({ "query": "{ supervisionTree { path kind children { path kind children { kind } } } }" });
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let tree = call(&http, &dev.graphql(), &body).await.to_string();
