@@ -220,11 +220,11 @@ async fn one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests(do
     let stage = Stage::configured(door, config, [busy_for(LASTS)]).await;
     // Whether or not their callers wait for them, or for long enough.
     let waits = [NOT, LASTS / 5, LONG];
-    let calls = waits.into_iter().enumerate().map(|(index, wait)| {
+    let mut calls = tokio::task::JoinSet::new();
+    for (index, wait) in waits.into_iter().enumerate() {
         let (show, key) = (Arc::clone(&stage.show), format!("k{index}"));
-        tokio::spawn(async move { show.accept(&ann(), task("helper", &key, wait)).await })
-    });
-    let calls: Vec<_> = calls.collect();
+        calls.spawn(async move { show.accept(&ann(), task("helper", &key, wait)).await });
+    }
     tokio::time::sleep(LASTS / 2).await;
     let begun = tokio::time::Instant::now();
     for _ in 0..10 {
@@ -236,8 +236,8 @@ async fn one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests(do
         assert_eq!(refused.unwrap_err(), expected.retry_after(Duration::from_secs(1)));
     }
     assert!(begun.elapsed() < LASTS / 10, "{:?}", begun.elapsed());
-    for call in calls {
-        call.await.unwrap().unwrap();
+    for call in calls.join_all().await {
+        call.unwrap();
     }
     tokio::time::sleep(LASTS / 2).await;
     // All three are free again.
