@@ -103,7 +103,10 @@ async fn an_index_that_lags_delays_what_is_found_and_nothing_that_is_known() {
             .len(),
         1
     );
-    assert_eq!(store.read(&new, 0, 9).await.unwrap(), [first.slot.clone()]);
+    assert_eq!(
+        store.read(&new, 0, 9).await.unwrap(),
+        std::slice::from_ref(&first.slot)
+    );
     match store.append(append(&new, 0, 77)).await.unwrap() {
         Appended::Collided(occupant) => assert_eq!(*occupant, first.slot),
         Appended::Stored => panic!("two slots of one number"),
