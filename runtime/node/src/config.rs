@@ -175,6 +175,7 @@ fn tasks(raw: &Raw) -> OrchestratorConfig {
         scan_ms: set.scan_ms,
         snapshot_every: set.snapshot_every,
         live_journals: set.live_journals,
+        in_flight: set.in_flight,
         ..OrchestratorConfig::default()
     }
 }

@@ -343,7 +343,7 @@ impl JournalActor {
         }
         if !self.idling {
             self.idling = true;
-            let (wait, work, loopback) = (self.shared.config.idle(), self.work, ctx.loopback());
+            let (wait, work, loopback) = (self.shared.idle(), self.work, ctx.loopback());
             ctx.spawn(async move {
                 tokio::time::sleep(wait).await;
                 loopback.send(Message::Idle(work));

@@ -27,6 +27,7 @@ mod house;
 mod languages;
 mod layers;
 mod new_agent;
+mod overload;
 mod page;
 mod recovery;
 mod refusals;

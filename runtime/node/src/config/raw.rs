@@ -195,6 +195,7 @@ pub(crate) struct RawTasks {
     pub(crate) scan_ms: u64,
     pub(crate) snapshot_every: u64,
     pub(crate) live_journals: usize,
+    pub(crate) in_flight: usize,
 }
 
 impl Default for RawTasks {
@@ -213,6 +214,7 @@ impl Default for RawTasks {
             scan_ms: ours.scan_ms,
             snapshot_every: ours.snapshot_every,
             live_journals: ours.live_journals,
+            in_flight: ours.in_flight,
         }
     }
 }
