@@ -61,6 +61,7 @@ impl Owner {
         self.running = Some(Running {
             task,
             attempt,
+            version: None,
             live: BTreeMap::new(),
             parking: false,
         });
