@@ -16,5 +16,6 @@ mod recovery;
 mod snapshots;
 mod spending;
 mod stage;
+mod versions;
 
 pub(super) use stage::*;
