@@ -10,6 +10,7 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod keep;
 mod links;
 mod new;
 mod operator;
@@ -17,6 +18,7 @@ mod output;
 mod ports;
 mod probe;
 mod settings;
+mod spend;
 mod table;
 mod tasks;
 
@@ -43,10 +45,13 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Dev(args) => dev::run(config, args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
         Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
+        Command::Backup(args) => keep::backup(config, args),
+        Command::Restore(args) => keep::restore(config, args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
         Command::Healthcheck(args) => probe::healthcheck(&args),

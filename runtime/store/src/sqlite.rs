@@ -4,12 +4,16 @@
 //! thread of their own, readers on theirs. One process at a time, by a lock on a side file.
 
 mod append;
+mod backup;
 mod checkpoint;
+mod copy;
 mod error;
 mod hollow;
 mod ledger;
 mod lists;
 mod lock;
+mod migrations;
+mod nodes;
 mod options;
 mod reader;
 mod rows;
@@ -36,7 +40,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use append::Prepared;
+pub use backup::RestoreReport;
 use checkpoint::{CheckpointSignal, Checkpointer};
+pub use copy::{CopyProgress, StoreCopy};
 use error::{closed, io_error, sqlite_error};
 use lock::StoreLock;
 pub use options::{CommitHook, FailPoint, FailPointHook, FatalHook, SqliteOptions};
@@ -44,6 +50,7 @@ use reader::Readers;
 pub use schema::MigrationReport;
 use writer::{Counters, Job, Writer, Written, job};
 
+use crate::nodes::NodeTable;
 use crate::page::{after_session, after_task, cut, fetch};
 
 /// The store on one machine: a SQLite file.
@@ -57,6 +64,7 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
     path: Arc<Path>,
+    nodes: NodeTable,
     // Last: the file is free when everything above is gone.
     _lock: StoreLock,
 }
@@ -105,6 +113,7 @@ impl SqliteStore {
             threads,
             counters,
             path: path.into(),
+            nodes: NodeTable::default(),
             _lock: lock,
         })
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{
-    AgentName, Clock, Failure, MemberRole, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
+    AgentName, Clock, Costs, Failure, MemberRole, Models, NodeId, Principal, Randomness, Store, Supervisor,
+    Writer,
 };
 use greenroom_models::Ports;
 use greenroom_orchestrator::{Orchestrator, Parts};
@@ -158,6 +159,7 @@ impl Running {
                 incarnation: random.next_u64() >> 1,
             },
             environment: environment.clone(),
+            membership: None,
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
@@ -202,7 +204,7 @@ impl Running {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
-            costs: accounts,
+            costs: Arc::clone(&accounts) as Arc<dyn Costs>,
             models: called,
             dialects: models::dialects(),
             authenticator: authenticator(args.insecure)?,
@@ -220,6 +222,7 @@ impl Running {
             let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                costs: accounts,
                 who,
             };
             background.spawn(socket.serve(desk, closing.clone()));

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, SessionId, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskId, TaskRow,
 };
 use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::payloads::{patiently, stash};
+use crate::steps;
 
 use super::Orchestrator;
 use super::canonical::canonical;
@@ -91,7 +93,6 @@ impl Orchestrator {
             metadata.to_string()
         });
         let hash_metadata = hash_metadata.unwrap_or_default();
-        let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();
         // Only who gives a key himself may give it with the same input in another order.
         let same = match turn || minted {
@@ -100,12 +101,13 @@ impl Orchestrator {
         };
         let hash_input = same.as_deref().unwrap_or(&input);
         let input_hash = InputHash::of(&[agent.as_str(), hash_input, hash_model, &hash_metadata]);
-        let (journal, open, fresh) = match (&request.session, turn) {
-            (Some(session), _) => {
+        let key = request.journal(who);
+        let (open, fresh) = match &request.session {
+            Some(session) => {
                 self.own_session(who, session).await?;
-                (session.clone(), None, false)
+                (None, false)
             }
-            (None, turn) => {
+            None => {
                 let kind = if turn {
                     JournalKind::Session
                 } else {
@@ -118,14 +120,9 @@ impl Orchestrator {
                     metadata: None,
                     call: None,
                 };
-                let named = request.key.minted_session().filter(|_| turn);
-                let journal = named.unwrap_or_else(|| {
-                    SessionId::derived(&who.tenant, &who.subject, operation, &request.key)
-                });
-                (journal, Some(opened), minted)
+                (Some(opened), minted)
             }
         };
-        let key = self.key(who, &journal);
         let keep = async |text: String| match &refused {
             None => stash(&*self.shared.store, &key, text).await,
             Some(_) => Ok(Payload::inline(text)),
@@ -162,8 +159,13 @@ impl Orchestrator {
     }
 
     /// Accepts a call, durably, and waits for nothing else.
-    pub(crate) async fn begin(&self, who: &Principal, request: &AcceptRequest) -> Result<Begun, Failure> {
-        self.find_or_begin(who, request, None).await
+    pub(crate) async fn begin(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+        way: Way,
+    ) -> Result<Begun, Failure> {
+        self.find_or_begin(who, request, way, None).await
     }
 
     /// Finds what a call's key made before, and else answers that the call is `refused`.
@@ -171,9 +173,10 @@ impl Orchestrator {
         &self,
         who: &Principal,
         request: &AcceptRequest,
+        way: Way,
         refused: Failure,
     ) -> Result<(), Failure> {
-        let found = self.find_or_begin(who, request, Some(refused)).await;
+        let found = self.find_or_begin(who, request, way, Some(refused)).await;
         found.map(drop)
     }
 
@@ -181,8 +184,15 @@ impl Orchestrator {
         &self,
         who: &Principal,
         request: &AcceptRequest,
+        way: Way,
         refused: Option<Failure>,
     ) -> Result<Begun, Failure> {
+        if self.shared.fleet.is_some() {
+            // Before anything is kept for it: it may not be for here.
+            self.shared
+                .journals
+                .admits(&self.shared, &request.journal(who), way)?;
+        }
         let Prepared {
             key,
             task,
@@ -190,7 +200,7 @@ impl Orchestrator {
             fresh,
             refused,
         } = self.new_task(who, request, refused).await?;
-        let is_turn = task.accepted.turn;
+        let (is_turn, input_hash) = (task.accepted.turn, task.accepted.input_hash);
         let (done, ended) = oneshot::channel();
         let done = (!request.wait.is_zero()).then_some(done);
         let operation = Operation::Accept {
@@ -200,12 +210,14 @@ impl Orchestrator {
             refused,
         };
         let deadline = tokio::time::Instant::now() + request.wait;
-        let reply = self
-            .shared
-            .journals
-            .ask(&self.shared, &key, operation, done)
-            .await?;
-        let row = self.task_of(who, reply).await.map_err(not_refused)?;
+        let asked = self.shared.journals.ask(&self.shared, &key, way, operation, done);
+        let row = match asked.await {
+            Ok(reply) => self.task_of(who, reply).await.map_err(not_refused)?,
+            Err(failure) if way == Way::Inside && failure.elsewhere.is_some() => {
+                self.runs_elsewhere(who, &key, input_hash, failure).await?
+            }
+            Err(failure) => return Err(failure),
+        };
         Ok(Begun {
             key,
             is_turn,
@@ -213,6 +225,29 @@ impl Orchestrator {
             ended,
             deadline,
         })
+    }
+
+    /// The task that a call without a session made before, which another process has.
+    async fn runs_elsewhere(
+        &self,
+        who: &Principal,
+        key: &JournalKey,
+        input_hash: InputHash,
+        failure: Failure,
+    ) -> Result<TaskRow, Failure> {
+        let id = TaskId {
+            journal: key.journal.clone(),
+            ordinal: 0,
+        };
+        let Some(row) = self.visible_task(who, &id).await? else {
+            return Err(failure);
+        };
+        let task = steps::replay(&*self.shared.store, key, &row).await?;
+        match task.is_some_and(|task| task.accepted.input_hash == input_hash) {
+            true => Ok(row),
+            // Its owner says what is wrong with it.
+            false => Err(failure),
+        }
     }
 
     /// An accepted call as it stands when its wait is over.
