@@ -2,6 +2,7 @@
 
 mod calls;
 mod door;
+mod fleet;
 mod host;
 mod models;
 mod world;
@@ -20,12 +21,13 @@ use greenroom_store::MemoryStore;
 pub(crate) use greenroom_store::testkit::{Fault, FaultyStore, Operation as Asked};
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
-use greenroom_wire::testkit::InMemory;
 
-use crate::{Orchestrator, OrchestratorConfig, Parts};
+use crate::{MembershipParts, Orchestrator, OrchestratorConfig, Parts};
 
 pub(crate) use calls::*;
+use door::Line;
 pub(crate) use door::*;
+pub(crate) use fleet::*;
 pub(crate) use host::*;
 pub(crate) use models::*;
 pub(crate) use world::*;
@@ -42,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) show: Arc<dyn Supervisor>,
     /// What is behind it.
     pub(crate) orchestrator: Arc<Orchestrator>,
-    line: Option<InMemory>,
+    line: Option<Line>,
     door: Door,
     hosts: Vec<Arc<Host>>,
     config: OrchestratorConfig,
@@ -63,7 +65,7 @@ impl Stage {
         let memory = Arc::new(MemoryStore::new());
         let store = Arc::new(FaultyStore::over(Arc::clone(&memory)));
         let models = Arc::new(StageModels::default());
-        let clock = Arc::new(StageClock(tokio::time::Instant::now()));
+        let clock = Arc::new(StageClock::new());
         let hosts: Vec<_> = hosts.into_iter().collect();
         let orchestrator = raise(&config, &store, &models, &clock, &hosts, 1).await;
         let (show, line) = door.open(&orchestrator);
@@ -185,33 +187,60 @@ async fn raise(
     hosts: &[Arc<Host>],
     incarnation: u64,
 ) -> Arc<Orchestrator> {
-    let random: Arc<dyn Randomness> = Arc::new(StageRandom(AtomicU64::new(incarnation * 1_000)));
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let show = Orchestrator::start(Parts {
-        config: config.clone(),
-        store: Arc::clone(store) as _,
-        models: Arc::clone(models) as _,
-        clock: Arc::clone(&clock),
-        random: Arc::clone(&random),
-        metrics: Arc::new(Metrics::new("test")),
-        writer: Writer {
-            node: NodeId::parse("n").unwrap(),
-            incarnation,
-        },
-        environment: Environment::new(clock, random),
+    let writer = Writer {
+        node: NodeId::parse("n").unwrap(),
+        incarnation,
+    };
+    Scene {
+        config,
+        store,
+        models,
+        clock,
+        hosts,
+        writer,
         membership: None,
-    })
+    }
+    .raise()
     .await
-    .unwrap();
-    for host in hosts {
-        show.join(Arc::clone(host) as _).await.unwrap();
+}
+
+/// What a process begins with.
+struct Scene<'s> {
+    config: &'s OrchestratorConfig,
+    store: &'s Arc<StageStore>,
+    models: &'s Arc<StageModels>,
+    clock: &'s Arc<StageClock>,
+    hosts: &'s [Arc<Host>],
+    writer: Writer,
+    membership: Option<MembershipParts>,
+}
+
+impl Scene<'_> {
+    /// Starts it, and waits until it knows the agents.
+    async fn raise(self) -> Arc<Orchestrator> {
+        let random: Arc<dyn Randomness> =
+            Arc::new(StageRandom(AtomicU64::new(self.writer.incarnation * 1_000)));
+        let clock: Arc<dyn Clock> = Arc::clone(self.clock) as _;
+        let show = Orchestrator::start(Parts {
+            config: self.config.clone(),
+            store: Arc::clone(self.store) as _,
+            models: Arc::clone(self.models) as _,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            metrics: Arc::new(Metrics::new("test")),
+            writer: self.writer,
+            environment: Environment::new(clock, random),
+            membership: self.membership,
+        })
+        .await
+        .unwrap();
+        for host in self.hosts {
+            show.join(Arc::clone(host) as _).await.unwrap();
+        }
+        let reached = self.hosts.iter().filter(|host| host.reached().is_ok());
+        for agent in reached.flat_map(|host| host.scripts.keys()) {
+            show.knows(agent, Duration::from_secs(10)).await.unwrap();
+        }
+        show
     }
-    for agent in hosts
-        .iter()
-        .filter(|host| host.reached().is_ok())
-        .flat_map(|host| host.scripts.keys())
-    {
-        show.knows(agent, Duration::from_secs(10)).await.unwrap();
-    }
-    show
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptRequest, BreakerState, ErrorCode, Failure, Health, RetryBudgetConfig, Supervisor, TaskId,
+    TaskStatus,
 };
 use greenroom_wire::PoolConfig;
 use tokio::time::Instant;
@@ -47,6 +48,48 @@ async fn a_call_that_carries_a_key_is_sent_again_with_what_is_left_of_its_times(
     );
     let key = format!("{:?}", samples::key());
     assert!(heard.iter().all(|heard| heard.contains(&key)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_task_waits_on_when_a_supervisor_lets_go_of_him() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let (who, mirror) = (principal(), &stand.mirrors[0]);
+    let began = Instant::now();
+    mirror.unfinished(3);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(60)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Completed);
+    let heard = mirror.heard();
+    assert_eq!(heard.len(), 4, "{heard:?}");
+    assert!(
+        heard[3].contains("wait: 59.") || heard[3].contains("wait: 58."),
+        "{}",
+        heard[3]
+    );
+    assert!(began.elapsed() < Duration::from_secs(3));
+
+    // No longer than he wished, and what was accepted is never refused for that.
+    mirror.unfinished(1000);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(9)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert!(
+        (9..12).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(stand.counts()[0] < 15);
+    mirror.next([Act::Play, Act::Fail(Failure::internal("broken"))]);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(9)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert_eq!(stand.counts(), [2]);
+    let accepted = stand.pool.accept(&who, accept(session(0), Duration::ZERO));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert_eq!(stand.counts(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,6 +207,16 @@ async fn nothing_is_tried_again_once_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_one_does_not_answer_is_asked_of_the_next() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let session = super::fleet::session_of(0, 2);
+    stand.mirrors[0].always(Act::Hang);
+    let began = Instant::now();
+    stand.pool.session(&principal(), &session).await.unwrap();
+    assert_eq!((stand.counts(), began.elapsed().as_secs()), (vec![1, 1], 10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_calls_together_retry_no_more_than_their_budget() {
     let config = PoolConfig {
         budget: RetryBudgetConfig {
@@ -210,8 +263,18 @@ async fn one_that_never_answers_is_left_alone_and_taken_back_by_a_question_for_i
     stand.pool.session(&who, &session).await.unwrap();
     assert_eq!(stand.counts(), [0, 1]);
     tokio::time::sleep(Duration::from_secs(11)).await;
-    stand.pool.session(&who, &session).await.unwrap();
-    assert_eq!((stand.counts(), breaker()), (vec![1, 0], BreakerState::Closed));
+    // The first call that is let through waits for long, and keeps nobody out.
+    stand.mirrors[0].next([Act::Hang, Act::Play]);
+    let long = stand
+        .pool
+        .accept(&who, accept(session.clone(), Duration::from_secs(60)));
+    let next = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stand.pool.session(&who, &session).await.unwrap();
+    };
+    let (long, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), long), next);
+    assert!(long.is_err());
+    assert_eq!((stand.counts(), breaker()), (vec![2, 0], BreakerState::Closed));
 }
 
 #[tokio::test(start_paused = true)]
