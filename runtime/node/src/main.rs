@@ -12,6 +12,7 @@ mod failed;
 mod new;
 mod operator;
 mod output;
+mod parts;
 mod ports;
 mod probe;
 mod settings;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::cli::{Status, TasksArgs, TasksCommand};
 use crate::config::{self, Flags, Sources, StoreSettings};
 use crate::control::{Answer, Offline, Reached, Request, ask};
-use crate::dev::dev_principal;
 use crate::failed::Failed;
 use crate::output;
+use crate::parts::dev_principal;
 use crate::table;
 
 /// Does it and prints what came of it.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use crate::parts::url;
+
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
     pub(crate) gateway: SocketAddr,
@@ -74,19 +76,6 @@ impl Banner<'_> {
             _ => format!(" --url {}", url(self.gateway)),
         }
     }
-}
-
-/// The URL that a client on this machine reaches an address by.
-pub(crate) fn url(address: SocketAddr) -> String {
-    let mut address = address;
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
-    format!("http://{address}")
 }
 
 #[cfg(test)]

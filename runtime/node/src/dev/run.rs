@@ -1,115 +1,68 @@
 //! The table of contents of a running `dev`.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{
-    AgentName, Clock, Failure, Models, NodeId, Principal, Randomness, Store, Supervisor, Writer,
-};
-use greenroom_models::Ports;
+use greenroom_kernel::{AgentName, Failure, Models, NodeId, Principal, Store, Supervisor, Writer};
 use greenroom_orchestrator::{Orchestrator, Parts};
-use greenroom_supervision::{Environment, Root};
-use greenroom_telemetry::Metrics;
+use greenroom_supervision::Root;
 use greenroom_wire::{GrpcAgent, in_process};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::agents;
-use super::banner::{Banner, url};
-use super::found::find;
-use super::hooks::Hooks;
-use super::models::{self, CountTries};
-use super::open::{self, Opened};
-use super::providers::Choice;
-use super::ready::{Ready, ReadyFile};
-use super::signals::Signals;
+use super::banner::Banner;
 use super::stop::FINISH;
-use super::who::{authenticator, dev_principal};
-use super::{costs, telemetry};
 use crate::cli::DevArgs;
-use crate::config::{Config, StoreSettings};
-use crate::control::{ControlSocket, Desk, socket_of};
+use crate::config::Config;
+use crate::control::Desk;
 use crate::discovery::directory;
 use crate::failed::Failed;
-use crate::operator::Operator;
+use crate::operator::{AgentKnown, Operator, StoreAnswers};
 use crate::output;
-use crate::ports::{MachineClock, MachineRandomness};
+use crate::parts::{
+    Books, Choice, Life, NAMES, Opened, Ready, ReadyFile, World, authenticator, bind, build_models,
+    control_socket, dev_principal, dialects, find, host, open_accounts, open_store, start_providers, url,
+};
 
 /// How long its agents may take to be found by the orchestrator; they are in this process.
 const AGENTS_FOUND: Duration = Duration::from_secs(5);
 
-/// Starts everything, serves until a signal or a server's failure, stops everything.
-pub(super) async fn until_stopped(config: Config, choice: Choice, args: DevArgs) -> Result<(), Failed> {
-    let telemetry = telemetry::start(&config)?;
-    let done = serve(config, &choice, &args).await;
-    telemetry.shutdown(Duration::from_secs(1)).await;
-    done
-}
-
-async fn serve(config: Config, choice: &Choice, args: &DevArgs) -> Result<(), Failed> {
-    let mut signals = Signals::new()?;
-    let running = tokio::select! {
-        running = Running::start(config, choice, args) => running?,
-        // Nothing was accepted yet.
-        () = signals.next() => return Ok(()),
-    };
-    running.until_stopped(signals).await
-}
-
 /// What runs, and what ends it.
-pub(super) struct Running {
+pub(super) struct Dev {
+    pub(super) life: Life,
     pub(super) orchestrator: Arc<Orchestrator>,
     pub(super) store: Arc<dyn Store>,
     pub(super) providers: Root,
     pub(super) mutations: TaskTracker,
-    pub(super) background: TaskTracker,
-    pub(super) draining: Arc<AtomicBool>,
-    /// Fires when no new work is taken any more.
-    pub(super) closing: CancellationToken,
     /// Fires when the agents may go.
     pub(super) agents_closing: CancellationToken,
-    /// Fires when nothing is left that could cost something.
-    pub(super) accounts_closing: CancellationToken,
-    pub(super) servers: JoinSet<Result<(), Failed>>,
-    pub(super) ready: Option<ReadyFile>,
+    pub(super) books: Books,
 }
 
-impl Running {
-    async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
+impl Dev {
+    /// Starts everything.
+    pub(super) async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
         // The outside world.
-        let hooks = Hooks::read(&|name| std::env::var(name).ok())?;
-        let clock: Arc<dyn Clock> = Arc::new(MachineClock::ahead_by(hooks.clock_offset_ms));
-        let random: Arc<dyn Randomness> = Arc::new(MachineRandomness);
-        let metrics = match config.counts {
-            true => Metrics::new(env!("CARGO_PKG_VERSION")),
-            false => Metrics::off(),
-        };
-        let Opened { store, ledger, shown } = open::open(&config, hooks, metrics.clone()).await?;
-        let accounts = costs::open(&config, ledger, Arc::clone(&clock), &*random).await?;
+        let world = World::of(&config)?;
+        let Opened { store, ledger, shown } = open_store(&config, &world).await?;
+        let accounts = open_accounts(&config, ledger, &world).await?;
+        let (clock, random, metrics) = (
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+            world.metrics.clone(),
+        );
 
         // Built, not started.
-        let counted = metrics.clone();
-        let environment = Environment::counting(
-            Arc::clone(&clock),
-            Arc::clone(&random),
-            Arc::new(move |kind| counted.actor_restarted(kind)),
-        );
-        let ports = Ports {
-            clock: Arc::clone(&clock),
-            random: Arc::clone(&random),
-            metrics: Arc::new(CountTries(metrics.clone())),
-            accounts: Some(Arc::clone(&accounts)),
-        };
-        let models = models::build(&config, choice, ports)?;
+        let models = build_models(&config, choice, &world, &accounts)?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
-        let host = agents::host(&config.agents, Arc::clone(&clock)).in_process(within);
+        let host = host(&config.agents, &NAMES, Arc::clone(&clock))
+            .in_process(within)
+            // By then the orchestrator has left them.
+            .drain(Duration::from_millis(500))
+            .grace(Duration::from_millis(500));
         let joined = joined(&config.agent_hosts)?;
         let found = config.discovery.as_ref().map(|settings| {
             directory(&settings.place, &|name| std::env::var(name).ok())
@@ -126,15 +79,11 @@ impl Running {
         let agent_at = agent_port.local_addr()?;
 
         // Started, from the inside out.
-        let (closing, agents_closing) = (CancellationToken::new(), CancellationToken::new());
-        let (mutations, background) = (TaskTracker::new(), TaskTracker::new());
-        let mut servers = JoinSet::new();
-        let accounts_closing = CancellationToken::new();
-        background.spawn(Arc::clone(&accounts).run(accounts_closing.clone()));
-        let providers = Root::start(&environment, models.supervisor)
-            .map_err(|cause| Failed::because(format!("the providers' supervisor did not start: {cause}")))?;
-        let until = agents_closing.clone();
-        servers.spawn(async move { host.serve(agent_port, until).await.map_err(Failed::from) });
+        let (mut life, books) = (Life::new(), Books::new());
+        let (mutations, agents_closing) = (TaskTracker::new(), CancellationToken::new());
+        books.keep(&accounts);
+        let providers = start_providers(&world.environment, models.supervisor)?;
+        life.serve(host.serve(agent_port, agents_closing.clone()));
         let orchestrator = Orchestrator::start(Parts {
             config: config.tasks,
             store: Arc::clone(&store),
@@ -146,12 +95,12 @@ impl Running {
                 node: NodeId::parse("dev")?,
                 incarnation: random.next_u64() >> 1,
             },
-            environment: environment.clone(),
+            environment: world.environment.clone(),
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
-        let first = AgentName::parse(agents::NAMES[0])?;
+        let first = AgentName::parse(NAMES[0])?;
         orchestrator.knows(&first, AGENTS_FOUND).await.map_err(refused)?;
         for host in joined {
             orchestrator.join(Arc::new(host)).await.map_err(refused)?;
@@ -161,27 +110,33 @@ impl Running {
             let known = config.agent_hosts.iter().filter_map(|host| host.parse().ok());
             let others = known.chain([agent_at.into()]).collect();
             let (clock, orchestrator) = (Arc::clone(&clock), Arc::clone(&orchestrator));
-            background.spawn(find(
+            life.background.spawn(find(
                 directory,
                 settings,
                 clock,
                 orchestrator,
                 others,
-                closing.clone(),
+                life.closing.clone(),
             ));
         }
-        let draining = Arc::new(AtomicBool::new(false));
         let operator = Operator {
             metrics: metrics.clone(),
-            supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
-            store: Arc::clone(&store),
-            accounts: Arc::clone(&accounts),
+            tree: Arc::clone(world.environment.tree()),
+            models: Some(Arc::clone(&called)),
+            agents: Some(Arc::clone(&orchestrator) as Arc<dyn Supervisor>),
+            store: Some(Arc::clone(&store)),
+            accounts: Some(Arc::clone(&accounts)),
             clock: Arc::clone(&clock),
-            default_agent,
-            draining: Arc::clone(&draining),
+            draining: Arc::clone(&life.draining),
+            checks: vec![
+                Box::new(StoreAnswers(Arc::clone(&store), Arc::clone(&clock))),
+                Box::new(AgentKnown(
+                    Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
+                    default_agent,
+                )),
+            ],
         };
-        let until = agents_closing.clone();
-        servers.spawn(async move { operator.serve(operator_port, until).await.map_err(Failed::from) });
+        life.serve(operator.serve(operator_port, agents_closing.clone()));
         let graphiql = config.gateway.graphiql;
         let gateway = Gateway::new(GatewayParts {
             config: GatewayConfig {
@@ -191,15 +146,14 @@ impl Running {
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
             costs: accounts,
             models: called,
-            dialects: models::dialects(),
+            dialects: dialects(),
             authenticator: authenticator(args.insecure)?,
             clock,
             random,
             metrics,
             tasks: mutations.clone(),
         });
-        let until = closing.clone();
-        servers.spawn(async move { gateway.serve(gateway_port, until).await.map_err(Failed::from) });
+        life.serve(gateway.serve(gateway_port, life.closing.clone()));
 
         let control = control_socket(&config.store);
         let control_at = control.as_ref().map(|socket| socket.path().to_owned());
@@ -209,7 +163,7 @@ impl Running {
                 orchestrator: Arc::clone(&orchestrator),
                 who,
             };
-            background.spawn(socket.serve(desk, closing.clone()));
+            life.background.spawn(socket.serve(desk, life.closing.clone()));
         }
 
         // Told.
@@ -221,7 +175,7 @@ impl Running {
             providers: &models.names,
             why: &choice.why,
             unused: &choice.unused,
-            agents: &agents::NAMES,
+            agents: &NAMES,
             joined: &config.agent_hosts,
             discovery: discovery.as_deref(),
             insecure: args.insecure,
@@ -229,8 +183,9 @@ impl Running {
         output::text(&banner.render())?;
         #[cfg(feature = "local-model")]
         if let Some(local) = models.local {
-            let progress = super::local::show_progress(local.backend.state());
-            background.spawn(closing.clone().run_until_cancelled_owned(progress));
+            let progress = crate::parts::show_progress(local.backend.state());
+            life.background
+                .spawn(life.closing.clone().run_until_cancelled_owned(progress));
         }
         let ready = Ready {
             pid: std::process::id(),
@@ -241,47 +196,18 @@ impl Running {
             store: Path::new(&shown),
             control: control_at.as_deref(),
         };
-        let ready = match &args.ready_file {
-            Some(path) => Some(ReadyFile::write(path, &ready)?),
-            None => None,
-        };
+        if let Some(path) = &args.ready_file {
+            life.ready = Some(ReadyFile::write(path, &ready)?);
+        }
         Ok(Self {
+            life,
             orchestrator,
             store,
             providers,
             mutations,
-            background,
-            draining,
-            closing,
             agents_closing,
-            accounts_closing,
-            servers,
-            ready,
+            books,
         })
-    }
-}
-
-/// Without it the commands say that the store is in use; chats and tasks are none the worse.
-fn control_socket(store: &StoreSettings) -> Option<ControlSocket> {
-    let path = socket_of(store.seat());
-    // A table is nobody's alone: another process of this machine may sit there already, or nobody may have yet.
-    if let StoreSettings::DynamoDb(table) = store {
-        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-            tracing::warn!(path = %path.display(), "another process on this table has the control socket");
-            return None;
-        }
-        if let Some(folder) = table.seat.parent()
-            && let Err(error) = std::fs::create_dir_all(folder)
-        {
-            tracing::warn!(%error, path = %folder.display(), "no folder for the control socket");
-        }
-    }
-    match ControlSocket::bind(&path) {
-        Ok(socket) => Some(socket),
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "no control socket: `greenroom tasks` can't reach this process");
-            None
-        }
     }
 }
 
@@ -290,16 +216,6 @@ fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
         .iter()
         .map(|host| GrpcAgent::new(host).map_err(Failed::from))
         .collect()
-}
-
-async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "; end what has it, or set another (port 0 takes a free one)",
-            _ => "",
-        };
-        Failed::because(format!("{key}: can't listen on {address}: {error}{remedy}"))
-    })
 }
 
 fn refused(failure: Failure) -> Failed {

@@ -17,7 +17,7 @@ use crate::config::DiscoverySettings;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Finds hosts until `until` fires. `others` are joined by other ways: they are left alone.
-pub(super) async fn find(
+pub(crate) async fn find(
     directory: Arc<dyn Discovery>,
     settings: DiscoverySettings,
     clock: Arc<dyn Clock>,

@@ -8,23 +8,23 @@ use serde::Serialize;
 
 /// What the file says. Names stay.
 #[derive(Debug, Serialize)]
-pub(super) struct Ready<'a> {
-    pub(super) pid: u32,
-    pub(super) gateway: SocketAddr,
-    pub(super) graphql: String,
-    pub(super) operator: SocketAddr,
-    pub(super) agent: SocketAddr,
-    pub(super) store: &'a Path,
+pub(crate) struct Ready<'a> {
+    pub(crate) pid: u32,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) graphql: String,
+    pub(crate) operator: SocketAddr,
+    pub(crate) agent: SocketAddr,
+    pub(crate) store: &'a Path,
     /// The socket that `greenroom tasks` speaks to.
-    pub(super) control: Option<&'a Path>,
+    pub(crate) control: Option<&'a Path>,
 }
 
 /// Removes the file when it is dropped.
-pub(super) struct ReadyFile(PathBuf);
+pub(crate) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
     /// Writes it, whole or not at all.
-    pub(super) fn write(path: &Path, ready: &Ready<'_>) -> io::Result<Self> {
+    pub(crate) fn write(path: &Path, ready: &Ready<'_>) -> io::Result<Self> {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".part");
         std::fs::write(&unfinished, serde_json::to_vec_pretty(ready)?)?;

@@ -5,26 +5,27 @@ use std::sync::Arc;
 
 use greenroom_kernel::{Ledger, Store};
 use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
-use greenroom_telemetry::Metrics;
 
 use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
+use super::world::World;
 use crate::config::{Config, StoreSettings};
 use crate::failed::Failed;
 use crate::table::{self, Writes};
 
 /// One store, by both its ports, and how people call it.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) shown: String,
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) shown: String,
 }
 
 /// The store that is configured, its commits counted.
 ///
 /// # Errors
 /// As [`SqliteStore::open`], and as a table's opening does.
-pub(super) async fn open(config: &Config, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
+pub(crate) async fn open(config: &Config, world: &World) -> Result<Opened, Failed> {
+    let (hooks, metrics) = (&world.hooks, world.metrics.clone());
     let on_commit: CommitHook = Arc::new(move |appends, took| metrics.journal_sync(appends, took));
     match &config.store {
         StoreSettings::Sqlite(path) => sqlite(path.clone(), hooks, on_commit).await,
@@ -43,7 +44,7 @@ pub(super) async fn open(config: &Config, hooks: Hooks, metrics: Metrics) -> Res
     }
 }
 
-async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Opened, Failed> {
+async fn sqlite(path: PathBuf, hooks: &Hooks, on_commit: CommitHook) -> Result<Opened, Failed> {
     let options = SqliteOptions {
         on_commit: Some(on_commit),
         sync_delay: hooks.sync_delay,
@@ -55,7 +56,7 @@ async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Op
     let store = Arc::new(store);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let store: Arc<dyn Store> = store;
-    let store = match hooks.trap {
+    let store = match hooks.trap.clone() {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
     };
