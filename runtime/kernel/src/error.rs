@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::HostPort;
+
 /// The stable codes of INTERFACES: what a caller branches on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -143,6 +145,10 @@ pub struct Failure {
     /// How long to wait before that, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Not here: the supervisor at that address may do it. Only processes of the same system tell each other; it is
+    /// neither journaled nor shown to callers.
+    #[serde(skip)]
+    pub elsewhere: Option<Box<HostPort>>,
 }
 
 impl Failure {
@@ -153,6 +159,7 @@ impl Failure {
             message: message.into(),
             retryable: false,
             retry_after_ms: None,
+            elsewhere: None,
         }
     }
 
@@ -184,6 +191,14 @@ impl Failure {
     /// Something needed is not there now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unavailable, message).retryable()
+    }
+
+    /// Another supervisor works on it, or should: ask there.
+    pub fn elsewhere(at: HostPort) -> Self {
+        Self {
+            elsewhere: Some(Box::new(at)),
+            ..Self::unavailable("another supervisor has this session: ask it, or ask again")
+        }
     }
 
     /// A defect of ours.

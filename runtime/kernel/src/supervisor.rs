@@ -9,9 +9,9 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use crate::{
-    ActorNode, AgentName, AgentStatus, Cursor, Effect, Failure, IdempotencyKey, MessageRange, MessageRow,
-    Page, PageRequest, Payload, Principal, ProviderStatus, SessionId, SessionQuery, SessionRow, StepKind,
-    SupervisionEvent, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
+    ActorNode, AgentName, AgentStatus, Cursor, Effect, Failure, IdempotencyKey, JournalKey, MessageRange,
+    MessageRow, Page, PageRequest, Payload, Principal, ProviderStatus, SessionId, SessionQuery, SessionRow,
+    StepKind, SupervisionEvent, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
 
 /// A call that makes a task.
@@ -29,6 +29,26 @@ pub struct AcceptRequest {
     pub wait: Duration,
     /// W3C `traceparent` of the caller.
     pub trace: Option<String>,
+}
+
+impl AcceptRequest {
+    /// The journal that `who`'s call belongs to: the session's, or the one that its key names. The same call, sent
+    /// again, belongs to the same.
+    pub fn journal(&self, who: &Principal) -> JournalKey {
+        let derived = |operation| SessionId::derived(&who.tenant, &who.subject, operation, &self.key);
+        let journal = match (&self.session, &self.call) {
+            (Some(session), _) => session.clone(),
+            (None, AcceptCall::Chat { .. }) => {
+                let named = self.key.minted_session();
+                named.unwrap_or_else(|| derived("sendChat"))
+            }
+            (None, AcceptCall::Task { .. }) => derived("executeTaskOnAgent"),
+        };
+        JournalKey {
+            tenant: who.tenant.clone(),
+            journal,
+        }
+    }
 }
 
 /// What is called.

@@ -121,7 +121,7 @@ mod tests {
             retryable: bool,
             retry_after_ms: Option<u64>,
         ) {
-            let failure = Failure { code, message, retryable, retry_after_ms };
+            let failure = Failure { code, message, retryable, retry_after_ms, elsewhere: None };
             let status = status_from_failure(&failure);
             prop_assert_eq!(status.code() as i32, code.grpc_status());
             prop_assert_eq!(failure_from_status(&status, "peer"), failure.clone());

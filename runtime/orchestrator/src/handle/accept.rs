@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, SessionId, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskRow,
 };
 use tokio::sync::oneshot;
 
@@ -91,7 +91,6 @@ impl Orchestrator {
             metadata.to_string()
         });
         let hash_metadata = hash_metadata.unwrap_or_default();
-        let operation = if turn { "sendChat" } else { "executeTaskOnAgent" };
         let minted = request.key.is_minted();
         // Only who gives a key himself may give it with the same input in another order.
         let same = match turn || minted {
@@ -100,12 +99,13 @@ impl Orchestrator {
         };
         let hash_input = same.as_deref().unwrap_or(&input);
         let input_hash = InputHash::of(&[agent.as_str(), hash_input, hash_model, &hash_metadata]);
-        let (journal, open, fresh) = match (&request.session, turn) {
-            (Some(session), _) => {
+        let key = request.journal(who);
+        let (open, fresh) = match &request.session {
+            Some(session) => {
                 self.own_session(who, session).await?;
-                (session.clone(), None, false)
+                (None, false)
             }
-            (None, turn) => {
+            None => {
                 let kind = if turn {
                     JournalKind::Session
                 } else {
@@ -118,14 +118,9 @@ impl Orchestrator {
                     metadata: None,
                     call: None,
                 };
-                let named = request.key.minted_session().filter(|_| turn);
-                let journal = named.unwrap_or_else(|| {
-                    SessionId::derived(&who.tenant, &who.subject, operation, &request.key)
-                });
-                (journal, Some(opened), minted)
+                (Some(opened), minted)
             }
         };
-        let key = self.key(who, &journal);
         let keep = async |text: String| match &refused {
             None => stash(&*self.shared.store, &key, text).await,
             Some(_) => Ok(Payload::inline(text)),

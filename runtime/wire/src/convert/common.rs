@@ -64,6 +64,7 @@ pub(crate) fn decode_failure(info: pb::ErrorInfo, field: &'static str) -> Result
         message: info.message,
         retryable: info.retryable,
         retry_after_ms: info.retry_after_ms,
+        elsewhere: None,
     })
 }
 

@@ -1,0 +1,1 @@
+//! Views by example, the hash by properties.
