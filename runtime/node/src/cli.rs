@@ -28,6 +28,35 @@ pub(crate) enum Command {
         accepted is lost either way."
     )]
     Dev(DevArgs),
+    /// Take clients' connections, in a process of its own: as many as there are to take.
+    #[command(
+        after_help = "Examples:\n  greenroom gateway --supervisor 127.0.0.1:7070\n  \
+        GREENROOM__DISCOVERY__KIND=cloud-map GREENROOM__DISCOVERY__NAMESPACE=prod.internal \\\n    \
+        GREENROOM__DISCOVERY__SERVICE=greenroom greenroom gateway\n\n\
+        It keeps nothing: sessions and tasks are the supervisors', which it finds in [discovery] or by --supervisor. Model \
+        calls under /v1 are its own, to the providers that are configured. There are no identities yet: it listens on \
+        loopback only, unless --insecure.\n\n\
+        Ctrl-C or SIGTERM: no new connections; what runs may end, within gateway.stop_ms."
+    )]
+    Gateway(ServeGatewayArgs),
+    /// Own sessions and run tasks, in a process of its own: as many as share a store.
+    #[command(
+        after_help = "Examples:\n  GREENROOM__STORE__KIND=dynamodb greenroom supervisor\n  \
+        GREENROOM__STORE__PATH=./alone.sqlite greenroom supervisor --listen 127.0.0.1:7070\n\n\
+        Several supervisors share a table of DynamoDB; a file has one. Agent hosts are found in [discovery] or named in \
+        agent.join. Other machines reach it by TLS only: see [tls].\n\n\
+        Ctrl-C or SIGTERM: hands its sessions over to the others at their next step, within supervisor.stop_ms; what can't \
+        be is taken over once it is gone. Nothing that was accepted is lost."
+    )]
+    Supervisor(RoleArgs),
+    /// Host built-in agents, in a process of its own.
+    #[command(
+        after_help = "Examples:\n  greenroom agent assistant\n  greenroom agent summarizer extractor --listen 127.0.0.1:7072\n\n\
+        Supervisors find it in [discovery], or are told by agent.join. It has no provider's key: every model call is made by \
+        the supervisor. Other machines reach it by TLS only: see [tls].\n\n\
+        Ctrl-C or SIGTERM: no new runs; what runs may end, within agent.stop_ms."
+    )]
+    Agent(AgentArgs),
     /// Chat in the terminal with a running gateway.
     #[command(
         after_help = "Examples:\n  greenroom chat\n  greenroom chat --session 01JD…   (goes on where it was)\n  \
@@ -85,6 +114,38 @@ pub(crate) struct DevArgs {
     /// Writes the bound addresses there as JSON once it serves; removed at the end.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// What every role of its own process takes.
+#[derive(Debug, Args, Default)]
+pub(crate) struct RoleArgs {
+    /// Where it listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Writes the bound addresses there as JSON once it serves; removed at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args, Default)]
+pub(crate) struct ServeGatewayArgs {
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+    /// A supervisor; may be repeated. None: those that are found in [discovery].
+    #[arg(long = "supervisor", value_name = "HOST:PORT")]
+    pub(crate) supervisors: Vec<String>,
+    /// Allows listening where other machines can reach it: whoever can connect may do everything.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Which: assistant, summarizer, extractor, researcher, echo.
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
 }
 
 /// Which gateway.

@@ -8,19 +8,21 @@ use greenroom_kernel::{Discovery, MemberRole};
 use crate::config::Place;
 use crate::failed::Failed;
 
-/// Builds what is asked; connects to nothing yet. `set` reads the environment.
+/// Builds what is asked; connects to nothing yet. `role` is what members are where nobody says so: entries of a list, and
+/// names. Those in Cloud Map that say nothing are agent hosts, which needn't be ours. `set` reads the environment.
 ///
 /// # Errors
 /// A kind that this binary was built without, and what the system lacks.
 pub(crate) fn directory(
     place: &Place,
+    role: MemberRole,
     set: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Discovery>, Failed> {
     match place {
-        Place::Static(hosts) => Ok(Arc::new(Fixed::new(MemberRole::Agent, hosts.iter().cloned()))),
+        Place::Static(hosts) => Ok(Arc::new(Fixed::new(role, hosts.iter().cloned()))),
         #[cfg(feature = "dns")]
         Place::Dns { names, server } => {
-            let dns = greenroom_discovery::Dns::new(names.clone(), MemberRole::Agent, *server)?;
+            let dns = greenroom_discovery::Dns::new(names.clone(), role, *server)?;
             Ok(Arc::new(dns))
         }
         #[cfg(not(feature = "dns"))]
@@ -90,7 +92,7 @@ mod tests {
                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" if ignored => Some("TRUE".to_owned()),
                 _ => None,
             };
-            directory(&place(endpoint), &set).unwrap().place()
+            directory(&place(endpoint), MemberRole::Agent, &set).unwrap().place()
         };
         assert_eq!(
             shown(None, false),

@@ -48,6 +48,8 @@ fn misuse_exits_with_2() {
         "tasks settle s.0 1 --done --not-done",
         "tasks list --limit 0",
         "tasks export",
+        "agent",
+        "supervisor --insecure",
         "new",
         "new agent",
     ] {

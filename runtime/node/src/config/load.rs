@@ -12,7 +12,7 @@ use serde_json::json;
 use super::error::ConfigError;
 use super::mistake::explain;
 use super::raw::Raw;
-use super::{Config, paths};
+use super::{Config, RunAs, paths};
 
 /// The file that is read where nobody names one, if it is there.
 const DEFAULT_FILE: &str = "greenroom.toml";
@@ -21,9 +21,11 @@ const PREFIX: &str = "GREENROOM__";
 /// What flags set; what is none they leave alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Flags {
+    /// Where the role listens.
     pub(crate) listen: Option<String>,
     pub(crate) store: Option<PathBuf>,
     pub(crate) agents: Vec<String>,
+    pub(crate) supervisors: Vec<String>,
 }
 
 /// Where configuration comes from.
@@ -37,6 +39,8 @@ pub(crate) struct Sources {
     pub(crate) variables: BTreeMap<String, String>,
     /// The flags.
     pub(crate) flags: Flags,
+    /// Whose defaults count.
+    pub(crate) role: RunAs,
 }
 
 impl Sources {
@@ -50,6 +54,15 @@ impl Sources {
             folder: PathBuf::new(),
             variables: std::env::vars_os().filter_map(text).collect(),
             flags,
+            role: RunAs::Dev,
+        }
+    }
+
+    /// The same for a role of its own process.
+    pub(crate) fn of_role(role: RunAs, file: Option<PathBuf>, flags: Flags) -> Self {
+        Self {
+            role,
+            ..Self::of_process(file, flags)
         }
     }
 }
@@ -97,12 +110,12 @@ impl Loaded {
 /// The first mistake found, with its place.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = read_file(sources)?;
-    let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+    let mut figment = Figment::from(Serialized::defaults(Raw::defaults_of(sources.role)));
     if let Some((_, text)) = &file {
         figment = figment.merge(Toml::string(text));
     }
     figment = figment.merge(Serialized::defaults(environment(&sources.variables)));
-    figment = figment.merge(Serialized::defaults(flags(&sources.flags)));
+    figment = figment.merge(Serialized::defaults(flags(&sources.flags, sources.role)));
     let mut raw: Raw = figment
         .extract()
         .map_err(|error| explain(&error, file.as_ref(), &sources.variables))?;
@@ -168,12 +181,13 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 15] = [
+const TEXT: [&str; 16] = [
     "path",
     "table_prefix",
     "region",
     "endpoint",
     "listen",
+    "advertise",
     "model_path",
     "model_url",
     "model_sha256",
@@ -194,13 +208,13 @@ fn parsed(path: &[String], text: &str) -> Value {
     }
 }
 
-fn flags(flags: &Flags) -> Dict {
+fn flags(flags: &Flags, role: RunAs) -> Dict {
     let mut all = Dict::new();
     let mut set = |section: &str, key: &str, value: Value| {
         insert(&mut all, &[section.to_owned(), key.to_owned()], value);
     };
     if let Some(listen) = &flags.listen {
-        set("gateway", "listen", Value::from(listen.as_str()));
+        set(role.section(), "listen", Value::from(listen.as_str()));
     }
     if let Some(store) = &flags.store {
         set("store", "path", Value::from(store.to_string_lossy().into_owned()));
@@ -209,6 +223,9 @@ fn flags(flags: &Flags) -> Dict {
     }
     if !flags.agents.is_empty() {
         set("agent", "join", Value::from(flags.agents.clone()));
+    }
+    if !flags.supervisors.is_empty() {
+        set("gateway", "supervisors", Value::from(flags.supervisors.clone()));
     }
     all
 }

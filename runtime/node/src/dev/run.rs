@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{AgentName, Failure, Models, NodeId, Principal, Store, Supervisor, Writer};
+use greenroom_kernel::{AgentName, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer};
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::Root;
 use greenroom_wire::{GrpcAgent, in_process};
@@ -65,7 +65,7 @@ impl Dev {
             .grace(Duration::from_millis(500));
         let joined = joined(&config.agent_hosts)?;
         let found = config.discovery.as_ref().map(|settings| {
-            directory(&settings.place, &|name| std::env::var(name).ok())
+            directory(&settings.place, MemberRole::Agent, &|name| std::env::var(name).ok())
                 .map(|found| (found, settings.clone()))
         });
         let found = found.transpose()?;
