@@ -18,6 +18,7 @@ mod ledger;
 mod lists;
 mod log;
 mod merge;
+mod nodes;
 mod options;
 mod parts;
 mod retire;

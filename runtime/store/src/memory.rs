@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Append, Appended, BlobId, JournalKey, MessageRange, MessageRow, Page, PageRequest, SessionId,
-    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow,
-    TenantId, Timestamp,
+    Append, Appended, Beat, BlobId, JournalKey, MessageRange, MessageRow, NodeId, NodeRow, Nodes, Page,
+    PageRequest, SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId,
+    TaskQuery, TaskRow, TenantId, Timestamp,
 };
 use parking_lot::Mutex;
 
 pub use ledger::MemoryLedger;
 
+use crate::nodes::NodeTable;
 use crate::page::{after_session, after_task, cut, fetch};
 use state::State;
 
@@ -27,6 +28,7 @@ pub struct MemoryStore {
     state: Mutex<State>,
     appends: AtomicU64,
     commits: AtomicU64,
+    nodes: NodeTable,
 }
 
 impl MemoryStore {
@@ -150,5 +152,21 @@ impl Store for MemoryStore {
             appends: self.appends.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[async_trait]
+impl Nodes for MemoryStore {
+    async fn beat(&self, row: &NodeRow) -> Result<Beat, StoreError> {
+        Ok(self.nodes.beat(row))
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        Ok(self.nodes.all())
+    }
+
+    async fn forget(&self, node: &NodeId, incarnation: u64) -> Result<(), StoreError> {
+        self.nodes.forget(node, incarnation);
+        Ok(())
     }
 }

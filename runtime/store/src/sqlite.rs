@@ -10,6 +10,7 @@ mod hollow;
 mod ledger;
 mod lists;
 mod lock;
+mod nodes;
 mod options;
 mod reader;
 mod rows;
@@ -44,6 +45,7 @@ use reader::Readers;
 pub use schema::MigrationReport;
 use writer::{Counters, Job, Writer, Written, job};
 
+use crate::nodes::NodeTable;
 use crate::page::{after_session, after_task, cut, fetch};
 
 /// The store on one machine: a SQLite file.
@@ -57,6 +59,7 @@ pub struct SqliteStore {
     threads: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
     path: Arc<Path>,
+    nodes: NodeTable,
     // Last: the file is free when everything above is gone.
     _lock: StoreLock,
 }
@@ -105,6 +108,7 @@ impl SqliteStore {
             threads,
             counters,
             path: path.into(),
+            nodes: NodeTable::default(),
             _lock: lock,
         })
     }

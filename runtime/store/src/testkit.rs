@@ -10,6 +10,7 @@
 pub mod contract;
 pub mod fixture;
 pub mod ledger_contract;
+pub mod nodes_contract;
 
 mod faulty;
 

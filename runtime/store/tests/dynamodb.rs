@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Appended, BlobId, Ledger, PageRequest, Projection, Records, SessionQuery, Store, StoreError, TaskRow,
-    TaskStatus,
+    Appended, BlobId, Ledger, Nodes, PageRequest, Projection, Records, SessionQuery, Store, StoreError,
+    TaskRow, TaskStatus,
 };
 use greenroom_store::testkit::fixture::{Pen, append, key, message, session, task};
 use greenroom_store::{
-    DynamoOptions, DynamoStore, SharedCredentialsProvider, ledger_contract, store_contract,
+    DynamoOptions, DynamoStore, SharedCredentialsProvider, ledger_contract, nodes_contract, store_contract,
 };
 
 use emulator::Emulator;
@@ -38,6 +38,25 @@ store_contract! { in turn, every_case(at: (Emulator, String)) => async |(emulato
 ledger_contract! { in turn, every_case_of_the_ledger(at: (Emulator, String)) =>
     async |(emulator, url): &(Emulator, String)| {
         (Arc::new(emulator.store(url).await) as Arc<dyn Ledger>, ())
+    }
+}
+
+nodes_contract! { in turn, every_case_of_the_nodes(at: (Emulator, String)) =>
+    async |(emulator, url): &(Emulator, String)| {
+        (Arc::new(emulator.store(url).await) as Arc<dyn Nodes>, ())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn the_nodes_contract_holds_directly_and_through_trouble() {
+    let emulator = Emulator::start();
+    let mut at = (emulator, String::new());
+    for trouble in [Trouble::None, Trouble::Throttles, Trouble::DropsAnswers] {
+        let proxy = Proxy::start(&at.0.url, trouble).await;
+        at.1 = proxy.url.clone();
+        every_case_of_the_nodes(&at).await;
+        assert!(proxy.troubled() > 10, "{}", proxy.troubled());
     }
 }
 

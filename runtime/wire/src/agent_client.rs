@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, Failure, FromAgent, MemberRole, RunStart,
-    ToAgent,
+    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, Failure, FromAgent, RunStart, ToAgent,
 };
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::agent_service_client::AgentServiceClient;
@@ -18,11 +17,10 @@ use tonic::{Code, Request, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::channel::{dial_in_process, dial_lazily, dial_with_tls};
+use crate::channel::{dial_in_process, dial_lazily};
 use crate::convert::{decode_card, decode_from_agent, encode_start, encode_to_agent};
 use crate::{
-    FrameQueue, InProcessDialer, InvalidEndpoint, MAX_MESSAGE_BYTES, TlsIdentity, failure_from_status,
-    inject_trace,
+    FrameQueue, InProcessDialer, InvalidEndpoint, MAX_MESSAGE_BYTES, failure_from_status, inject_trace,
 };
 
 /// How long an answer may take that needs no agent's work: a card, a health check, a run's acceptance.
@@ -39,18 +37,10 @@ pub struct GrpcAgent {
 }
 
 impl GrpcAgent {
-    /// An agent host at `address`, `http://host:port` or `host:port`. Connects to nothing yet; must be called
+    /// An agent host at `address`, `http://host:port` or `host:port`, in plaintext. Connects to nothing yet; must be called
     /// within a tokio runtime.
     pub fn new(address: &str) -> Result<Self, InvalidEndpoint> {
         Ok(Self::over(dial_lazily(address)?, address))
-    }
-
-    /// The same by TLS: both ends show certificates, and the host's must be an agent host's.
-    pub fn with_tls(address: &str, identity: Arc<TlsIdentity>) -> Result<Self, InvalidEndpoint> {
-        Ok(Self::over(
-            dial_with_tls(address, identity, MemberRole::Agent)?,
-            address,
-        ))
     }
 
     /// The agent host of this process that listens at the other end of `dialer`; `name` is what its address is said
@@ -59,7 +49,7 @@ impl GrpcAgent {
         Self::over(dial_in_process(dialer), name)
     }
 
-    fn over(channel: Channel, address: &str) -> Self {
+    pub(crate) fn over(channel: Channel, address: &str) -> Self {
         Self {
             address: address.into(),
             client: AgentServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),

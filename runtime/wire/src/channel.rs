@@ -30,6 +30,16 @@ pub struct InvalidEndpoint {
     source: Option<tonic::transport::Error>,
 }
 
+impl InvalidEndpoint {
+    /// The same of what somebody wrote.
+    pub(crate) fn naming(self, endpoint: &str) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            ..self
+        }
+    }
+}
+
 pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
     Ok(endpoint(address)?.connect_lazy())
 }

@@ -8,6 +8,7 @@ mod agent_client;
 mod channel;
 mod convert;
 mod in_process;
+mod links;
 mod malformed;
 mod queue;
 mod server;
@@ -25,12 +26,13 @@ pub use convert::{
     encode_start, encode_to_agent,
 };
 pub use in_process::{InProcessDialer, InProcessListener, in_process};
+pub use links::{LinkError, Links};
 pub use malformed::Malformed;
 pub use queue::{Closed, FrameQueue};
 pub use server::{GrpcServer, ServeError, ServingState};
 pub use status::{failure_from_status, status_from_failure};
 pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service};
-pub use tls::{TlsError, TlsIdentity, TlsPaths, tls_name};
+pub use tls::{TlsError, TlsIdentity, TlsMaterial, TlsPaths, TlsSource, TlsText, tls_admits, tls_name};
 pub use trace::{continue_trace, inject_trace};
 
 /// No message is larger than this, in bytes, save a supervisor's answers: large payloads are stored, not sent.

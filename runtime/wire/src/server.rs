@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use greenroom_kernel::MemberRole;
 use greenroom_proto::v1::FILE_DESCRIPTOR_SET;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -69,7 +70,7 @@ pub struct GrpcServer {
     names: Vec<&'static str>,
     reporter: HealthReporter,
     in_process: Option<InProcessListener>,
-    tls: Option<Arc<TlsIdentity>>,
+    tls: Option<(Arc<TlsIdentity>, MemberRole)>,
 }
 
 impl GrpcServer {
@@ -98,11 +99,11 @@ impl GrpcServer {
         self
     }
 
-    /// Takes only connections at the port whose other end shows a certificate, and shows its own. Connections of this
-    /// process need none.
+    /// Takes only connections at the port whose other end shows a certificate of a role that one of `role` lets in
+    /// ([`tls_admits`](crate::tls_admits)), and shows its own. Connections of this process need none.
     #[must_use]
-    pub fn tls(mut self, identity: Arc<TlsIdentity>) -> Self {
-        self.tls = Some(identity);
+    pub fn tls(mut self, identity: Arc<TlsIdentity>, role: MemberRole) -> Self {
+        self.tls = Some((identity, role));
         self
     }
 
@@ -128,7 +129,9 @@ impl GrpcServer {
         let at_port = routes.clone();
         let port = async {
             match tls {
-                Some(identity) => serve_until(&shutdown, at_port, TlsIncoming::new(listener, identity)).await,
+                Some((identity, role)) => {
+                    serve_until(&shutdown, at_port, TlsIncoming::new(listener, identity, role)).await
+                }
                 None => {
                     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
                     serve_until(&shutdown, at_port, incoming).await

@@ -1,15 +1,18 @@
 //! TLS between our own processes: each proves by a certificate of one private authority which role it has, and asks the
 //! other for the same.
 //!
-//! Addresses come from discovery and change; what a certificate names is the role. Files that change are read again: new
-//! connections use what they hold then, open ones live on. A file that can't be used leaves what was read before in
-//! force, and the log says so.
+//! Addresses come from discovery and change; what a certificate names is the role. What an identity is read from may
+//! change and is read again: new connections use what it holds then, open ones live on. What can't be used leaves what
+//! was read before in force, and the log says so.
 
 mod dial;
+mod error;
 mod files;
 mod listen;
+mod loaded;
+mod material;
+mod peer;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,66 +21,66 @@ use greenroom_kernel::MemberRole;
 use rustls::{ClientConfig, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-pub use files::TlsError;
+pub use error::TlsError;
+pub use files::TlsPaths;
+pub use material::{TlsMaterial, TlsSource, TlsText};
+pub use peer::{tls_admits, tls_name};
 
 pub(crate) use dial::dial_tls;
 pub(crate) use listen::TlsIncoming;
 
-/// Where a process's identity is. PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsPaths {
-    /// The certificates of the authorities that others' certificates may come from.
-    pub authority: PathBuf,
-    /// The process's own certificate, followed by those between it and the authority, if there are any.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
+use loaded::Loaded;
 
-/// The name in the certificate of every process of a role.
-pub fn tls_name(role: MemberRole) -> String {
-    format!("{role}.greenroom.internal")
-}
-
-/// What the files held when they were last read.
-#[derive(Debug)]
-struct Loaded {
-    server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
-    fingerprint: u64,
-}
-
-/// A process's identity, kept up to date with its files.
+/// A process's identity, kept up to date with what it is read from.
 #[derive(Debug)]
 pub struct TlsIdentity {
-    paths: TlsPaths,
+    source: Arc<dyn TlsSource>,
     loaded: ArcSwap<Loaded>,
 }
 
 impl TlsIdentity {
-    /// Reads the files.
+    /// Reads files. Blocks while they are read.
     ///
     /// # Errors
     /// What is wrong with which file.
     pub fn load(paths: TlsPaths) -> Result<Arc<Self>, TlsError> {
-        let loaded = ArcSwap::from_pointee(files::load(&paths)?);
-        Ok(Arc::new(Self { paths, loaded }))
+        let material = paths.read()?;
+        Self::of(&material, Arc::new(paths))
     }
 
-    /// Reads the files again. Tells whether they hold anything else than before.
+    /// Reads from wherever it is.
     ///
     /// # Errors
-    /// What is wrong with which file; what was read before stays in force.
-    pub fn reload(&self) -> Result<bool, TlsError> {
-        let fresh = files::load(&self.paths)?;
-        let news = fresh.fingerprint != self.loaded.load().fingerprint;
-        if news {
-            self.loaded.store(Arc::new(fresh));
-        }
-        Ok(news)
+    /// As the source's, and what is wrong with which text.
+    pub async fn open(source: Arc<dyn TlsSource>) -> Result<Arc<Self>, TlsError> {
+        let material = source.fetch().await?;
+        Self::of(&material, source)
     }
 
-    /// Reads the files again and again, until `until` fires.
+    fn of(material: &TlsMaterial, source: Arc<dyn TlsSource>) -> Result<Arc<Self>, TlsError> {
+        let loaded = ArcSwap::from_pointee(loaded::load(material)?);
+        Ok(Arc::new(Self { source, loaded }))
+    }
+
+    /// Whether the certificate is one of this role: others take the process for what it names.
+    pub fn is_of(&self, role: MemberRole) -> bool {
+        self.loaded.load().is_of(role)
+    }
+
+    /// Reads it again. Tells whether it holds anything else than before.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; what was read before stays in force.
+    pub async fn reload(&self) -> Result<bool, TlsError> {
+        let material = self.source.fetch().await?;
+        if material.fingerprint() == self.loaded.load().fingerprint {
+            return Ok(false);
+        }
+        self.loaded.store(Arc::new(loaded::load(&material)?));
+        Ok(true)
+    }
+
+    /// Reads it again and again, until `until` fires.
     pub async fn watch(self: Arc<Self>, every: Duration, until: CancellationToken) {
         let mut complaint = None;
         while until
@@ -85,9 +88,8 @@ impl TlsIdentity {
             .await
             .is_some()
         {
-            let this = Arc::clone(&self);
-            let Ok(reloaded) = tokio::task::spawn_blocking(move || this.reload()).await else {
-                continue;
+            let Some(reloaded) = until.run_until_cancelled(self.reload()).await else {
+                return;
             };
             match reloaded {
                 Ok(true) => tracing::info!("new certificates are in force"),
@@ -106,8 +108,8 @@ impl TlsIdentity {
         }
     }
 
-    fn server(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.loaded.load().server)
+    fn server(&self, role: MemberRole) -> Arc<ServerConfig> {
+        self.loaded.load().server(role)
     }
 
     fn client(&self) -> Arc<ClientConfig> {

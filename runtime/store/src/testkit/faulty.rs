@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Append, Appended, BlobId, JournalKey, MessageRange, MessageRow, Page, PageRequest, SessionId,
-    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow,
-    TenantId, Timestamp,
+    Append, Appended, Beat, BlobId, JournalKey, MessageRange, MessageRow, NodeId, NodeRow, Nodes, Page,
+    PageRequest, SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId,
+    TaskQuery, TaskRow, TenantId, Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -221,5 +221,20 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn stats(&self) -> StoreStats {
         self.inner.stats()
+    }
+}
+
+#[async_trait]
+impl<S: Store + Nodes> Nodes for FaultyStore<S> {
+    async fn beat(&self, row: &NodeRow) -> Result<Beat, StoreError> {
+        forward!(self, Write, beat(row))
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        forward!(self, Read, nodes())
+    }
+
+    async fn forget(&self, node: &NodeId, incarnation: u64) -> Result<(), StoreError> {
+        forward!(self, Write, forget(node, incarnation))
     }
 }

@@ -1,5 +1,6 @@
 //! The listening side: connections that have shown who they are.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,17 +8,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
+use greenroom_kernel::MemberRole;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::TlsIdentity;
 
-/// How long a handshake may take, and how many may be under way: those that come then are dropped at once.
+/// How long a handshake may take, and how many may be under way: behind so many the oldest is given up for the newest. One
+/// of ours takes milliseconds, so that strangers who say nothing only crowd out each other.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const HANDSHAKES_AT_ONCE: usize = 256;
 /// How long no connection is taken after one could not be: the process has no descriptors left, perhaps.
@@ -31,10 +34,11 @@ pub(crate) struct TlsIncoming {
 }
 
 impl TlsIncoming {
-    pub(crate) fn new(listener: TcpListener, identity: Arc<TlsIdentity>) -> Self {
+    /// Of a process that is there as `role`.
+    pub(crate) fn new(listener: TcpListener, identity: Arc<TlsIdentity>, role: MemberRole) -> Self {
         let (to, connections) = mpsc::channel(HANDSHAKES_AT_ONCE);
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, identity, to));
+        accepting.spawn(accept(listener, identity, role, to));
         Self {
             connections,
             _accepting: accepting,
@@ -52,8 +56,13 @@ impl Stream for TlsIncoming {
     }
 }
 
-async fn accept(listener: TcpListener, identity: Arc<TlsIdentity>, to: mpsc::Sender<TlsConnection>) {
-    let mut shaking = JoinSet::new();
+async fn accept(
+    listener: TcpListener,
+    identity: Arc<TlsIdentity>,
+    role: MemberRole,
+    to: mpsc::Sender<TlsConnection>,
+) {
+    let mut shaking = Shaking::default();
     loop {
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -63,14 +72,8 @@ async fn accept(listener: TcpListener, identity: Arc<TlsIdentity>, to: mpsc::Sen
                 continue;
             }
         };
-        while shaking.try_join_next().is_some() {}
-        if shaking.len() >= HANDSHAKES_AT_ONCE {
-            // Whoever is told so at once can come again; one that waits behind strangers learns nothing.
-            tracing::warn!(%from, "a connection was refused: {HANDSHAKES_AT_ONCE} handshakes are under way");
-            continue;
-        }
-        let (acceptor, to) = (TlsAcceptor::from(identity.server()), to.clone());
-        shaking.spawn(async move {
+        let (acceptor, to) = (TlsAcceptor::from(identity.server(role)), to.clone());
+        shaking.begin(async move {
             let _ = stream.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
                 // Nobody takes it where the server has ended.
@@ -79,6 +82,31 @@ async fn accept(listener: TcpListener, identity: Arc<TlsIdentity>, to: mpsc::Sen
                 Err(_) => tracing::warn!(%from, "a connection was refused: its handshake took too long"),
             }
         });
+    }
+}
+
+/// The handshakes under way, the oldest first.
+#[derive(Default)]
+struct Shaking {
+    tasks: JoinSet<()>,
+    oldest: VecDeque<AbortHandle>,
+}
+
+impl Shaking {
+    fn begin(&mut self, handshake: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.oldest.len() >= HANDSHAKES_AT_ONCE {
+            self.oldest.retain(|one| !one.is_finished());
+        }
+        while self.oldest.len() >= HANDSHAKES_AT_ONCE
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            tracing::warn!(
+                "the oldest of {HANDSHAKES_AT_ONCE} handshakes under way is given up for a new one"
+            );
+            oldest.abort();
+        }
+        self.oldest.push_back(self.tasks.spawn(handshake));
     }
 }
 

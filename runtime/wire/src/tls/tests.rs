@@ -13,7 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
-use crate::GrpcServer;
+use crate::{GrpcServer, Links};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -35,13 +35,14 @@ impl Authority {
         }
     }
 
-    /// Writes an identity that names a role, trusting this authority.
-    fn issue(&self, folder: &Path, name: &str) -> TlsPaths {
-        self.issue_until(folder, name, 4096)
+    /// Writes an identity that names roles, trusting this authority.
+    fn issue(&self, folder: &Path, roles: &[MemberRole]) -> TlsPaths {
+        self.issue_until(folder, roles, 4096)
     }
 
-    fn issue_until(&self, folder: &Path, name: &str, year: i32) -> TlsPaths {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    fn issue_until(&self, folder: &Path, roles: &[MemberRole], year: i32) -> TlsPaths {
+        let names: Vec<String> = roles.iter().copied().map(tls_name).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -68,7 +69,7 @@ async fn serve(identity: &Arc<TlsIdentity>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let server = GrpcServer::new()
-        .tls(Arc::clone(identity))
+        .tls(Arc::clone(identity), MemberRole::Agent)
         .serve(listener, stop.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { server.await.unwrap() });
@@ -103,12 +104,15 @@ fn agent() -> String {
     tls_name(MemberRole::Agent)
 }
 
+/// Who may be dialled as an agent host, and may dial one.
+const BOTH: &[MemberRole] = &[MemberRole::Agent, MemberRole::Supervisor];
+
 #[tokio::test]
 async fn two_of_one_authority_speak_and_the_server_ends_when_told() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), &agent())).unwrap();
+    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), BOTH)).unwrap();
     let two =
-        TlsIdentity::load(authority.issue(&folder.path().join("two"), "gateway.greenroom.internal")).unwrap();
+        TlsIdentity::load(authority.issue(&folder.path().join("two"), &[MemberRole::Supervisor])).unwrap();
     let mut served = serve(&one).await;
     call(&dial(&served, &two, &agent())).await.unwrap();
     served.stop.cancel();
@@ -121,11 +125,11 @@ async fn strangers_wrong_names_and_expired_certificates_are_refused_on_either_si
     let (ours, theirs) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let good = TlsIdentity::load(ours.issue(&at("good"), &agent())).unwrap();
-    let stranger = TlsIdentity::load(theirs.issue(&at("stranger"), &agent())).unwrap();
-    let expired = TlsIdentity::load(ours.issue_until(&at("expired"), &agent(), 2001)).unwrap();
+    let good = TlsIdentity::load(ours.issue(&at("good"), BOTH)).unwrap();
+    let stranger = TlsIdentity::load(theirs.issue(&at("stranger"), BOTH)).unwrap();
+    let expired = TlsIdentity::load(ours.issue_until(&at("expired"), BOTH, 2001)).unwrap();
     // A stranger who believes us is a stranger still.
-    let mut believing = theirs.issue(&at("believing"), &agent());
+    let mut believing = theirs.issue(&at("believing"), BOTH);
     believing.authority = at("good").join("ca.pem");
     let believing = TlsIdentity::load(believing).unwrap();
 
@@ -135,7 +139,7 @@ async fn strangers_wrong_names_and_expired_certificates_are_refused_on_either_si
         ("another authority's", &stranger, agent()),
         ("a stranger that believes us", &believing, agent()),
         ("an expired one", &expired, agent()),
-        ("another role", &good, tls_name(MemberRole::Supervisor)),
+        ("another role", &good, tls_name(MemberRole::Gateway)),
     ] {
         assert!(call(&dial(&served, identity, &name)).await.is_err(), "{what}");
     }
@@ -153,32 +157,61 @@ async fn strangers_wrong_names_and_expired_certificates_are_refused_on_either_si
 }
 
 #[tokio::test]
-async fn behind_as_many_idle_strangers_as_there_may_be_the_newest_is_dropped_at_once() {
+async fn an_agent_host_lets_in_supervisors_and_a_supervisor_no_agent_host() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let of = |role: MemberRole| {
+        let paths = authority.issue(&folder.path().join(role.as_str()), &[role]);
+        TlsIdentity::load(paths).unwrap()
+    };
+    let [agent, supervisor, gateway] =
+        [MemberRole::Agent, MemberRole::Supervisor, MemberRole::Gateway].map(of);
+    assert!(agent.is_of(MemberRole::Agent) && !agent.is_of(MemberRole::Supervisor));
+
+    for (host, role, admitted) in [
+        (&agent, MemberRole::Agent, vec![&supervisor]),
+        (&supervisor, MemberRole::Supervisor, vec![&supervisor, &gateway]),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (links, stop) = (Links::new(Some(Arc::clone(host))), CancellationToken::new());
+        let server = links.serve(GrpcServer::new(), role, address).unwrap();
+        let mut tasks = JoinSet::new();
+        let until = stop.clone();
+        tasks.spawn(async move { server.serve(listener, until).await.unwrap() });
+        for caller in [&agent, &supervisor, &gateway] {
+            let links = Links::new(Some(Arc::clone(caller)));
+            let called = call(&links.dial(&format!("https://{address}"), role).unwrap()).await;
+            let lets_in = admitted.iter().any(|one| Arc::ptr_eq(one, caller));
+            assert_eq!(called.is_ok(), lets_in, "{called:?} at a {role}");
+            if let Err(said) = called {
+                assert!(said.contains("AccessDenied"), "{said}");
+            }
+            // Without a scheme it is the same: who has an identity shows it.
+            let called = call(&links.dial(&address.to_string(), role).unwrap()).await;
+            assert_eq!(called.is_ok(), lets_in);
+        }
+        stop.cancel();
+        tasks.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn behind_as_many_idle_strangers_as_there_may_be_a_newcomer_is_heard_and_the_oldest_given_up() {
     use tokio::io::AsyncReadExt;
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), &agent())).unwrap();
+    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), BOTH)).unwrap();
     let served = serve(&one).await;
     let mut idle = Vec::new();
     for _ in 0..listen::HANDSHAKES_AT_ONCE {
         idle.push(tokio::net::TcpStream::connect(served.address).await.unwrap());
     }
-    let mut newest = tokio::net::TcpStream::connect(served.address).await.unwrap();
-    let dropped = tokio::time::timeout(PATIENCE, newest.read(&mut [0]))
-        .await
-        .unwrap();
-    assert!(matches!(dropped, Ok(0) | Err(_)), "{dropped:?}");
-    // Those before it are heard yet: it waited for none of them.
-    let waits = idle[0].try_read(&mut [0]).unwrap_err();
+    // Long before their time is up.
+    let called = tokio::time::timeout(Duration::from_secs(3), call(&dial(&served, &one, &agent()))).await;
+    called.expect("nobody is waited for").unwrap();
+    let given_up = tokio::time::timeout(Duration::from_secs(3), idle[0].read(&mut [0])).await;
+    assert!(matches!(given_up, Ok(Ok(0) | Err(_))), "{given_up:?}");
+    let waits = idle[1].try_read(&mut [0]).unwrap_err();
     assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock);
-    drop(idle);
-    let heard = async {
-        while call(&dial(&served, &one, &agent())).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, heard)
-        .await
-        .expect("there is room again");
 }
 
 #[tokio::test]
@@ -186,8 +219,8 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
     let (before, after) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let one = TlsIdentity::load(before.issue(&at("one"), &agent())).unwrap();
-    let two = TlsIdentity::load(before.issue(&at("two"), &agent())).unwrap();
+    let one = TlsIdentity::load(before.issue(&at("one"), BOTH)).unwrap();
+    let two = TlsIdentity::load(before.issue(&at("two"), BOTH)).unwrap();
     let served = serve(&one).await;
     let open = dial(&served, &two, &agent());
     call(&open).await.unwrap();
@@ -198,7 +231,7 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
     std::fs::write(at("one").join("certificate.pem"), "-----BEGIN").unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     call(&dial(&served, &two, &agent())).await.unwrap();
-    after.issue(&at("one"), &agent());
+    after.issue(&at("one"), BOTH);
     let renewed = async {
         while call(&dial(&served, &two, &agent())).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -208,8 +241,8 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
         .await
         .expect("the new certificate is in force");
     call(&open).await.expect("the open connection lives on");
-    after.issue(&at("two"), &agent());
-    assert!(two.reload().unwrap() && !two.reload().unwrap());
+    after.issue(&at("two"), BOTH);
+    assert!(two.reload().await.unwrap() && !two.reload().await.unwrap());
     call(&dial(&served, &two, &agent())).await.unwrap();
     until.cancel();
     while tasks.join_next().await.is_some() {}
@@ -218,8 +251,8 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_name() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let paths = authority.issue(folder.path(), &agent());
-    let other = authority.issue(&folder.path().join("other"), &agent());
+    let paths = authority.issue(folder.path(), BOTH);
+    let other = authority.issue(&folder.path().join("other"), BOTH);
     let said = |paths: TlsPaths| TlsIdentity::load(paths).unwrap_err().to_string();
     let with = |key: &Path| TlsPaths {
         key: key.to_owned(),

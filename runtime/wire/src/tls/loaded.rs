@@ -1,0 +1,114 @@
+//! Checks texts and makes of them what connections need.
+
+use std::sync::Arc;
+
+use greenroom_kernel::MemberRole;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
+
+use super::peer::{Admitting, names, tls_admits};
+use super::{TlsError, TlsMaterial, TlsText};
+
+/// The application protocol of gRPC.
+const HTTP2: &[u8] = b"h2";
+const AUTHORITY: &str = "authority's certificate";
+
+/// An identity as it was read last.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Of an agent host, and of a supervisor: they admit others.
+    servers: [Arc<ServerConfig>; 2],
+    pub(super) client: Arc<ClientConfig>,
+    own: CertificateDer<'static>,
+    pub(super) fingerprint: u64,
+}
+
+impl Loaded {
+    pub(super) fn server(&self, role: MemberRole) -> Arc<ServerConfig> {
+        let [agent, supervisor] = &self.servers;
+        Arc::clone(match role {
+            MemberRole::Agent => agent,
+            MemberRole::Supervisor | MemberRole::Gateway => supervisor,
+        })
+    }
+
+    pub(super) fn is_of(&self, role: MemberRole) -> bool {
+        names(&self.own, role)
+    }
+}
+
+pub(super) fn load(material: &TlsMaterial) -> Result<Loaded, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let unusable = |why: String| TlsError::Unusable {
+        from: material.authority.from.clone(),
+        what: AUTHORITY,
+        why,
+    };
+    let mut roots = RootCertStore::empty();
+    for root in certificates(&material.authority, AUTHORITY)? {
+        roots.add(root).map_err(|error| unusable(error.to_string()))?;
+    }
+    let roots = Arc::new(roots);
+    let chain = certificates(&material.certificate, "certificate")?;
+    let own = chain.first().cloned().ok_or_else(|| TlsError::Empty {
+        from: material.certificate.from.clone(),
+        what: "certificate",
+    })?;
+    let key = PrivateKeyDer::from_pem_slice(&material.key.pem).map_err(|_| TlsError::Empty {
+        from: material.key.from.clone(),
+        what: "private key",
+    })?;
+    let mismatch = |source| TlsError::Mismatch {
+        certificate: material.certificate.from.clone(),
+        key: material.key.from.clone(),
+        source,
+    };
+
+    let vouched: Arc<dyn ClientCertVerifier> =
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+    let serving = |role: MemberRole| {
+        let admitting = Admitting {
+            vouched: Arc::clone(&vouched),
+            admits: tls_admits(role),
+        };
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(mismatch)?
+            .with_client_cert_verifier(Arc::new(admitting))
+            .with_single_cert(chain.clone(), key.clone_key())
+            .map_err(mismatch)?;
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+        Ok(Arc::new(config))
+    };
+    let servers = [serving(MemberRole::Agent)?, serving(MemberRole::Supervisor)?];
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(mismatch)?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(mismatch)?;
+    client.alpn_protocols = vec![HTTP2.to_vec()];
+    Ok(Loaded {
+        servers,
+        client: Arc::new(client),
+        own,
+        fingerprint: material.fingerprint(),
+    })
+}
+
+fn certificates(text: &TlsText, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text.pem).collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        _ => Err(TlsError::Empty {
+            from: text.from.clone(),
+            what,
+        }),
+    }
+}
