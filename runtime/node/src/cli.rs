@@ -29,15 +29,13 @@ pub(crate) enum Command {
     )]
     Dev(DevArgs),
     /// Take clients' connections, in a process of its own: as many as there are to take.
-    #[command(
-        after_help = "Examples:\n  greenroom gateway --supervisor 127.0.0.1:7070\n  \
+    #[command(after_help = "Examples:\n  greenroom gateway --supervisor 127.0.0.1:7070\n  \
         GREENROOM__DISCOVERY__KIND=cloud-map GREENROOM__DISCOVERY__NAMESPACE=prod.internal \\\n    \
         GREENROOM__DISCOVERY__SERVICE=greenroom greenroom gateway\n\n\
         It keeps nothing: sessions and tasks are the supervisors', which it finds in [discovery] or by --supervisor. Model \
         calls under /v1 are its own, to the providers that are configured. There are no identities yet: it listens on \
         loopback only, unless --insecure.\n\n\
-        Ctrl-C or SIGTERM: no new connections; what runs may end, within gateway.stop_ms."
-    )]
+        Ctrl-C or SIGTERM: no new connections; what runs may end, within gateway.stop_ms.")]
     Gateway(ServeGatewayArgs),
     /// Own sessions and run tasks, in a process of its own: as many as share a store.
     #[command(

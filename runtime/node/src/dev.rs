@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::DevArgs;
-use crate::config::{self, Config, ConfigError, Flags, Sources};
+use crate::config::{Config, Flags, RunAs};
 use crate::failed::Failed;
-use crate::parts::{self, choose, ollama_answers};
+use crate::parts::{self, choose, configured, ollama_answers};
 
 /// Runs until it is told to stop.
 pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
@@ -19,19 +19,9 @@ pub(crate) fn run(file: Option<PathBuf>, args: DevArgs) -> Result<(), Failed> {
         listen: args.listen.clone(),
         store: args.store.clone(),
         agents: args.agents.clone(),
+        ..Flags::default()
     };
-    let flagged = [
-        ("gateway.listen", flags.listen.is_some()),
-        ("store.path", flags.store.is_some()),
-        ("agent.join", !flags.agents.is_empty()),
-    ];
-    let config = match config::load(&Sources::of_process(file, flags)) {
-        Ok(loaded) => loaded.config,
-        Err(ConfigError::Value { key, why }) if flagged.contains(&(key.as_str(), true)) => {
-            return Err(Failed::misused(why));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let config = configured(RunAs::Dev, file, flags)?;
     admit_addresses(&config, args.insecure)?;
     let choice =
         choose(&config, &|name| std::env::var(name).ok(), &ollama_answers).map_err(Failed::because)?;

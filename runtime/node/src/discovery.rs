@@ -92,7 +92,9 @@ mod tests {
                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" if ignored => Some("TRUE".to_owned()),
                 _ => None,
             };
-            directory(&place(endpoint), MemberRole::Agent, &set).unwrap().place()
+            directory(&place(endpoint), MemberRole::Agent, &set)
+                .unwrap()
+                .place()
         };
         assert_eq!(
             shown(None, false),

@@ -1,6 +1,7 @@
 //! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
 //! 1 failed, 2 misused).
 
+mod agent;
 mod chat;
 mod cli;
 mod config;
@@ -40,6 +41,8 @@ fn run(cli: Cli) -> Result<(), Failed> {
     let config = cli.config;
     match cli.command {
         Command::Dev(args) => dev::run(config, args),
+        Command::Gateway(_) | Command::Supervisor(_) => Err(Failed::because("soon")),
+        Command::Agent(args) => agent::run(config, &args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
         Command::New(args) => new::run(&args),

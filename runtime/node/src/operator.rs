@@ -19,6 +19,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::parts::{Life, World};
+
 pub(crate) use checks::{AgentKnown, Check, StoreAnswers};
 
 /// What the port tells about: what this process has of it.
@@ -38,6 +40,21 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
+    /// Of a process that has nothing yet: what it has is filled in.
+    pub(crate) fn of(world: &World, life: &Life) -> Self {
+        Self {
+            metrics: world.metrics.clone(),
+            tree: Arc::clone(world.environment.tree()),
+            models: None,
+            agents: None,
+            store: None,
+            accounts: None,
+            clock: Arc::clone(&world.clock),
+            draining: Arc::clone(&life.draining),
+            checks: Vec::new(),
+        }
+    }
+
     /// Serves until `shutdown` fires.
     pub(crate) async fn serve(
         self,

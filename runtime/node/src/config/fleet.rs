@@ -27,10 +27,17 @@ pub(crate) enum RunAs {
 impl RunAs {
     /// The section of the configuration that is its own.
     pub(super) fn section(self) -> &'static str {
+        self.listen_key()
+            .split_once('.')
+            .map_or("", |(section, _)| section)
+    }
+
+    /// The key that says where it listens.
+    pub(crate) fn listen_key(self) -> &'static str {
         match self {
-            Self::Dev | Self::Gateway => "gateway",
-            Self::Supervisor => "supervisor",
-            Self::Agent => "agent",
+            Self::Dev | Self::Gateway => "gateway.listen",
+            Self::Supervisor => "supervisor.listen",
+            Self::Agent => "agent.listen",
         }
     }
 }
@@ -123,7 +130,9 @@ fn supervisors(named: &[String], raw: &RawDiscovery) -> Result<Option<Place>, Co
             server: raw.endpoint.as_deref().map(server).transpose()?,
         }),
         (_, false) => Some(Place::Static(read(named)?)),
-        (Some(RawDiscoveryKind::CloudMap), true) => super::DiscoverySettings::of(raw)?.map(|found| found.place),
+        (Some(RawDiscoveryKind::CloudMap), true) => {
+            super::DiscoverySettings::of(raw)?.map(|found| found.place)
+        }
         (_, true) => None,
     })
 }
@@ -155,7 +164,10 @@ mod tests {
         assert_eq!(read(|_| {}).unwrap().supervisors, None);
         let named = |raw: &mut Raw| raw.gateway.supervisors = vec!["s.internal:7070".to_owned()];
         let found = read(named).unwrap().supervisors;
-        assert_eq!(found, Some(Place::Static(vec!["s.internal:7070".parse().unwrap()])));
+        assert_eq!(
+            found,
+            Some(Place::Static(vec!["s.internal:7070".parse().unwrap()]))
+        );
         let found = read(|raw| {
             named(raw);
             raw.discovery.kind = Some(RawDiscoveryKind::Dns);
@@ -175,9 +187,15 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         let said = read(|raw| raw.supervisor.advertise = Some("10.0.0.1".to_owned())).unwrap_err();
-        assert!(said.contains("`supervisor.advertise`: `10.0.0.1` is no address"), "{said}");
+        assert!(
+            said.contains("`supervisor.advertise`: `10.0.0.1` is no address"),
+            "{said}"
+        );
         let said = read(|raw| raw.agent.stop_ms = 10).unwrap_err();
-        assert!(said.contains("`agent.stop_ms`: it must be at least 2000"), "{said}");
+        assert!(
+            said.contains("`agent.stop_ms`: it must be at least 2000"),
+            "{said}"
+        );
         let said = read(|raw| raw.gateway.supervisors = vec!["here".to_owned()]).unwrap_err();
         assert!(said.contains("`gateway.supervisors`"), "{said}");
     }

@@ -46,6 +46,11 @@ pub(crate) struct Sources {
 impl Sources {
     /// This process's environment and working folder.
     pub(crate) fn of_process(file: Option<PathBuf>, flags: Flags) -> Self {
+        Self::of_role(RunAs::Dev, file, flags)
+    }
+
+    /// The same with the defaults of a role.
+    pub(crate) fn of_role(role: RunAs, file: Option<PathBuf>, flags: Flags) -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -54,15 +59,7 @@ impl Sources {
             folder: PathBuf::new(),
             variables: std::env::vars_os().filter_map(text).collect(),
             flags,
-            role: RunAs::Dev,
-        }
-    }
-
-    /// The same for a role of its own process.
-    pub(crate) fn of_role(role: RunAs, file: Option<PathBuf>, flags: Flags) -> Self {
-        Self {
             role,
-            ..Self::of_process(file, flags)
         }
     }
 }

@@ -1,9 +1,8 @@
 //! What `dev` says when it serves.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use crate::parts::url;
+use crate::parts::{notice, url};
 
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
@@ -26,48 +25,33 @@ impl Banner<'_> {
     /// The banner's lines.
     pub(crate) fn render(&self) -> String {
         let url = url(self.gateway);
-        let mut lines = format!("greenroom {} is up: {url}\n", env!("CARGO_PKG_VERSION"));
-        let mut line = |name: &str, value: &str| {
-            let _ = writeln!(lines, "  {name:<9} {value}");
+        let graphiql = match self.graphiql {
+            true => " (GraphiQL in a browser)",
+            false => "",
         };
-        line("page", &format!("{url}/ (chat in a browser)"));
-        line("chat", &format!("greenroom chat{}", self.chat_flag()));
-        line(
-            "GraphQL",
-            &format!(
-                "{url}/graphql{}",
-                if self.graphiql {
-                    " (GraphiQL in a browser)"
-                } else {
-                    ""
-                }
-            ),
-        );
-        line("store", self.store);
-        let providers = if self.providers.is_empty() {
-            "none".to_owned()
-        } else {
-            self.providers.join(", ")
+        let providers = match self.providers {
+            [] => "none".to_owned(),
+            providers => providers.join(", "),
         };
-        line("model", &format!("{providers}: {}", self.why));
-        for unused in self.unused {
-            line("", unused);
-        }
-        line("agents", &self.agents.join(", "));
-        for joined in self.joined {
-            line("", &format!("{joined} (joining)"));
-        }
+        let mut lines = vec![
+            ("page", format!("{url}/ (chat in a browser)")),
+            ("chat", format!("greenroom chat{}", self.chat_flag())),
+            ("GraphQL", format!("{url}/graphql{graphiql}")),
+            ("store", self.store.to_owned()),
+            ("model", format!("{providers}: {}", self.why)),
+        ];
+        lines.extend(self.unused.iter().map(|unused| ("", unused.clone())));
+        lines.push(("agents", self.agents.join(", ")));
+        lines.extend(self.joined.iter().map(|host| ("", format!("{host} (joining)"))));
         if let Some(discovery) = self.discovery {
-            line("", &format!("those found in {discovery}"));
+            lines.push(("", format!("those found in {discovery}")));
         }
-        line("operator", &format!("http://{}/metrics", self.operator));
+        lines.push(("operator", format!("http://{}/metrics", self.operator)));
         if self.insecure {
-            line(
-                "WARNING",
-                "--insecure: whoever can reach this address may do everything",
-            );
+            let warning = "--insecure: whoever can reach this address may do everything";
+            lines.push(("WARNING", warning.to_owned()));
         }
-        lines
+        notice(&url, &lines)
     }
 
     fn chat_flag(&self) -> String {

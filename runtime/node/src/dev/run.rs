@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
-use greenroom_kernel::{AgentName, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer};
+use greenroom_kernel::{
+    AgentName, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer,
+};
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::Root;
 use greenroom_wire::{GrpcAgent, in_process};
@@ -65,8 +67,10 @@ impl Dev {
             .grace(Duration::from_millis(500));
         let joined = joined(&config.agent_hosts)?;
         let found = config.discovery.as_ref().map(|settings| {
-            directory(&settings.place, MemberRole::Agent, &|name| std::env::var(name).ok())
-                .map(|found| (found, settings.clone()))
+            directory(&settings.place, MemberRole::Agent, &|name| {
+                std::env::var(name).ok()
+            })
+            .map(|found| (found, settings.clone()))
         });
         let found = found.transpose()?;
         let default_agent = config.tasks.default_agent.clone();
@@ -120,14 +124,10 @@ impl Dev {
             ));
         }
         let operator = Operator {
-            metrics: metrics.clone(),
-            tree: Arc::clone(world.environment.tree()),
             models: Some(Arc::clone(&called)),
             agents: Some(Arc::clone(&orchestrator) as Arc<dyn Supervisor>),
             store: Some(Arc::clone(&store)),
             accounts: Some(Arc::clone(&accounts)),
-            clock: Arc::clone(&clock),
-            draining: Arc::clone(&life.draining),
             checks: vec![
                 Box::new(StoreAnswers(Arc::clone(&store), Arc::clone(&clock))),
                 Box::new(AgentKnown(
@@ -135,6 +135,7 @@ impl Dev {
                     default_agent,
                 )),
             ],
+            ..Operator::of(&world, &life)
         };
         life.serve(operator.serve(operator_port, agents_closing.clone()));
         let graphiql = config.gateway.graphiql;
@@ -189,12 +190,13 @@ impl Dev {
         }
         let ready = Ready {
             pid: std::process::id(),
-            gateway: gateway_at,
-            graphql: format!("{}/graphql", url(gateway_at)),
-            operator: operator_at,
-            agent: agent_at,
-            store: Path::new(&shown),
+            gateway: Some(gateway_at),
+            graphql: Some(format!("{}/graphql", url(gateway_at))),
+            operator: Some(operator_at),
+            agent: Some(agent_at),
+            store: Some(Path::new(&shown)),
             control: control_at.as_deref(),
+            ..Ready::default()
         };
         if let Some(path) = &args.ready_file {
             life.ready = Some(ReadyFile::write(path, &ready)?);

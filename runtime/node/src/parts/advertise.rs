@@ -95,7 +95,11 @@ async fn of_task(base: &str) -> Result<Option<Ipv4Addr>, String> {
 }
 
 async fn asked(client: &reqwest::Client, url: &str) -> Result<Task, String> {
-    let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+    let answer = client
+        .get(url)
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status);
     let text = match answer {
         Ok(answer) => answer.text().await,
         Err(error) => Err(error),
@@ -149,10 +153,16 @@ mod tests {
         let bound = "0.0.0.0:7070".parse().unwrap();
         let said = advertised("supervisor", None, bound, &nothing).await;
         let said = said.unwrap_err().to_string();
-        assert!(said.contains("set supervisor.advertise (GREENROOM__SUPERVISOR__ADVERTISE)"), "{said}");
+        assert!(
+            said.contains("set supervisor.advertise (GREENROOM__SUPERVISOR__ADVERTISE)"),
+            "{said}"
+        );
         let url = metadata(r#"{"Containers": []}"#).await;
         let set = move |name: &str| (name == ECS).then(|| url.clone());
-        let said = advertised("supervisor", None, bound, &set).await.unwrap_err().to_string();
+        let said = advertised("supervisor", None, bound, &set)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("no network of the mode awsvpc"), "{said}");
     }
 }

@@ -6,16 +6,27 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// What the file says. Names stay.
-#[derive(Debug, Serialize)]
+/// What the file says: what the process has of it. Names stay.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Ready<'a> {
     pub(crate) pid: u32,
-    pub(crate) gateway: SocketAddr,
-    pub(crate) graphql: String,
-    pub(crate) operator: SocketAddr,
-    pub(crate) agent: SocketAddr,
-    pub(crate) store: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) graphql: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) supervisor: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operator: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<SocketAddr>,
+    /// Where others reach it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advertised: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<&'a Path>,
     /// The socket that `greenroom tasks` speaks to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) control: Option<&'a Path>,
 }
 

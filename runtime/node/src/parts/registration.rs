@@ -2,14 +2,21 @@
 //!
 //! Nobody does it for it: what Amazon ECS registers by itself is struck out no earlier than the process is stopped.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use greenroom_kernel::{Discovery, DiscoveryError, Member, MemberId, MemberRegistry, MemberRole, HostPort};
+use greenroom_kernel::{
+    AgentName, Discovery, DiscoveryError, HostPort, InvalidId, Member, MemberId, MemberRegistry, MemberRole,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::advertise::advertised;
+use crate::config::{Berth, Config};
+use crate::discovery::directory;
+use crate::failed::Failed;
 use crate::operator::Check;
 
 /// How often it is looked whether it is there still: others may have struck it out.
@@ -33,21 +40,58 @@ pub(crate) fn process_name(role: MemberRole, address: &HostPort) -> String {
     format!("{role}-{:016x}", hasher.finish())
 }
 
-/// A member of `role` at `address`, of this version.
+/// A process that can be found, and what is to be told of it.
+pub(crate) struct Entry<'a> {
+    pub(crate) role: MemberRole,
+    /// The role's in the configuration.
+    pub(crate) section: &'static str,
+    pub(crate) berth: &'a Berth,
+    /// Where it listens.
+    pub(crate) bound: SocketAddr,
+    pub(crate) incarnation: u64,
+    pub(crate) agents: Vec<AgentName>,
+}
+
+impl Entry<'_> {
+    /// Where others reach it.
+    ///
+    /// # Errors
+    /// Nobody says.
+    pub(crate) async fn advertised(&self) -> Result<HostPort, Failed> {
+        let set = |name: &str| std::env::var(name).ok();
+        advertised(self.section, self.berth.advertise.as_ref(), self.bound, &set).await
+    }
+
+    fn member(&self, address: HostPort) -> Result<Member, InvalidId> {
+        let id = MemberId::parse(&process_name(self.role, &address))?;
+        Ok(Member {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            incarnation: Some(self.incarnation),
+            agents: self.agents.clone(),
+            ..Member::at(id, self.role, address)
+        })
+    }
+}
+
+/// The entry of a process in the directory of the configuration; none where members don't enter themselves.
 ///
 /// # Errors
-/// A name that directories don't take.
-pub(crate) fn member(
-    role: MemberRole,
-    address: HostPort,
-    incarnation: u64,
-) -> Result<Member, greenroom_kernel::InvalidId> {
-    let id = MemberId::parse(&process_name(role, &address))?;
-    Ok(Member {
-        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        incarnation: Some(incarnation),
-        ..Member::at(id, role, address)
-    })
+/// A directory that can't be asked, and an address that nobody says.
+pub(crate) async fn enter(
+    config: &Config,
+    entry: &Entry<'_>,
+) -> Result<Option<(Registration, Registered)>, Failed> {
+    let Some(settings) = &config.discovery else {
+        return Ok(None);
+    };
+    let found = directory(&settings.place, MemberRole::Agent, &|name| {
+        std::env::var(name).ok()
+    })?;
+    if found.registry().is_none() {
+        return Ok(None);
+    }
+    let member = entry.member(entry.advertised().await?)?;
+    Ok(Registration::new(found, member))
 }
 
 /// One process's entry in a directory that members enter themselves into.
@@ -81,6 +125,11 @@ impl Registration {
         Some((registration, Registered(seen)))
     }
 
+    /// Which directory it is, for people.
+    pub(crate) fn place(&self) -> String {
+        self.directory.place()
+    }
+
     /// Enters it and sees that it stays there until `until` fires, then strikes it out. What the directory refuses is
     /// tried again for as long as this is run.
     pub(crate) async fn keep(self, until: CancellationToken) {
@@ -95,7 +144,8 @@ impl Registration {
 
     async fn stay(&self, registry: &dyn MemberRegistry) {
         loop {
-            self.persist("be entered", || registry.register(&self.member)).await;
+            self.persist("be entered", || registry.register(&self.member))
+                .await;
             self.told.send_replace(None);
             let (member, place) = (&self.member, self.directory.place());
             tracing::info!(id = %member.id, address = %member.address, %place, "entered into the directory");
@@ -143,7 +193,20 @@ mod tests {
     use greenroom_discovery::testkit::Board;
 
     fn mine() -> Member {
-        member(MemberRole::Agent, "127.0.0.1:7071".parse().unwrap(), 7).unwrap()
+        let bound = "127.0.0.1:7071".parse().unwrap();
+        let berth = Berth {
+            advertise: None,
+            stop: Duration::from_secs(9),
+        };
+        let entry = Entry {
+            role: MemberRole::Agent,
+            section: "agent",
+            berth: &berth,
+            bound,
+            incarnation: 7,
+            agents: vec![AgentName::parse("echo").unwrap()],
+        };
+        entry.member(bound.into()).unwrap()
     }
 
     async fn listed(board: &Board) -> Vec<Member> {
@@ -168,7 +231,13 @@ mod tests {
         let (registration, registered) = Registration::new(Arc::clone(&board) as _, mine()).unwrap();
         let until = CancellationToken::new();
         let keeping = tokio::spawn(registration.keep(until.clone()));
-        until_true(async || registered.obstacle().await.is_some_and(|why| !why.contains("yet"))).await;
+        until_true(async || {
+            registered
+                .obstacle()
+                .await
+                .is_some_and(|why| !why.contains("yet"))
+        })
+        .await;
         board.away(false);
         until_true(async || registered.obstacle().await.is_none()).await;
         assert_eq!(listed(&board).await, [mine()]);
@@ -180,7 +249,10 @@ mod tests {
         until.cancel();
         tokio::time::sleep(Duration::from_secs(3)).await;
         board.away(false);
-        tokio::time::timeout(Duration::from_secs(60), keeping).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(60), keeping)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(listed(&board).await, []);
     }
 

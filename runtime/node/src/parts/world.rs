@@ -49,4 +49,10 @@ impl World {
             hooks,
         })
     }
+
+    /// Which start of a process this is, for those that know it by its address: later ones have greater numbers, as far as
+    /// this machine's clock goes forward.
+    pub(crate) fn incarnation(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or_default()
+    }
 }
