@@ -59,8 +59,8 @@ struct Host {
 
 impl Host {
     async fn start(config: Config, names: &[&str], args: &AgentArgs) -> Result<Self, Failed> {
-        let world = World::of(&config)?;
-        let links = links(&config)?;
+        let (world, mut life) = (World::of(&config)?, Life::new());
+        let links = links(&config, MemberRole::Agent, &world, &life).await?;
         links.may_serve(config.agent_listen)?;
         let port = bind("agent.listen", config.agent_listen).await?;
         let operator_port = bind("operator.listen", config.operator_listen).await?;
@@ -82,7 +82,7 @@ impl Host {
         let host = host(&config.agents, names, Arc::clone(&world.clock))
             .drain(stop.saturating_sub(GRACE + BEHIND))
             .grace(GRACE);
-        let (mut life, operator_closing) = (Life::new(), CancellationToken::new());
+        let operator_closing = CancellationToken::new();
         life.serve(host.serve(port, life.closing.clone()));
         let mut operator = Operator::of(&world, &life);
         let mut place = None;

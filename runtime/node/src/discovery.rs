@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use greenroom_discovery::Fixed;
-use greenroom_kernel::{Discovery, MemberRole};
+use greenroom_kernel::{Discovery, DiscoveryError, MemberListing, MemberRole};
 
 use crate::config::Place;
 use crate::failed::Failed;
@@ -48,6 +49,26 @@ pub(crate) fn directory(
             let _ = set;
             Err(without("cloud-map"))
         }
+    }
+}
+
+/// Those of a directory that have a role.
+pub(crate) struct OfRole(pub(crate) Arc<dyn Discovery>, pub(crate) MemberRole);
+
+#[async_trait]
+impl Discovery for OfRole {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    async fn revision(&self) -> Result<Option<i64>, DiscoveryError> {
+        self.0.revision().await
+    }
+
+    async fn list(&self) -> Result<MemberListing, DiscoveryError> {
+        let mut listing = self.0.list().await?;
+        listing.members.retain(|seen| seen.member.role == self.1);
+        Ok(listing)
     }
 }
 

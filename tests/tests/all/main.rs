@@ -22,6 +22,7 @@ mod discovery;
 mod docs;
 mod dynamodb;
 mod export;
+mod fleet;
 mod house;
 mod languages;
 mod layers;

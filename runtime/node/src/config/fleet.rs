@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use greenroom_kernel::HostPort;
+use greenroom_orchestrator::MembershipConfig;
 
 use super::discovery::{Place, RawDiscovery, RawDiscoveryKind, server};
 use super::raw::Raw;
@@ -67,10 +68,8 @@ pub(crate) struct FleetSettings {
     pub(crate) supervisor_listen: SocketAddr,
     /// Where a gateway finds supervisors; none where nobody said so.
     pub(crate) supervisors: Option<Place>,
-    /// How often a supervisor renews its row and looks at the others'.
-    pub(crate) beat: Duration,
-    /// After how many looks at an unchanged row its process is dead.
-    pub(crate) patience: u32,
+    /// How supervisors tell that they live.
+    pub(crate) membership: MembershipConfig,
 }
 
 /// How a process is reached, and how it leaves.
@@ -93,8 +92,10 @@ impl FleetSettings {
             agent: berth("agent", agent.advertise.as_deref(), agent.stop_ms)?,
             supervisor_listen: address("supervisor.listen", &supervisor.listen)?,
             supervisors: supervisors(&gateway.supervisors, &raw.discovery)?,
-            beat: Duration::from_millis(supervisor.beat_ms),
-            patience: supervisor.patience,
+            membership: MembershipConfig {
+                beat_ms: supervisor.beat_ms,
+                patience: supervisor.patience,
+            },
         })
     }
 }

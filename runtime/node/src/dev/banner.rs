@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::parts::{notice, url};
+use crate::parts::{model_lines, notice, url};
 
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
@@ -29,18 +29,13 @@ impl Banner<'_> {
             true => " (GraphiQL in a browser)",
             false => "",
         };
-        let providers = match self.providers {
-            [] => "none".to_owned(),
-            providers => providers.join(", "),
-        };
         let mut lines = vec![
             ("page", format!("{url}/ (chat in a browser)")),
             ("chat", format!("greenroom chat{}", self.chat_flag())),
             ("GraphQL", format!("{url}/graphql{graphiql}")),
             ("store", self.store.to_owned()),
-            ("model", format!("{providers}: {}", self.why)),
         ];
-        lines.extend(self.unused.iter().map(|unused| ("", unused.clone())));
+        lines.extend(model_lines(self.providers, self.why, self.unused));
         lines.push(("agents", self.agents.join(", ")));
         lines.extend(self.joined.iter().map(|host| ("", format!("{host} (joining)"))));
         if let Some(discovery) = self.discovery {

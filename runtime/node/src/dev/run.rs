@@ -19,7 +19,6 @@ use super::stop::FINISH;
 use crate::cli::DevArgs;
 use crate::config::Config;
 use crate::control::Desk;
-use crate::discovery::directory;
 use crate::failed::Failed;
 use crate::operator::{AgentKnown, Operator, StoreAnswers};
 use crate::output;
@@ -28,6 +27,8 @@ use crate::parts::{
     control_socket, dev_principal, dialects, find, host, open_accounts, open_store, start_providers, url,
 };
 
+/// What the process is called: it has no others beside it.
+const NODE: &str = "dev";
 /// How long its agents may take to be found by the orchestrator; they are in this process.
 const AGENTS_FOUND: Duration = Duration::from_secs(5);
 
@@ -47,8 +48,11 @@ impl Dev {
     /// Starts everything.
     pub(super) async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
         // The outside world.
-        let world = World::of(&config)?;
-        let Opened { store, ledger, shown } = open_store(&config, &world).await?;
+        let (world, mut life) = (World::of(&config)?, Life::new());
+        let links = links(&config, MemberRole::Supervisor, &world, &life).await?;
+        let Opened {
+            store, ledger, shown, ..
+        } = open_store(&config, &world).await?;
         let accounts = open_accounts(&config, ledger, &world).await?;
         let (clock, random, metrics) = (
             Arc::clone(&world.clock),
@@ -57,7 +61,7 @@ impl Dev {
         );
 
         // Built, not started.
-        let models = build_models(&config, choice, &world, &accounts)?;
+        let models = build_models(&config, choice, &world, &accounts, NODE)?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
         let host = host(&config.agents, &NAMES, Arc::clone(&clock))
@@ -65,14 +69,8 @@ impl Dev {
             // By then the orchestrator has left them.
             .drain(Duration::from_millis(500))
             .grace(Duration::from_millis(500));
-        let joined = joined(&config.agent_hosts)?;
-        let found = config.discovery.as_ref().map(|settings| {
-            directory(&settings.place, MemberRole::Agent, &|name| {
-                std::env::var(name).ok()
-            })
-            .map(|found| (found, settings.clone()))
-        });
-        let found = found.transpose()?;
+        let hosts = Hosts::of(&config, &links)?;
+        let discovery = hosts.place();
         let default_agent = config.tasks.default_agent.clone();
 
         // Bound.
@@ -83,8 +81,8 @@ impl Dev {
         let agent_at = agent_port.local_addr()?;
 
         // Started, from the inside out.
-        let (mut life, books) = (Life::new(), Books::new());
         let (mutations, agents_closing) = (TaskTracker::new(), CancellationToken::new());
+        let books = Books::new();
         books.keep(&accounts);
         let providers = start_providers(&world.environment, models.supervisor)?;
         life.serve(host.serve(agent_port, agents_closing.clone()));
@@ -96,7 +94,7 @@ impl Dev {
             random: Arc::clone(&random),
             metrics: Arc::new(metrics.clone()),
             writer: Writer {
-                node: NodeId::parse("dev")?,
+                node: NodeId::parse(NODE)?,
                 incarnation: random.next_u64() >> 1,
             },
             environment: world.environment.clone(),
@@ -106,23 +104,9 @@ impl Dev {
         orchestrator.join(Arc::new(own)).await.map_err(refused)?;
         let first = AgentName::parse(NAMES[0])?;
         orchestrator.knows(&first, AGENTS_FOUND).await.map_err(refused)?;
-        for host in joined {
-            orchestrator.join(Arc::new(host)).await.map_err(refused)?;
-        }
-        let discovery = found.as_ref().map(|(directory, _)| directory.place());
-        if let Some((directory, settings)) = found {
-            let known = config.agent_hosts.iter().filter_map(|host| host.parse().ok());
-            let others = known.chain([agent_at.into()]).collect();
-            let (clock, orchestrator) = (Arc::clone(&clock), Arc::clone(&orchestrator));
-            life.background.spawn(find(
-                directory,
-                settings,
-                clock,
-                orchestrator,
-                others,
-                life.closing.clone(),
-            ));
-        }
+        hosts
+            .join(&orchestrator, Some(agent_at.into()), &world, &life)
+            .await?;
         let operator = Operator {
             models: Some(Arc::clone(&called)),
             agents: Some(Arc::clone(&orchestrator) as Arc<dyn Supervisor>),
@@ -211,13 +195,6 @@ impl Dev {
             books,
         })
     }
-}
-
-fn joined(hosts: &[String]) -> Result<Vec<GrpcAgent>, Failed> {
-    hosts
-        .iter()
-        .map(|host| GrpcAgent::new(host).map_err(Failed::from))
-        .collect()
 }
 
 fn refused(failure: Failure) -> Failed {

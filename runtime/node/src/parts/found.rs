@@ -7,7 +7,7 @@ use std::time::Duration;
 use greenroom_discovery::{Watch, WatchConfig};
 use greenroom_kernel::{Clock, Discovery, HostPort, MemberRole, Membership};
 use greenroom_orchestrator::Orchestrator;
-use greenroom_wire::GrpcAgent;
+use greenroom_wire::Links;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,11 +17,12 @@ use crate::config::DiscoverySettings;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Finds hosts until `until` fires. `others` are joined by other ways: they are left alone.
-pub(crate) async fn find(
+pub(super) async fn find(
     directory: Arc<dyn Discovery>,
     settings: DiscoverySettings,
     clock: Arc<dyn Clock>,
     orchestrator: Arc<Orchestrator>,
+    links: Links,
     others: BTreeSet<HostPort>,
     until: CancellationToken,
 ) {
@@ -34,9 +35,9 @@ pub(crate) async fn find(
     let (watch, picture) = Watch::new(directory, None, clock, config);
     let joined = Joined {
         orchestrator,
+        links,
         others,
         hosts: BTreeSet::new(),
-        warned: false,
     };
     tokio::join!(watch.run(until.clone()), joined.follow(picture, until));
 }
@@ -44,18 +45,9 @@ pub(crate) async fn find(
 /// The hosts that discovery brought.
 struct Joined {
     orchestrator: Arc<Orchestrator>,
+    links: Links,
     others: BTreeSet<HostPort>,
     hosts: BTreeSet<HostPort>,
-    /// Whether it was said that a host is dialled in plaintext: once is enough.
-    warned: bool,
-}
-
-/// Whether what is sent there may leave this machine.
-fn is_elsewhere(host: &HostPort) -> bool {
-    match host.ip() {
-        Some(ip) => !ip.is_loopback(),
-        None => host.host() != "localhost",
-    }
 }
 
 impl Joined {
@@ -87,7 +79,7 @@ impl Joined {
             .cloned()
             .collect::<Vec<_>>()
         {
-            match self.orchestrator.leave(&gone.url()).await {
+            match self.orchestrator.leave(&self.links.url(&gone)).await {
                 Ok(()) => {
                     tracing::info!(host = %gone, "an agent host is gone: it gets no new work");
                     self.hosts.remove(&gone);
@@ -103,15 +95,7 @@ impl Joined {
             if self.hosts.contains(host) || self.others.contains(host) {
                 continue;
             }
-            if is_elsewhere(host) && !self.warned {
-                self.warned = true;
-                tracing::warn!(
-                    %host,
-                    "agent hosts on other machines are dialled in plaintext: keep them in a network that only Greenroom \
-                     reads and writes"
-                );
-            }
-            let joined = match GrpcAgent::new(&host.url()) {
+            let joined = match self.links.agent(&self.links.url(host)) {
                 Ok(agent) => self
                     .orchestrator
                     .join(Arc::new(agent))
@@ -131,28 +115,5 @@ impl Joined {
             }
         }
         done
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_is_this_machine() {
-        for (host, elsewhere) in [
-            ("127.0.0.1", false),
-            ("127.8.0.1", false),
-            ("::1", false),
-            ("::ffff:127.0.0.1", false),
-            ("localhost", false),
-            ("10.0.0.7", true),
-            ("fd00::7", true),
-            ("agents.internal", true),
-            ("localhost.example", true),
-        ] {
-            let host = HostPort::new(host, 7071).unwrap();
-            assert_eq!(is_elsewhere(&host), elsewhere, "{host}");
-        }
     }
 }

@@ -30,12 +30,13 @@ pub(crate) struct BuiltModels {
     pub(crate) local: Option<super::local::Watched>,
 }
 
-/// Everything unstarted, save the local model, which begins to load.
+/// Everything unstarted, save the local model, which begins to load. `node` is what the process is called.
 pub(crate) fn build(
     config: &Config,
     choice: &Choice,
     world: &World,
     accounts: &Arc<Accounts>,
+    node: &str,
 ) -> Result<BuiltModels, Failed> {
     let ports = Ports {
         clock: Arc::clone(&world.clock),
@@ -70,7 +71,7 @@ pub(crate) fn build(
         }
         false => None,
     };
-    let mut models = ModelsConfig::new("dev");
+    let mut models = ModelsConfig::new(node);
     models.providers = specs;
     models.routes = config.models.routes.iter().cloned().collect();
     models.recover = config.models.recover.clone();

@@ -11,3 +11,15 @@ pub(crate) fn notice(what: &str, lines: &[(&str, String)]) -> String {
     }
     said
 }
+
+/// Which providers there are, and why those.
+pub(crate) fn model_lines(providers: &[String], why: &str, unused: &[String]) -> Vec<(&'static str, String)> {
+    let named = match providers {
+        [] => "none".to_owned(),
+        providers => providers.join(", "),
+    };
+    let unused = unused.iter().map(|unused| ("", unused.clone()));
+    std::iter::once(("model", format!("{named}: {why}")))
+        .chain(unused)
+        .collect()
+}

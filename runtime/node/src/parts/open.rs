@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_kernel::{Ledger, Store};
+use greenroom_kernel::{Ledger, Nodes, Store};
 use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
 
 use super::failpoint::{Trap, TrappedStore};
@@ -13,10 +13,11 @@ use crate::config::{Config, StoreSettings};
 use crate::failed::Failed;
 use crate::table::{self, Writes};
 
-/// One store, by both its ports, and how people call it.
+/// One store, by all its ports, and how people call it.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) nodes: Arc<dyn Nodes>,
     pub(crate) shown: String,
 }
 
@@ -38,6 +39,7 @@ pub(crate) async fn open(config: &Config, world: &World) -> Result<Opened, Faile
             Ok(Opened {
                 store: table.store,
                 ledger: table.ledger,
+                nodes: table.nodes,
                 shown: table.shown,
             })
         }
@@ -55,10 +57,16 @@ async fn sqlite(path: PathBuf, hooks: &Hooks, on_commit: CommitHook) -> Result<O
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(path, options)).await??;
     let store = Arc::new(store);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let nodes = Arc::clone(&store) as Arc<dyn Nodes>;
     let store: Arc<dyn Store> = store;
     let store = match hooks.trap.clone() {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
     };
-    Ok(Opened { store, ledger, shown })
+    Ok(Opened {
+        store,
+        ledger,
+        nodes,
+        shown,
+    })
 }

@@ -13,16 +13,16 @@ use tokio::process::{Child, Command};
 
 use crate::support::until;
 
-pub(super) struct Emulator {
+pub(crate) struct Emulator {
     child: tokio::sync::Mutex<Child>,
-    pub(super) url: String,
+    pub(crate) url: String,
     map: CloudMap,
     _folder: TempDir,
 }
 
 impl Emulator {
     /// Starts it with one service.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
             .expect("run by `cargo xtask test`")
             .into();
@@ -71,7 +71,7 @@ impl Emulator {
         }
     }
 
-    pub(super) async fn register(&self, id: &str, url: &str) {
+    pub(crate) async fn register(&self, id: &str, url: &str) {
         let member = Member::at(
             MemberId::parse(id).unwrap(),
             MemberRole::Agent,
@@ -80,11 +80,11 @@ impl Emulator {
         self.map.register(&member).await.unwrap();
     }
 
-    pub(super) async fn deregister(&self, id: &str) {
+    pub(crate) async fn deregister(&self, id: &str) {
         self.map.deregister(&MemberId::parse(id).unwrap()).await.unwrap();
     }
 
-    pub(super) async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         self.child.lock().await.kill().await.unwrap();
     }
 }
