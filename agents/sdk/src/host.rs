@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use greenroom_kernel::{AgentCard, AgentName, Clock, InvalidId};
+use greenroom_kernel::{AgentCard, AgentName, Clock, InvalidId, MemberRole};
 use greenroom_proto::v1::agent_service_server::AgentServiceServer;
-use greenroom_wire::{GrpcServer, InProcessListener, MAX_MESSAGE_BYTES, ServeError};
+use greenroom_wire::{GrpcServer, InProcessListener, MAX_MESSAGE_BYTES, ServeError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,7 @@ pub struct AgentHost {
     drain: Duration,
     grace: Duration,
     in_process: Option<InProcessListener>,
+    tls: Option<Arc<TlsIdentity>>,
 }
 
 impl Default for AgentHost {
@@ -86,6 +87,7 @@ impl AgentHost {
             drain: DRAIN,
             grace: GRACE,
             in_process: None,
+            tls: None,
         }
     }
 
@@ -131,6 +133,14 @@ impl AgentHost {
         self
     }
 
+    /// Serves by TLS only, at the port: supervisors show a certificate of the identity's authority, and are shown its own.
+    /// Whoever hands it over keeps it up to date ([`TlsIdentity::watch`]).
+    #[must_use]
+    pub fn tls(mut self, identity: Arc<TlsIdentity>) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
     /// Serves on `listener` until `shutdown` fires. Then health says NOT_SERVING, new runs are refused as
     /// UNAVAILABLE, those that run get the drain time, the rest is cancelled and gets the grace time.
     ///
@@ -141,13 +151,16 @@ impl AgentHost {
         shutdown: CancellationToken,
     ) -> Result<(), HostError> {
         let (drain, grace) = (self.drain, self.grace);
-        let in_process = self.in_process.take();
+        let (in_process, tls) = (self.in_process.take(), self.tls.take());
         let hosting = Arc::new(self.hosting()?);
         let service = AgentServiceServer::new(HostService::new(Arc::clone(&hosting)))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut server = GrpcServer::new().service(service);
         if let Some(listener) = in_process {
             server = server.in_process(listener);
+        }
+        if let Some(identity) = tls {
+            server = server.tls(identity, MemberRole::Agent);
         }
         let state = server.serving_state();
         let stop = CancellationToken::new();

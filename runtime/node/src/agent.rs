@@ -60,7 +60,7 @@ struct Host {
 impl Host {
     async fn start(config: Config, names: &[&str], args: &AgentArgs) -> Result<Self, Failed> {
         let (world, mut life) = (World::of(&config)?, Life::new());
-        let links = links(&config, MemberRole::Agent, &world, &life).await?;
+        let links = links(&config, MemberRole::Agent, false, &world, &life).await?;
         links.may_serve(config.agent_listen)?;
         let port = bind("agent.listen", config.agent_listen).await?;
         let operator_port = bind("operator.listen", config.operator_listen).await?;
@@ -79,9 +79,12 @@ impl Host {
         let entered = enter(&config, &entry).await?;
 
         let stop = config.fleet.agent.stop;
-        let host = host(&config.agents, names, Arc::clone(&world.clock))
+        let mut host = host(&config.agents, names, Arc::clone(&world.clock))
             .drain(stop.saturating_sub(GRACE + BEHIND))
             .grace(GRACE);
+        if let Some(identity) = links.identity() {
+            host = host.tls(Arc::clone(identity));
+        }
         let operator_closing = CancellationToken::new();
         life.serve(host.serve(port, life.closing.clone()));
         let mut operator = Operator::of(&world, &life);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use greenroom_kernel::MemberRole;
 
 const AFTER: &str = "Exit status: 0 done, 1 failed, 2 misused.";
 
@@ -310,6 +311,9 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+    /// What the process is to be that this configuration is for: gateway, supervisor or agent. `dev` is a supervisor.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<MemberRole>,
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod raw_models;
 mod raw_recover;
 mod raw_routes;
 mod stored;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,6 +36,9 @@ pub(crate) use paths::cache_folder;
 pub(crate) use raw::{RawLog, RawLogFormat};
 pub(crate) use raw_models::{RawLocal, RawOpenAiApi, RawProvider, RawProviderKind};
 pub(crate) use stored::{DynamoSettings, StoreSettings};
+#[cfg(feature = "secrets-manager")]
+pub(crate) use tls::SecretSettings;
+pub(crate) use tls::{TlsPlace, TlsSettings};
 
 use raw::Raw;
 use raw_costs::{RawRequests, budgets};
@@ -51,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) agent_hosts: Vec<String>,
     pub(crate) fleet: FleetSettings,
     pub(crate) discovery: Option<DiscoverySettings>,
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) operator_listen: SocketAddr,
     pub(crate) store: StoreSettings,
     pub(crate) tasks: OrchestratorConfig,
@@ -111,6 +116,7 @@ impl Config {
             agent_hosts: raw.agent.join.clone(),
             fleet: FleetSettings::of(raw)?,
             discovery: DiscoverySettings::of(&raw.discovery)?,
+            tls: TlsSettings::of(&raw.tls)?,
             operator_listen: address("operator.listen", &raw.operator.listen)?,
             store: StoreSettings::of(&raw.store)?,
             tasks: tasks(raw),
@@ -299,7 +305,9 @@ fn address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
 }
 
 fn agent_url(url: &str) -> Result<(), ConfigError> {
-    let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let schemes = ["http://", "https://"];
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let rest = rest.unwrap_or(url).trim_end_matches('/');
     let port = rest
         .rsplit_once(':')
         .filter(|(host, _)| !host.is_empty())
@@ -307,7 +315,7 @@ fn agent_url(url: &str) -> Result<(), ConfigError> {
     match port {
         Some(Ok(_)) if !rest.contains("://") => Ok(()),
         _ => {
-            let why = format!("`{url}` is no agent host's URL such as http://127.0.0.1:7071");
+            let why = format!("`{url}` is no agent host's URL such as http://127.0.0.1:7071 or https://10.0.0.7:7071");
             Err(ConfigError::value("agent.join", &why))
         }
     }

@@ -37,7 +37,10 @@ fn admit_addresses(config: &Config, insecure: bool) -> Result<(), Failed> {
         ("agent.listen", config.agent_listen),
         ("operator.listen", config.operator_listen),
     ];
-    match all.iter().find(|(_, address)| !address.ip().is_loopback()) {
+    // Who comes there shows a certificate.
+    let proven = |key: &str| key == "agent.listen" && config.tls.is_some();
+    let reached = |(key, address): &&(&str, SocketAddr)| !address.ip().is_loopback() && !proven(key);
+    match all.iter().find(reached) {
         Some((key, address)) if !insecure => Err(Failed::misused(format!(
             "{key} is {address}, which other machines can reach, and dev knows no identities: listen on 127.0.0.1, \
              or pass --insecure and let everybody do everything"

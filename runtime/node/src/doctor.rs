@@ -5,8 +5,10 @@ mod gateway;
 mod models;
 mod report;
 mod store;
+mod tls;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -14,6 +16,7 @@ use crate::cli::DoctorArgs;
 use crate::config::{self, Flags, Sources};
 use crate::failed::{Failed, chain};
 use crate::output;
+use crate::ports::MachineClock;
 use report::{Line, State};
 
 /// Checks everything and fails if anything failed.
@@ -55,9 +58,12 @@ async fn examine(file: Option<PathBuf>, args: &DoctorArgs) -> Vec<Line> {
             None => "defaults and environment".to_owned(),
         },
     )];
+    let clock = Arc::new(MachineClock::new());
+    let (certificates, links) = tls::check(&loaded.config, args.role, clock).await;
+    lines.extend(certificates);
     lines.extend(store::check(&loaded.config.store).await);
     lines.extend(models::check(&loaded.config).await);
     lines.extend(discovery::check(&loaded.config).await);
-    lines.extend(gateway::check(&loaded.config, &args.gateway.url).await);
+    lines.extend(gateway::check(&loaded.config, &links, &args.gateway.url).await);
     lines
 }

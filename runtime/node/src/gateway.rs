@@ -108,7 +108,7 @@ struct Serving {
 impl Serving {
     async fn start(config: Config, choice: &Choice, args: &ServeGatewayArgs) -> Result<Self, Failed> {
         let (world, mut life) = (World::of(&config)?, Life::new());
-        let links = links(&config, MemberRole::Gateway, &world, &life).await?;
+        let links = links(&config, MemberRole::Gateway, false, &world, &life).await?;
         let directory = supervisors(&config)?;
         let place = directory.place();
         let accounts = accounts(&config, &world).await?;

@@ -2,6 +2,7 @@
 //! 1 failed, 2 misused).
 
 mod agent;
+mod certs;
 mod chat;
 mod cli;
 mod config;
@@ -10,6 +11,7 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod links;
 mod new;
 mod operator;
 mod output;

@@ -66,7 +66,7 @@ async fn incarnation(nodes: &dyn Nodes, node: &NodeId, world: &World) -> Result<
 impl Supervising {
     async fn start(config: Config, choice: &Choice, args: &RoleArgs) -> Result<Self, Failed> {
         let (world, mut life) = (World::of(&config)?, Life::new());
-        let links = links(&config, MemberRole::Supervisor, &world, &life).await?;
+        let links = links(&config, MemberRole::Supervisor, false, &world, &life).await?;
         links.may_serve(config.fleet.supervisor_listen)?;
         let Opened {
             store,

@@ -67,6 +67,15 @@ impl TlsIdentity {
         self.loaded.load().is_of(role)
     }
 
+    /// Whether those who trust the same authorities would take the certificate now, by its issuer and its dates.
+    ///
+    /// # Errors
+    /// Why they wouldn't.
+    pub fn vouched(&self) -> Result<(), String> {
+        let vouched = self.loaded.load().vouched();
+        vouched.map_err(|error| error.to_string())
+    }
+
     /// Reads it again. Tells whether it holds anything else than before.
     ///
     /// # Errors

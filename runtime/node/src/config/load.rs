@@ -178,8 +178,11 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 16] = [
+const TEXT: [&str; 19] = [
     "path",
+    "authority",
+    "certificate",
+    "secret",
     "table_prefix",
     "region",
     "endpoint",
@@ -199,7 +202,7 @@ const TEXT: [&str; 16] = [
 
 fn parsed(path: &[String], text: &str) -> Value {
     match path.last() {
-        Some(key) if TEXT.contains(&key.as_str()) => Value::from(text),
+        Some(key) if TEXT.contains(&key.as_str()) || path == ["tls", "key"] => Value::from(text),
         // figment's own reading of variables: numbers, booleans, lists, tables, else text.
         _ => text.parse().unwrap_or_else(|_| Value::from(text)),
     }

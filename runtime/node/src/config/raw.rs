@@ -12,6 +12,7 @@ use super::discovery::RawDiscovery;
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_costs::{RawBudget, RawLedger, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
+use super::tls::RawTls;
 
 /// `greenroom.toml`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ pub(crate) struct Raw {
     pub(crate) supervisor: RawSupervisor,
     pub(crate) agent: RawAgent,
     pub(crate) discovery: RawDiscovery,
+    pub(crate) tls: RawTls,
     pub(crate) operator: RawOperator,
     pub(crate) store: RawStore,
     pub(crate) tasks: RawTasks,

@@ -23,8 +23,8 @@ use crate::failed::Failed;
 use crate::operator::{AgentKnown, Operator, StoreAnswers};
 use crate::output;
 use crate::parts::{
-    Books, Choice, Life, NAMES, Opened, Ready, ReadyFile, World, authenticator, bind, build_models,
-    control_socket, dev_principal, dialects, find, host, open_accounts, open_store, start_providers, url,
+    Books, Choice, Hosts, Life, NAMES, Opened, Ready, ReadyFile, World, authenticator, bind, build_models,
+    control_socket, dev_principal, dialects, host, links, open_accounts, open_store, start_providers, url,
 };
 
 /// What the process is called: it has no others beside it.
@@ -49,7 +49,7 @@ impl Dev {
     pub(super) async fn start(config: Config, choice: &Choice, args: &DevArgs) -> Result<Self, Failed> {
         // The outside world.
         let (world, mut life) = (World::of(&config)?, Life::new());
-        let links = links(&config, MemberRole::Supervisor, &world, &life).await?;
+        let links = links(&config, MemberRole::Supervisor, args.insecure, &world, &life).await?;
         let Opened {
             store, ledger, shown, ..
         } = open_store(&config, &world).await?;
@@ -64,11 +64,14 @@ impl Dev {
         let models = build_models(&config, choice, &world, &accounts, NODE)?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
         let (to_own_agents, within) = in_process();
-        let host = host(&config.agents, &NAMES, Arc::clone(&clock))
+        let mut host = host(&config.agents, &NAMES, Arc::clone(&clock))
             .in_process(within)
             // By then the orchestrator has left them.
             .drain(Duration::from_millis(500))
             .grace(Duration::from_millis(500));
+        if let Some(identity) = links.identity() {
+            host = host.tls(Arc::clone(identity));
+        }
         let hosts = Hosts::of(&config, &links)?;
         let discovery = hosts.place();
         let default_agent = config.tasks.default_agent.clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenroom_kernel::AgentEndpoint;
-use greenroom_wire::GrpcAgent;
+use greenroom_wire::Links;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const AGENT: &str = "agent";
 const HOST: &str = "agent host";
 const PATIENCE: Duration = Duration::from_secs(3);
 
-pub(super) async fn check(config: &Config, url: &str) -> Vec<Line> {
+pub(super) async fn check(config: &Config, links: &Links, url: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     match client(url) {
         Ok(client) => match healthy(&client, url, PATIENCE).await {
@@ -34,7 +34,7 @@ pub(super) async fn check(config: &Config, url: &str) -> Vec<Line> {
         Err(failed) => lines.push(Line::fail(GATEWAY, failed.to_string(), "pass another --url")),
     }
     for host in &config.agent_hosts {
-        lines.push(joined(host).await);
+        lines.push(joined(host, links).await);
     }
     lines
 }
@@ -92,9 +92,9 @@ fn agent(status: &Value) -> Line {
     }
 }
 
-async fn joined(host: &str) -> Line {
+async fn joined(host: &str, links: &Links) -> Line {
     let remedy = "start it, or take it out of agent.join";
-    match GrpcAgent::new(host) {
+    match links.agent(host) {
         Ok(agent) => match tokio::time::timeout(PATIENCE, agent.check()).await {
             Ok(Ok(())) => Line::ok(HOST, format!("{host} serves")),
             Ok(Err(failure)) => Line::fail(HOST, failure.message, remedy),

@@ -20,9 +20,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) async fn find(
     directory: Arc<dyn Discovery>,
     settings: DiscoverySettings,
+    links: Links,
     clock: Arc<dyn Clock>,
     orchestrator: Arc<Orchestrator>,
-    links: Links,
     others: BTreeSet<HostPort>,
     until: CancellationToken,
 ) {
@@ -38,6 +38,7 @@ pub(super) async fn find(
         links,
         others,
         hosts: BTreeSet::new(),
+        refused: BTreeSet::new(),
     };
     tokio::join!(watch.run(until.clone()), joined.follow(picture, until));
 }
@@ -48,6 +49,8 @@ struct Joined {
     links: Links,
     others: BTreeSet<HostPort>,
     hosts: BTreeSet<HostPort>,
+    /// Those that may not be dialled as things are: told once, as long as they are there.
+    refused: BTreeSet<HostPort>,
 }
 
 impl Joined {
@@ -71,6 +74,7 @@ impl Joined {
             .filter(hosts)
             .map(|member| &member.address)
             .collect();
+        self.refused.retain(|host| there.contains(host));
         let mut done = true;
         for gone in self
             .hosts
@@ -95,21 +99,24 @@ impl Joined {
             if self.hosts.contains(host) || self.others.contains(host) {
                 continue;
             }
-            let joined = match self.links.agent(&self.links.url(host)) {
-                Ok(agent) => self
-                    .orchestrator
-                    .join(Arc::new(agent))
-                    .await
-                    .map_err(|failure| failure.message),
-                Err(error) => Err(error.to_string()),
+            let agent = match self.links.agent(&self.links.url(host)) {
+                Ok(agent) => agent,
+                // It stays so until somebody mends the configuration.
+                Err(error) => {
+                    if self.refused.insert(host.clone()) {
+                        tracing::error!(%host, member = %member.id, %error, "an agent host that was found is not joined");
+                    }
+                    continue;
+                }
             };
+            let joined = self.orchestrator.join(Arc::new(agent)).await;
             match joined {
                 Ok(()) => {
                     tracing::info!(%host, member = %member.id, "an agent host was found");
                     self.hosts.insert(host.clone());
                 }
-                Err(why) => {
-                    tracing::warn!(%host, member = %member.id, why, "an agent host could not be joined");
+                Err(failure) => {
+                    tracing::warn!(%host, member = %member.id, %failure, "an agent host could not be joined");
                     done = false;
                 }
             }

@@ -11,7 +11,7 @@ use super::life::Life;
 use super::world::World;
 use crate::config::{Config, DiscoverySettings};
 use crate::discovery::directory;
-use crate::failed::Failed;
+use crate::failed::{Failed, chain};
 
 /// Not joined yet.
 pub(crate) struct Hosts {
@@ -27,7 +27,8 @@ impl Hosts {
     /// An address that can't be dialled, and a directory that can't be asked.
     pub(crate) fn of(config: &Config, links: &Links) -> Result<Self, Failed> {
         let named = config.agent_hosts.iter().map(|host| {
-            let agent = links.agent(host).map_err(Failed::from)?;
+            let agent = links.agent(host);
+            let agent = agent.map_err(|error| Failed::misused(format!("agent.join: {}", chain(&error))))?;
             Ok((host.clone(), agent))
         });
         let found = config.discovery.as_ref().map(|settings| {
@@ -69,9 +70,9 @@ impl Hosts {
             life.background.spawn(find(
                 directory,
                 settings,
+                self.links,
                 Arc::clone(&world.clock),
                 Arc::clone(orchestrator),
-                self.links,
                 others,
                 life.closing.clone(),
             ));

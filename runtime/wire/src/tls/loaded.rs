@@ -5,7 +5,7 @@ use std::sync::Arc;
 use greenroom_kernel::MemberRole;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
@@ -23,7 +23,9 @@ pub(super) struct Loaded {
     /// Of an agent host, and of a supervisor: they admit others.
     servers: [Arc<ServerConfig>; 2],
     pub(super) client: Arc<ClientConfig>,
-    own: CertificateDer<'static>,
+    /// What is shown, the own certificate first.
+    chain: Vec<CertificateDer<'static>>,
+    vouching: Arc<dyn ClientCertVerifier>,
     pub(super) fingerprint: u64,
 }
 
@@ -37,7 +39,16 @@ impl Loaded {
     }
 
     pub(super) fn is_of(&self, role: MemberRole) -> bool {
-        names(&self.own, role)
+        self.chain.first().is_some_and(|own| names(own, role))
+    }
+
+    /// Why those who trust the same authorities would refuse it now, whatever its role.
+    pub(super) fn vouched(&self) -> Result<(), rustls::Error> {
+        let Some((own, between)) = self.chain.split_first() else {
+            return Err(rustls::Error::NoCertificatesPresented);
+        };
+        let verified = self.vouching.verify_client_cert(own, between, UnixTime::now());
+        verified.map(drop)
     }
 }
 
@@ -54,10 +65,6 @@ pub(super) fn load(material: &TlsMaterial) -> Result<Loaded, TlsError> {
     }
     let roots = Arc::new(roots);
     let chain = certificates(&material.certificate, "certificate")?;
-    let own = chain.first().cloned().ok_or_else(|| TlsError::Empty {
-        from: material.certificate.from.clone(),
-        what: "certificate",
-    })?;
     let key = PrivateKeyDer::from_pem_slice(&material.key.pem).map_err(|_| TlsError::Empty {
         from: material.key.from.clone(),
         what: "private key",
@@ -68,13 +75,13 @@ pub(super) fn load(material: &TlsMaterial) -> Result<Loaded, TlsError> {
         source,
     };
 
-    let vouched: Arc<dyn ClientCertVerifier> =
+    let vouching: Arc<dyn ClientCertVerifier> =
         WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
             .build()
             .map_err(|error| unusable(error.to_string()))?;
     let serving = |role: MemberRole| {
         let admitting = Admitting {
-            vouched: Arc::clone(&vouched),
+            vouched: Arc::clone(&vouching),
             admits: tls_admits(role),
         };
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -91,13 +98,14 @@ pub(super) fn load(material: &TlsMaterial) -> Result<Loaded, TlsError> {
         .with_protocol_versions(&[&version::TLS13])
         .map_err(mismatch)?
         .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
+        .with_client_auth_cert(chain.clone(), key)
         .map_err(mismatch)?;
     client.alpn_protocols = vec![HTTP2.to_vec()];
     Ok(Loaded {
         servers,
         client: Arc::new(client),
-        own,
+        chain,
+        vouching,
         fingerprint: material.fingerprint(),
     })
 }
