@@ -315,7 +315,9 @@ fn agent_url(url: &str) -> Result<(), ConfigError> {
     match port {
         Some(Ok(_)) if !rest.contains("://") => Ok(()),
         _ => {
-            let why = format!("`{url}` is no agent host's URL such as http://127.0.0.1:7071 or https://10.0.0.7:7071");
+            let why = format!(
+                "`{url}` is no agent host's URL such as http://127.0.0.1:7071 or https://10.0.0.7:7071"
+            );
             Err(ConfigError::value("agent.join", &why))
         }
     }

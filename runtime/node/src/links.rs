@@ -32,8 +32,7 @@ pub(crate) async fn open(
         None => None,
         Some(settings) => {
             let opened = TlsIdentity::open(source(&settings.place, clock)?).await;
-            let identity =
-                opened.map_err(|error| Failed::because(format!("[tls]: {}", chain(&error))))?;
+            let identity = opened.map_err(|error| Failed::because(format!("[tls]: {}", chain(&error))))?;
             if !identity.is_of(role) {
                 let (said, remedy) = wrong_role(&place(&settings.place), &identity, role);
                 return Err(Failed::because(format!("[tls]: {said}: {remedy}")));
@@ -61,8 +60,7 @@ pub(crate) fn wrong_role(place: &str, identity: &TlsIdentity, role: MemberRole) 
         "{place} is a certificate for {}, and this process is a {role}",
         roles(identity)
     );
-    let remedy =
-        format!("name the {role}'s certificate and key, which `greenroom certs init {role}` makes");
+    let remedy = format!("name the {role}'s certificate and key, which `greenroom certs init {role}` makes");
     (said, remedy)
 }
 

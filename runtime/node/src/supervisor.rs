@@ -118,7 +118,10 @@ impl Supervising {
                 nodes,
                 peers: Arc::new(GrpcPeers::new(links.identity().cloned())),
                 address: address.clone(),
-                config: config.fleet.membership.clone(),
+                config: MembershipConfig {
+                    beat_ms: config.fleet.beat_ms,
+                    patience: config.fleet.patience,
+                },
             }),
         })
         .await?;

@@ -13,7 +13,8 @@ const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFIL
                    task, EKS web identity, EC2 instance)";
 const RENEW: &str =
     "the credentials are wrong, expired or of another account: renew them, and check the clock";
-const ALLOW: &str = "allow secretsmanager:GetSecretValue on it, and kms:Decrypt where it has a key of its own";
+const ALLOW: &str =
+    "allow secretsmanager:GetSecretValue on it, and kms:Decrypt where it has a key of its own";
 const NAME: &str = "mend its name or its region: a secret is in one region of one account";
 
 /// A secret could not be read. `place` says which and where.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use greenroom_kernel::HostPort;
-use greenroom_orchestrator::MembershipConfig;
 
 use super::discovery::{Place, RawDiscovery, RawDiscoveryKind, server};
 use super::raw::Raw;
@@ -68,8 +67,10 @@ pub(crate) struct FleetSettings {
     pub(crate) supervisor_listen: SocketAddr,
     /// Where a gateway finds supervisors; none where nobody said so.
     pub(crate) supervisors: Option<Place>,
-    /// How supervisors tell that they live.
-    pub(crate) membership: MembershipConfig,
+    /// How often a supervisor renews its row and looks at the others', in milliseconds.
+    pub(crate) beat_ms: u64,
+    /// After how many looks at an unchanged row its process is dead.
+    pub(crate) patience: u32,
 }
 
 /// How a process is reached, and how it leaves.
@@ -92,10 +93,8 @@ impl FleetSettings {
             agent: berth("agent", agent.advertise.as_deref(), agent.stop_ms)?,
             supervisor_listen: address("supervisor.listen", &supervisor.listen)?,
             supervisors: supervisors(&gateway.supervisors, &raw.discovery)?,
-            membership: MembershipConfig {
-                beat_ms: supervisor.beat_ms,
-                patience: supervisor.patience,
-            },
+            beat_ms: supervisor.beat_ms,
+            patience: supervisor.patience,
         })
     }
 }

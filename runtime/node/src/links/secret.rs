@@ -71,7 +71,10 @@ mod tests {
     fn a_secret_is_a_document_of_three_texts_and_what_is_wrong_is_said_without_showing_it() {
         let whole = r#"{"authority":"a","certificate":"c","key":"k","owner":"ops"}"#;
         let read = material("secret x", whole).unwrap();
-        assert_eq!((read.key.pem.as_slice(), read.key.from.as_str()), (&b"k"[..], "secret x, member key"));
+        assert_eq!(
+            (read.key.pem.as_slice(), read.key.from.as_str()),
+            (&b"k"[..], "secret x, member key")
+        );
         for broken in ["-----BEGIN secret", r#"{"authority":"a","certificate":"secret"}"#] {
             let said = material("x", broken).unwrap_err().to_string();
             assert!(said.contains("member") && !said.contains("secret"), "{said}");

@@ -29,7 +29,10 @@ pub(crate) fn source(place: &TlsPlace, clock: Arc<dyn Clock>) -> Result<Arc<dyn 
         TlsPlace::Secret(settings) => Arc::new(super::secret::SecretSource::new(settings)),
         #[cfg(not(feature = "secrets-manager"))]
         TlsPlace::Secret(settings) => {
-            let what = format!("tls.secret is {}, and this binary was built without that", settings.id);
+            let what = format!(
+                "tls.secret is {}, and this binary was built without that",
+                settings.id
+            );
             return Err(Failed::misused(what));
         }
     };
