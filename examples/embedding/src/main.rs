@@ -86,6 +86,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             incarnation: random.next_u64() >> 1, // another one at each start
         },
         environment,
+        membership: None, // one process
     })
     .await?;
 

@@ -10,6 +10,7 @@ use greenroom_kernel::{
 };
 
 use crate::handle::Orchestrator;
+use crate::membership::Way;
 
 const TIMEOUT: Duration = Duration::from_secs(55);
 const MOST: usize = 32;
@@ -47,7 +48,7 @@ pub(crate) async fn run(
         if let Err(refused) = admits.await {
             // The same call again finds the parts that it made.
             orchestrator
-                .find(who, &part(place, agent, input)?, refused)
+                .find(who, &part(place, agent, input)?, Way::Inside, refused)
                 .await?;
         }
     }
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     let mut running = FuturesUnordered::new();
     for (place, (agent, input)) in request.targets.iter().enumerate() {
         let accept = part(place, agent, input)?;
-        match orchestrator.begin(who, &accept).await {
+        match orchestrator.begin(who, &accept, Way::Inside).await {
             Ok(begun) => {
                 rows[place] = Some(begun.row().clone());
                 running.push(async move { (place, orchestrator.finish(who, begun).await) });
@@ -110,6 +111,9 @@ async fn cancel(orchestrator: &Orchestrator, who: &Principal, rows: &mut [Option
     for row in rows.iter_mut().flatten().filter(|row| !row.status.is_terminal()) {
         match orchestrator.cancel(who, &row.id).await {
             Ok(cancelled) => *row = cancelled,
+            Err(failure) if failure.elsewhere.is_some() => {
+                crate::children::end_later(orchestrator.shared(), &who.tenant, &row.id);
+            }
             Err(failure) => tracing::warn!(task = %row.id, %failure, "a part of an aggregation runs on"),
         }
     }
@@ -139,7 +143,8 @@ async fn synthesize(
         .saturating_duration_since(tokio::time::Instant::now())
         .max(Duration::from_secs(5));
     let accept = task(agent, input, key, left, request.trace.clone());
-    Ok(orchestrator.accept(who, accept).await?.task)
+    let begun = orchestrator.begin(who, &accept, Way::Inside).await?;
+    Ok(orchestrator.finish(who, begun).await?.task)
 }
 
 fn task(

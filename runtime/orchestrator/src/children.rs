@@ -2,14 +2,21 @@
 //! when a process died in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use greenroom_kernel::{Journal, JournalKey, PageRequest, TaskId, TaskQuery, TaskStatus, TenantId};
+use greenroom_kernel::{
+    Failure, Journal, JournalKey, PageRequest, Reply, TaskId, TaskQuery, TaskStatus, TenantId,
+};
 use greenroom_supervision::Context;
 
 use crate::journal_actor::{Message, Operation};
+use crate::membership::Way;
 use crate::shared::Shared;
 
 const PAGE: u32 = 100;
+/// How often another process is asked for a child that is to end, at most.
+const ASKED: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Cancels the children of `parent`: those its attempt was waiting for, and those the store knows of.
 pub(crate) fn cancel(shared: &Arc<Shared>, tenant: &TenantId, parent: TaskId, mut children: Vec<TaskId>) {
@@ -46,9 +53,40 @@ pub(crate) fn cancel(shared: &Arc<Shared>, tenant: &TenantId, parent: TaskId, mu
         for child in children {
             let key = shared.key(&tenant, &child.journal);
             let operation = Operation::Cancel { task: child.ordinal };
-            if let Err(error) = shared.journals.ask(&shared, &key, operation, None).await {
+            if let Err(error) = end(&shared, &key, operation).await {
                 tracing::debug!(journal = %key.journal, %error, "a child task was not cancelled");
             }
+        }
+    });
+}
+
+/// Gives its owner a command to end a child. One that another process has is asked for until it is let go of, which is
+/// at its next step boundary.
+async fn end(shared: &Arc<Shared>, key: &JournalKey, operation: Operation) -> Result<Reply, Failure> {
+    let mut asked = 0;
+    loop {
+        let way = Way::InsideFirmly;
+        match shared
+            .journals
+            .ask(shared, key, way, operation.clone(), None)
+            .await
+        {
+            Err(failure) if shared.fleet.is_some() && failure.retryable && asked < ASKED => {
+                asked += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Ends a task that another process has, as cancelled, as soon as that lets go of it.
+pub(crate) fn end_later(shared: &Arc<Shared>, tenant: &TenantId, task: &TaskId) {
+    let (asking, key) = (Arc::clone(shared), shared.key(tenant, &task.journal));
+    let operation = Operation::Cancel { task: task.ordinal };
+    shared.tasks.spawn(async move {
+        if let Err(error) = end(&asking, &key, operation).await {
+            tracing::warn!(journal = %key.journal, %error, "a task that another process has was not cancelled");
         }
     });
 }

@@ -10,11 +10,17 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use greenroom_kernel::{AgentName, AgentStatus, Cursor, EventStream, JournalKey, Position, Timestamp};
+use greenroom_kernel::{
+    AgentName, AgentStatus, Cursor, EventStream, Failure, JournalKey, Position, Timestamp,
+};
 
 use crate::agents::AgentDirectory;
 use crate::shared::Shared;
 use reader::Reader;
+
+/// How many slots behind a row's last are read to find who wrote last. Behind more it may be somebody else: then the
+/// reader finds out.
+const LAST_SLOTS: u32 = 256;
 
 /// Whose events, of a journal's.
 pub(crate) enum Whose {
@@ -41,6 +47,27 @@ pub(crate) fn stream(shared: Arc<Shared>, key: JournalKey, whose: Whose, from: C
         }
     })
     .boxed()
+}
+
+/// Whether a journal's events are to be had here: text in the making is only where its actor is.
+///
+/// # Errors
+/// UNAVAILABLE, with where they are to be had; what the store says.
+pub(crate) async fn are_here(shared: &Shared, key: &JournalKey, last: u64) -> Result<(), Failure> {
+    let Some(fleet) = &shared.fleet else {
+        return Ok(());
+    };
+    if shared.journals.is_live(key) {
+        return Ok(());
+    }
+    let slots = shared.store.read(key, last, LAST_SLOTS).await;
+    let slots = slots.map_err(|error| Failure::from(&error))?;
+    if let Some(slot) = slots.last()
+        && let Some(at) = fleet.held_elsewhere(key, &slot.writer).await
+    {
+        return Err(Failure::elsewhere(at));
+    }
+    fleet.shows(key)
 }
 
 /// Agents' states: the present ones, then each as it changes.

@@ -5,6 +5,7 @@ mod access;
 mod calls;
 mod canonical;
 mod changes;
+mod members;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::config::OrchestratorConfig;
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
+use crate::membership::{Fleet, MembershipActor, MembershipParts};
 use crate::meter::Meters;
 use crate::recovery::ScanActor;
 use crate::shared::Shared;
@@ -48,6 +50,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The supervision tree everything runs in.
     pub environment: Environment,
+    /// What makes this process one of several on the store; none when it has that to itself.
+    pub membership: Option<MembershipParts>,
 }
 
 /// The supervision tree could not be started.
@@ -77,7 +81,9 @@ impl Orchestrator {
             metrics,
             writer,
             environment,
+            membership,
         } = parts;
+        let fleet = membership.map(|parts| Arc::new(Fleet::new(writer.clone(), parts)));
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
         let shared = Arc::new(Shared {
             config,
@@ -86,6 +92,7 @@ impl Orchestrator {
             agents,
             journals: Journals::new(),
             meters: Meters::default(),
+            fleet,
             clock,
             random,
             metrics,
@@ -99,10 +106,13 @@ impl Orchestrator {
         let (scan, _) =
             ChildSpec::new("recovery", "scan", move || ScanActor::new(Arc::clone(&scanned))).build();
         shared.journals.run_under(session_handle);
-        let spec = SupervisorSpec::new("orchestrator")
-            .child(sessions)
-            .child(agents)
-            .child(scan);
+        let mut spec = SupervisorSpec::new("orchestrator").child(sessions).child(agents);
+        if let Some(fleet) = &shared.fleet {
+            let (placed, fleet) = (Arc::clone(&shared), Arc::clone(fleet));
+            let made = move || MembershipActor::new(Arc::clone(&placed), Arc::clone(&fleet));
+            spec = spec.child(ChildSpec::new("membership", "membership", made).build().0);
+        }
+        let spec = spec.child(scan);
         let root = Root::start(&environment, spec).map_err(|cause: Cause| StartError(cause.to_string()))?;
         root.supervisor()
             .ready()

@@ -186,7 +186,8 @@ impl Hub {
         look(state.live.as_ref().filter(|_| !unread))
     }
 
-    fn changed(&self) {
+    /// Has the readers look, and wakes who waits.
+    pub(crate) fn changed(&self) {
         self.version.send_modify(|version| *version += 1);
     }
 }

@@ -7,6 +7,7 @@ mod appends;
 mod begin;
 mod commands;
 mod counts;
+mod leaving;
 mod meters;
 
 use std::collections::HashMap;
@@ -14,15 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Action, Appended, AttemptEnd, Entry, Failure, JournalKey, JournalKind, Nonce, Owner, Projection, Reply,
-    RequestId, Slot, StepCall, StepCost, StepOutcome, StepPath, StoreError, TaskId, TaskRow, TaskStatus,
-    Timestamp,
+    Action, Appended, AttemptEnd, Entry, Failure, Holding, JournalKey, JournalKind, Nonce, Owner, Projection,
+    Reply, RequestId, Slot, StepCall, StepCost, StepOutcome, StepPath, StoreError, TaskId, TaskRow,
+    TaskStatus, Timestamp,
 };
 use greenroom_supervision::{ActorError, Admission, Context, Supervised};
 use tokio::sync::oneshot;
 
 use crate::attempt::AttemptLine;
 use crate::hub::Hub;
+use crate::membership::Way;
 use crate::meter::Metered;
 use crate::shared::Shared;
 use crate::steps::Loaded;
@@ -40,7 +42,7 @@ pub(crate) enum Message {
     /// A caller asks.
     Command(Box<Command>),
     /// The journal was read.
-    Loaded(Result<Box<Loaded>, StoreError>),
+    Loaded(Result<Box<Loaded>, Failure>),
     /// An append was answered.
     Appended {
         nonce: Nonce,
@@ -72,6 +74,14 @@ pub(crate) enum Message {
     Metered,
     /// Time passed.
     Tick,
+    /// Somebody else may write the journal: look.
+    Look,
+    /// The slot behind the last one, if there is one.
+    Looked(Option<Box<Slot>>),
+    /// Another process would have the journal, or this one is leaving.
+    Release(oneshot::Sender<Holding>),
+    /// This process has no more time: let go where it stands.
+    Leave,
     /// Nothing happened since the work number that it carries.
     Idle(u64),
 }
@@ -80,6 +90,8 @@ pub(crate) enum Message {
 pub(crate) struct JournalActor {
     shared: Arc<Shared>,
     key: JournalKey,
+    /// On whose behalf it was started.
+    way: Way,
     hub: Arc<Hub>,
     place: Arc<crate::journals::Slot>,
     phase: Phase,
@@ -97,6 +109,9 @@ pub(crate) struct JournalActor {
     failed_appends: u32,
     work: u64,
     idling: bool,
+    /// It lets go at its next step boundary.
+    releasing: bool,
+    looking: bool,
 }
 
 enum Phase {
@@ -115,12 +130,14 @@ impl JournalActor {
     pub(crate) fn new(
         shared: Arc<Shared>,
         key: JournalKey,
+        way: Way,
         hub: Arc<Hub>,
         place: Arc<crate::journals::Slot>,
     ) -> Self {
         Self {
             shared,
             key,
+            way,
             hub,
             place,
             phase: Phase::New,
@@ -137,6 +154,8 @@ impl JournalActor {
             failed_appends: 0,
             work: 0,
             idling: false,
+            releasing: false,
+            looking: false,
         }
     }
 
@@ -159,6 +178,9 @@ impl JournalActor {
             }
         }
         self.admit_waiting(ctx);
+        if self.lets_go(ctx) {
+            return;
+        }
         self.arm(ctx);
         self.rest(ctx);
     }
@@ -339,6 +361,9 @@ impl JournalActor {
         self.awaiting.clear();
         self.waiters.clear();
         self.phase = Phase::New;
+        if self.shared.fleet.is_some() {
+            self.hub.changed();
+        }
         ctx.stop(reason);
     }
 }
@@ -371,6 +396,25 @@ impl Supervised for JournalActor {
                 self.rest(ctx);
                 return Ok(());
             }
+            Message::Look => {
+                self.look(ctx);
+                return Ok(());
+            }
+            Message::Looked(slot) => {
+                self.looked(slot);
+                self.pump(ctx);
+                return Ok(());
+            }
+            Message::Release(answer) => {
+                self.release(ctx, answer);
+                return Ok(());
+            }
+            Message::Leave => {
+                self.leave(ctx, "the process leaves");
+                return Ok(());
+            }
+            // It is about to let go: the attempt's next run asks again.
+            Message::Called { .. } if self.releasing => {}
             Message::Command(mut command) => {
                 command.admission = admission.take();
                 self.command(ctx, *command);
@@ -405,6 +449,7 @@ impl Supervised for JournalActor {
             Message::Tick => {
                 self.armed = None;
                 self.with_owner(|owner| owner.tick(now));
+                self.look_if_idle(ctx);
             }
         }
         self.work += 1;
@@ -426,5 +471,8 @@ impl Drop for JournalActor {
     /// However it ended: nobody shall find the way to an actor that is gone.
     fn drop(&mut self) {
         self.shared.journals.left(&self.key, &self.place);
+        if self.shared.fleet.is_some() {
+            self.hub.changed();
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use greenroom_kernel::{ErrorCode, Failure, JournalKey, Reply as OwnerReply, TaskRow};
+use greenroom_kernel::{ErrorCode, Failure, Holding, JournalKey, Reply as OwnerReply, TaskRow};
 use greenroom_supervision::{ChildSpec, Handle, SendError, SupervisorHandle};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::hub::Hub;
 use crate::journal_actor::{Command, JournalActor, Message, Operation};
+use crate::membership::Way;
 use crate::shared::Shared;
 
 const SHARDS: usize = 16;
@@ -101,12 +102,25 @@ impl Journals {
         }
     }
 
+    /// Whether a journal has an actor here, or may get one.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, with where to ask instead if that is known.
+    pub(crate) fn admits(&self, shared: &Shared, key: &JournalKey, way: Way) -> Result<(), Failure> {
+        match &shared.fleet {
+            Some(fleet) if !self.is_live(key) => fleet.admits(key, way),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The handle of a journal's actor, which is started if there is none.
     async fn handle(
         &self,
         shared: &Arc<Shared>,
         key: &JournalKey,
+        way: Way,
     ) -> Result<(Handle<Message>, Arc<Slot>), Failure> {
+        self.admits(shared, key, way)?;
         let slot = {
             let mut shard = self.shard(key).lock();
             match shard.actors.get(key) {
@@ -128,7 +142,8 @@ impl Journals {
                 .get()
                 .ok_or_else(|| Failure::unavailable("the supervisor is starting"))?;
             let number = self.started.fetch_add(1, Ordering::Relaxed);
-            let actor = JournalActor::new(Arc::clone(shared), key.clone(), self.hub(key), Arc::clone(&slot));
+            let hub = self.hub(key);
+            let actor = JournalActor::new(Arc::clone(shared), key.clone(), way, hub, Arc::clone(&slot));
             let spec = ChildSpec::once(format!("{}@{number}", key.journal), "session", actor).capacity(256);
             sessions
                 .add(spec)
@@ -150,15 +165,18 @@ impl Journals {
         &self,
         shared: &Arc<Shared>,
         key: &JournalKey,
+        way: Way,
         operation: Operation,
         mut done: Option<oneshot::Sender<TaskRow>>,
     ) -> Result<OwnerReply, Failure> {
         let (mut again, mut given) = (0, false);
         let mut operation = operation;
         loop {
-            let (handle, slot) = match self.handle(shared, key).await {
+            let (handle, slot) = match self.handle(shared, key, way).await {
                 Ok(found) => found,
-                Err(failure) if given => return Err(Failure::unavailable(failure.message)),
+                Err(failure) if given && failure.elsewhere.is_none() => {
+                    return Err(Failure::unavailable(failure.message));
+                }
                 Err(failure) => return Err(failure),
             };
             let (answer, answered) = oneshot::channel();
@@ -221,6 +239,71 @@ impl Journals {
         if let Some(handle) = slot.as_ref().and_then(|slot| slot.handle.get()) {
             // A busy actor looks at the time, and at its meters, anyway.
             let _ = handle.send(message);
+        }
+    }
+
+    /// How many journals have an actor.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Has a live journal's actor look whether somebody else writes it.
+    pub(crate) fn look(&self, key: &JournalKey) {
+        self.tell(key, Message::Look);
+    }
+
+    /// The same for all of them.
+    pub(crate) fn look_all(&self) {
+        self.tell_all(|| Message::Look);
+    }
+
+    /// Asks every actor to let go of its journal at its next step boundary.
+    pub(crate) fn release_all(&self) {
+        self.tell_all(|| Message::Release(oneshot::channel().0));
+    }
+
+    /// Has every actor let go of its journal where it stands.
+    pub(crate) fn leave_all(&self) {
+        self.tell_all(|| Message::Leave);
+    }
+
+    fn tell_all(&self, message: impl Fn() -> Message) {
+        for shard in &self.shards {
+            let slots: Vec<Arc<Slot>> = shard.lock().actors.values().cloned().collect();
+            for handle in slots.iter().filter_map(|slot| slot.handle.get()) {
+                // One that is busy writes, and so learns what there is to learn; who asks it to leave asks again.
+                let _ = handle.send(message());
+            }
+        }
+    }
+
+    /// Whether a journal has an actor; a live one learns by it that there is work.
+    pub(crate) fn holds(&self, key: &JournalKey) -> Holding {
+        if !self.is_live(key) {
+            return Holding::Free;
+        }
+        self.nudge(key);
+        Holding::Held
+    }
+
+    /// Asks a journal's actor to let go of it.
+    pub(crate) async fn release(&self, key: &JournalKey) -> Holding {
+        let slot = self.shard(key).lock().actors.get(key).cloned();
+        let Some(slot) = slot else {
+            return Holding::Free;
+        };
+        let Some(handle) = slot.handle.get() else {
+            return Holding::Held;
+        };
+        let (answer, answered) = oneshot::channel();
+        match handle.send(Message::Release(answer)) {
+            // One that ends meanwhile has let go.
+            Ok(()) => answered.await.unwrap_or(match self.is_live(key) {
+                true => Holding::Held,
+                false => Holding::Free,
+            }),
+            Err(SendError::Busy { .. } | SendError::Down { .. }) => Holding::Held,
+            Err(SendError::Gone { .. }) => Holding::Free,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, Caller, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
@@ -13,6 +14,7 @@ use tracing::{Instrument, Span};
 
 use crate::hub::Hub;
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::meter::Meter;
 use crate::payloads::{fetch, patiently, stash_patiently};
 use crate::shared::Shared;
@@ -20,6 +22,10 @@ use crate::trace;
 
 /// How long after its task's end a model call ends by itself.
 const OWNERS_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How often a child's row is looked at that this process runs, and one that another does.
+const HERE: std::time::Duration = std::time::Duration::from_secs(5);
+const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One step to run.
 pub(crate) struct Step {
@@ -207,8 +213,16 @@ impl Step {
         let journals = &self.shared.journals;
         let _watch = self.shared.meters.watch(&key, &self.key, &self.meter);
         let mut done = Some(done);
-        let reply = patiently(|| journals.ask(&self.shared, &key, operation.clone(), done.take())).await?;
-        if let Reply::Task(row) = reply {
+        let ask = || {
+            let asked = journals.ask(&self.shared, &key, Way::Inside, operation.clone(), done.take());
+            // It has begun before, and goes on where it is: its end is found in the store.
+            asked.map(|asked| match asked {
+                Err(failure) if failure.elsewhere.is_some() => Ok(None),
+                asked => asked.map(Some),
+            })
+        };
+        let reply = patiently(ask).await?;
+        if let Some(Reply::Task(row)) = reply {
             // One that was found again has used something before.
             self.meter.set(row.usage.unwrap_or_default());
         }
@@ -273,7 +287,11 @@ pub(crate) async fn wait_for_end(
             None => return Err(Failure::not_found("task")),
         }
         // A hub only knows of this process: look again now and then.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), changes.changed()).await;
+        let pause = match shared.fleet.is_some() && !shared.journals.is_live(key) {
+            true => ELSEWHERE,
+            false => HERE,
+        };
+        let _ = tokio::time::timeout(pause, changes.changed()).await;
     }
 }
 

@@ -8,6 +8,7 @@ use greenroom_kernel::{JournalKey, StoreError, Timestamp};
 use greenroom_supervision::{ActorError, Admission, Context, Supervised};
 
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::shared::Shared;
 
 const PAGE: u32 = 200;
@@ -37,10 +38,11 @@ impl ScanActor {
     async fn watch(shared: Arc<Shared>) {
         let pause = Duration::from_millis(shared.config.scan_ms);
         loop {
-            if let Err(error) = scan(&shared).await {
+            let takes = shared.fleet.as_ref().is_none_or(|fleet| fleet.takes());
+            if takes && let Err(error) = scan(&shared).await {
                 tracing::warn!(%error, "the scan for open work failed");
             }
-            tokio::time::sleep(pause + shared.jitter(pause / 4)).await;
+            shared.between_scans(pause + shared.jitter(pause / 4)).await;
         }
     }
 
@@ -91,11 +93,18 @@ async fn wake(shared: &Arc<Shared>, key: &JournalKey) {
     if shared.journals.is_live(key) {
         return shared.journals.nudge(key);
     }
+    if shared.journals.admits(shared, key, Way::Scan).is_err() {
+        // It belongs to another, who scans too.
+        return;
+    }
     let (asking, of) = (Arc::clone(shared), key.clone());
     // Only the waiting is bounded: an actor that was being started is not to be forgotten half-way.
     let asked = shared.tasks.spawn(async move {
         let operation = Operation::Recover;
-        asking.journals.ask(&asking, &of, operation, None).await
+        asking
+            .journals
+            .ask(&asking, &of, Way::Scan, operation, None)
+            .await
     });
     match tokio::time::timeout(WAKE_WAIT, asked).await {
         Ok(Ok(Ok(_))) => {}

@@ -11,7 +11,11 @@ use tokio_util::task::TaskTracker;
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
 use crate::journals::Journals;
+use crate::membership::Fleet;
 use crate::meter::Meters;
+
+/// How often is scanned while another process lets go of what it has.
+const OTHERS_LEAVE: Duration = Duration::from_secs(1);
 
 /// The collaborators, handed over once at construction.
 pub(crate) struct Shared {
@@ -21,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) agents: Arc<AgentDirectory>,
     pub(crate) journals: Journals,
     pub(crate) meters: Meters,
+    /// The others on the same store; none where this process has it to itself.
+    pub(crate) fleet: Option<Arc<Fleet>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,6 +47,20 @@ impl Shared {
             tenant: tenant.clone(),
             journal: journal.clone(),
         }
+    }
+
+    /// Waits for the next scan: for that long, unless journals move or somebody else is leaving.
+    pub(crate) async fn between_scans(&self, pause: Duration) {
+        let Some(fleet) = &self.fleet else {
+            return tokio::time::sleep(pause).await;
+        };
+        let mut views = fleet.watch();
+        let pause = match views.borrow_and_update().others_drain() {
+            true => pause.min(OTHERS_LEAVE),
+            false => pause,
+        };
+        // The sender lives as long as this does.
+        let _ = tokio::time::timeout(pause, views.changed()).await;
     }
 
     /// A random wait of up to `bound`: full jitter.

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Failure, Journal, JournalKey, OpenTask, Slot, Snapshot, StepView, Store, StoreError, TaskRow,
+    Failure, Journal, JournalKey, OpenTask, Slot, Snapshot, StepView, Store, StoreError, TaskRow, Writer,
 };
 
 use crate::hub::Hub;
+use crate::membership::{Way, follow};
+use crate::shared::Shared;
 
 const PAGE: u32 = 256;
+/// How many owners may come and go while a journal is being obtained.
+const OWNERS: u32 = 4;
 
 /// A journal as read back.
 pub(crate) struct Loaded {
@@ -24,6 +28,12 @@ pub(crate) async fn load(store: &dyn Store, key: &JournalKey) -> Result<Loaded, 
         .and_then(|snapshot| read(key, &snapshot))
         .unwrap_or_else(|| Journal::empty(key.journal.clone()));
     let snapshot = journal.next;
+    fold_on(store, key, &mut journal).await?;
+    Ok(Loaded { journal, snapshot })
+}
+
+/// Folds what was written behind what is folded.
+async fn fold_on(store: &dyn Store, key: &JournalKey, journal: &mut Journal) -> Result<(), StoreError> {
     loop {
         let slots = store.read(key, journal.next, PAGE).await?;
         for slot in &slots {
@@ -34,9 +44,44 @@ pub(crate) async fn load(store: &dyn Store, key: &JournalKey) -> Result<Loaded, 
             })?;
         }
         if slots.len() < PAGE as usize {
-            return Ok(Loaded { journal, snapshot });
+            return Ok(());
         }
     }
+}
+
+/// Reads a journal that this process is to own: first whoever wrote it last is asked, if that is somebody else who lives.
+///
+/// # Errors
+/// What the store says; UNAVAILABLE while somebody else has it, with where.
+pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> Result<Loaded, Failure> {
+    let failed = |error| Failure::from(&error);
+    let mut loaded = load(&*shared.store, key).await.map_err(failed)?;
+    let Some(fleet) = &shared.fleet else {
+        return Ok(loaded);
+    };
+    let mut free: Option<Writer> = None;
+    for _ in 0..OWNERS {
+        match &loaded.journal.epoch {
+            Some(writer) if free.as_ref() != Some(writer) && *writer != shared.writer => {
+                let writer = writer.clone();
+                if let Err(failure) = fleet.free(key, &writer, way).await {
+                    if let (Way::Outside, Some(at)) = (way, &failure.elsewhere) {
+                        follow(shared, key, at);
+                    }
+                    return Err(failure);
+                }
+                free = Some(writer);
+                // What it wrote before it let go.
+                fold_on(&*shared.store, key, &mut loaded.journal)
+                    .await
+                    .map_err(failed)?;
+            }
+            Some(_) | None => return Ok(loaded),
+        }
+    }
+    Err(Failure::unavailable(
+        "this session goes from hand to hand: ask again",
+    ))
 }
 
 /// A snapshot that can't be read is no loss: the journal is folded from its start.

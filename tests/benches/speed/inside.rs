@@ -97,6 +97,7 @@ impl House {
                 incarnation: 1,
             },
             environment,
+            membership: None,
         };
         let orchestrator = Orchestrator::start(parts).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -18,7 +18,7 @@ use super::action::{Action, Reply, RequestId};
 use super::protocol::{EffectAfter, EpochCollision, OwnAppend, Protocol, Unanswered};
 use crate::{
     Append, Appended, Effect, Entry, Journal, JournalKey, Nonce, Opened, Position, Projection, Slot,
-    StepCall, StepHead, StepPath, TaskRow, Timestamp, Usage, Writer,
+    StepCall, StepHead, StepKind, StepPath, TaskRow, Timestamp, Usage, Writer,
 };
 
 /// How many tasks of one journal may be open at once.
@@ -203,6 +203,15 @@ impl Owner {
     /// Whether nothing runs, nothing is being written and no task could go on by itself.
     pub fn is_idle(&self) -> bool {
         self.is_settled() && self.running.is_none()
+    }
+
+    /// Whether another owner may go on from here with nothing lost and nothing in doubt: nothing is being written, and
+    /// no step runs that is a model call, or neither read-only nor keyed.
+    pub fn is_at_boundary(&self) -> bool {
+        let dear =
+            |step: &LiveStep| step.head.kind == StepKind::Model || step.head.effect == Effect::NonIdempotent;
+        let running = self.running.iter().flat_map(|running| running.live.values());
+        self.is_settled() && !running.into_iter().any(dear)
     }
 
     /// The attempt that runs: its task and number.

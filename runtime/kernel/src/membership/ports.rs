@@ -46,6 +46,12 @@ pub trait Peers: Send + Sync + 'static {
     /// # Errors
     /// UNAVAILABLE when nobody answers there; what is held then stays held, as far as anybody knows.
     async fn release(&self, at: &HostPort, key: &JournalKey) -> Result<Holding, Failure>;
+
+    /// Asks the process at `at` whether it has an actor for a journal, and wishes nothing.
+    ///
+    /// # Errors
+    /// As [`Peers::release`].
+    async fn holds(&self, at: &HostPort, key: &JournalKey) -> Result<Holding, Failure>;
 }
 
 /// This process, as the others ask it.
@@ -53,4 +59,7 @@ pub trait Peers: Send + Sync + 'static {
 pub trait Holder: Send + Sync + 'static {
     /// Lets go of a journal, as [`Peers::release`] says.
     async fn release(&self, key: &JournalKey) -> Holding;
+
+    /// Whether there is an actor for it.
+    async fn holds(&self, key: &JournalKey) -> Holding;
 }

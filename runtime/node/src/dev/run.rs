@@ -101,6 +101,7 @@ impl Dev {
                 incarnation: random.next_u64() >> 1,
             },
             environment: world.environment.clone(),
+            membership: None,
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));

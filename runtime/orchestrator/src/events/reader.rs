@@ -1,6 +1,7 @@
 //! One reader of one journal.
 
 mod entries;
+mod placed;
 mod text;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use super::Whose;
 use crate::hub::Hub;
 use crate::shared::Shared;
+use placed::Placed;
 use text::Shown;
 
 const PAGE: u32 = 64;
@@ -36,6 +38,7 @@ pub(super) struct Reader {
     /// The hub may not know all: the store is asked.
     doubt: bool,
     over: bool,
+    placed: Placed,
 }
 
 impl Reader {
@@ -50,6 +53,7 @@ impl Reader {
         changes.mark_changed();
         let skip = if from.attempt == 0 { from.offset } else { 0 };
         let (hints, _) = hub.hints_after(0);
+        let placed = Placed::new(&shared);
         Self {
             shared,
             key,
@@ -65,6 +69,7 @@ impl Reader {
             hints,
             doubt: true,
             over,
+            placed,
         }
     }
 
@@ -86,8 +91,14 @@ impl Reader {
                 self.read_live();
             }
             if self.ready.is_empty() && !self.over {
-                let told = tokio::time::timeout(LOOK_AGAIN, self.changes.changed()).await;
-                self.doubt = told.is_err();
+                self.placed.is_here(&self.shared, &self.key)?;
+                let told = tokio::time::timeout(LOOK_AGAIN, async {
+                    tokio::select! {
+                        _ = self.changes.changed() => false,
+                        () = self.placed.changed() => true,
+                    }
+                });
+                self.doubt = told.await.unwrap_or(true);
             }
         }
     }
@@ -100,10 +111,9 @@ impl Reader {
             _ => {
                 self.doubt = false;
                 let read = self.shared.store.read(&self.key, self.at.seq, PAGE).await;
-                read.map_err(|error| Failure::from(&error))?
-                    .into_iter()
-                    .map(Arc::new)
-                    .collect()
+                let read = read.map_err(|error| Failure::from(&error))?;
+                self.placed.has_read(&self.shared, &self.key, read.last());
+                read.into_iter().map(Arc::new).collect()
             }
         };
         let more = !slots.is_empty();

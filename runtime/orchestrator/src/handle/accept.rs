@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskId, TaskRow,
 };
 use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::payloads::{patiently, stash};
+use crate::steps;
 
 use super::Orchestrator;
 use super::canonical::canonical;
@@ -157,8 +159,13 @@ impl Orchestrator {
     }
 
     /// Accepts a call, durably, and waits for nothing else.
-    pub(crate) async fn begin(&self, who: &Principal, request: &AcceptRequest) -> Result<Begun, Failure> {
-        self.find_or_begin(who, request, None).await
+    pub(crate) async fn begin(
+        &self,
+        who: &Principal,
+        request: &AcceptRequest,
+        way: Way,
+    ) -> Result<Begun, Failure> {
+        self.find_or_begin(who, request, way, None).await
     }
 
     /// Finds what a call's key made before, and else answers that the call is `refused`.
@@ -166,9 +173,10 @@ impl Orchestrator {
         &self,
         who: &Principal,
         request: &AcceptRequest,
+        way: Way,
         refused: Failure,
     ) -> Result<(), Failure> {
-        let found = self.find_or_begin(who, request, Some(refused)).await;
+        let found = self.find_or_begin(who, request, way, Some(refused)).await;
         found.map(drop)
     }
 
@@ -176,8 +184,15 @@ impl Orchestrator {
         &self,
         who: &Principal,
         request: &AcceptRequest,
+        way: Way,
         refused: Option<Failure>,
     ) -> Result<Begun, Failure> {
+        if self.shared.fleet.is_some() {
+            // Before anything is kept for it: it may not be for here.
+            self.shared
+                .journals
+                .admits(&self.shared, &request.journal(who), way)?;
+        }
         let Prepared {
             key,
             task,
@@ -185,7 +200,7 @@ impl Orchestrator {
             fresh,
             refused,
         } = self.new_task(who, request, refused).await?;
-        let is_turn = task.accepted.turn;
+        let (is_turn, input_hash) = (task.accepted.turn, task.accepted.input_hash);
         let (done, ended) = oneshot::channel();
         let done = (!request.wait.is_zero()).then_some(done);
         let operation = Operation::Accept {
@@ -195,12 +210,14 @@ impl Orchestrator {
             refused,
         };
         let deadline = tokio::time::Instant::now() + request.wait;
-        let reply = self
-            .shared
-            .journals
-            .ask(&self.shared, &key, operation, done)
-            .await?;
-        let row = self.task_of(who, reply).await.map_err(not_refused)?;
+        let asked = self.shared.journals.ask(&self.shared, &key, way, operation, done);
+        let row = match asked.await {
+            Ok(reply) => self.task_of(who, reply).await.map_err(not_refused)?,
+            Err(failure) if way == Way::Inside && failure.elsewhere.is_some() => {
+                self.runs_elsewhere(who, &key, input_hash, failure).await?
+            }
+            Err(failure) => return Err(failure),
+        };
         Ok(Begun {
             key,
             is_turn,
@@ -208,6 +225,29 @@ impl Orchestrator {
             ended,
             deadline,
         })
+    }
+
+    /// The task that a call without a session made before, which another process has.
+    async fn runs_elsewhere(
+        &self,
+        who: &Principal,
+        key: &JournalKey,
+        input_hash: InputHash,
+        failure: Failure,
+    ) -> Result<TaskRow, Failure> {
+        let id = TaskId {
+            journal: key.journal.clone(),
+            ordinal: 0,
+        };
+        let Some(row) = self.visible_task(who, &id).await? else {
+            return Err(failure);
+        };
+        let task = steps::replay(&*self.shared.store, key, &row).await?;
+        match task.is_some_and(|task| task.accepted.input_hash == input_hash) {
+            true => Ok(row),
+            // Its owner says what is wrong with it.
+            false => Err(failure),
+        }
     }
 
     /// An accepted call as it stands when its wait is over.

@@ -6,6 +6,7 @@ use greenroom_kernel::{
 };
 
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::steps;
 
 use super::Orchestrator;
@@ -23,7 +24,13 @@ impl Orchestrator {
     ) -> Result<Reply, Failure> {
         self.shared
             .journals
-            .ask(&self.shared, &self.key(who, journal), operation, None)
+            .ask(
+                &self.shared,
+                &self.key(who, journal),
+                Way::Outside,
+                operation,
+                None,
+            )
             .await
     }
 

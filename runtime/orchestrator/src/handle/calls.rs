@@ -15,6 +15,7 @@ use greenroom_supervision::TreeNews;
 
 use crate::events::Whose;
 use crate::journal_actor::Operation;
+use crate::membership::Way;
 use crate::payloads::fetch;
 use crate::{events, steps};
 
@@ -93,7 +94,8 @@ impl Supervisor for Orchestrator {
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
         let accepting = who.clone();
-        let begun = self.to_the_end(|this| async move { this.begin(&accepting, &request).await });
+        let begun =
+            self.to_the_end(|this| async move { this.begin(&accepting, &request, Way::Outside).await });
         self.finish(who, begun.await?).await
     }
 
@@ -218,6 +220,10 @@ impl Supervisor for Orchestrator {
                 (id.journal.clone(), whose, row.last)
             }
         };
+        // What is over is only read, which anybody can.
+        if !matches!(whose, Whose::Task { ended: Some(_), .. }) {
+            events::are_here(&self.shared, &self.key(who, &journal), last.seq).await?;
+        }
         let from = after.unwrap_or_else(|| Cursor::behind(last));
         // A task's row doesn't tell how far its journal goes.
         if from.position.seq > last.seq + 1 && !self.reaches(who, &journal, from.position.seq - 1).await? {

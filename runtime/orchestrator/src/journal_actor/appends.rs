@@ -38,8 +38,14 @@ impl JournalActor {
     ) {
         let now = self.shared.now();
         let journal = self.key.journal.clone();
+        let fleet = self.shared.fleet.is_some();
         let Some(owner) = self.owner() else { return };
         match outcome {
+            // Whoever came first may live: it is asked before it is followed.
+            Ok(Appended::Collided(occupant)) if fleet && !owner.is_owning() && occupant.nonce != nonce => {
+                self.failed_appends = 0;
+                self.load_again(ctx);
+            }
             Ok(outcome) => {
                 owner.appended(now, nonce, outcome);
                 self.failed_appends = 0;

@@ -23,6 +23,10 @@ pub(super) struct LetGo {
 
 impl JournalActor {
     pub(super) fn begin(&mut self, ctx: &Context<Message>, task: u32, attempt: u32) {
+        if self.releasing {
+            // Whoever has the journal next begins it.
+            return;
+        }
         let Phase::Owned { owner, .. } = &self.phase else {
             return;
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    ErrorCode, Failure, NewTask, Opened, Owner, Reply, RequestId, StepResolution, StoreError, TaskRow,
+    ErrorCode, Failure, NewTask, Opened, Owner, Reply, RequestId, StepResolution, TaskRow,
 };
 use greenroom_supervision::{Admission, Context};
 use tokio::sync::oneshot;
@@ -122,26 +122,31 @@ impl JournalActor {
     }
 
     /// Reads the journal: its snapshot, then what came after.
-    fn load(&self, ctx: &Context<Message>) {
-        let (shared, key, loopback) = (Arc::clone(&self.shared), self.key.clone(), ctx.loopback());
+    pub(super) fn load(&self, ctx: &Context<Message>) {
+        let (shared, key, way) = (Arc::clone(&self.shared), self.key.clone(), self.way);
+        let loopback = ctx.loopback();
         ctx.spawn(async move {
-            let loaded = crate::steps::load(&*shared.store, &key).await;
+            let loaded = crate::steps::obtain(&shared, &key, way).await;
             loopback.send(Message::Loaded(loaded.map(Box::new)));
         });
     }
 
-    pub(super) fn loaded(&mut self, ctx: &Context<Message>, loaded: Result<Box<Loaded>, StoreError>) {
+    pub(super) fn loaded(&mut self, ctx: &Context<Message>, loaded: Result<Box<Loaded>, Failure>) {
         let Phase::Loading(waiting) = &mut self.phase else {
             return;
         };
         let mut waiting = std::mem::take(waiting);
+        if self.releasing {
+            // Who waits is sent on.
+            return self.leave(ctx, "another process asked for it");
+        }
         let Loaded { journal, snapshot } = match loaded {
             Ok(loaded) => *loaded,
-            Err(error) => {
+            Err(failure) => {
                 for command in waiting {
-                    let _ = command.answer.send(Err(Failure::from(&error)));
+                    let _ = command.answer.send(Err(failure.clone()));
                 }
-                return self.leave(ctx, "the journal can't be read");
+                return self.leave(ctx, "the journal can't be had");
             }
         };
         self.snapshot_at = snapshot;

@@ -199,6 +199,7 @@ async fn raise(
             incarnation,
         },
         environment: Environment::new(clock, random),
+        membership: None,
     })
     .await
     .unwrap();

@@ -1,0 +1,183 @@
+//! What every way to a journal's actor asks first: whether it may be here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use greenroom_kernel::{Failure, FleetView, HostPort, JournalKey, NodeRow, NodeState, Nodes, Peers, Writer};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{MembershipConfig, MembershipParts};
+
+/// On whose behalf a journal's actor is asked for, where there is none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A caller's. The journal must belong here, and whoever has it is asked to let go of it.
+    Outside,
+    /// The scan's. The journal must belong here; whoever works on it is left alone.
+    Scan,
+    /// This process's own work's, as for a child task: it may be here whomever it belongs to, unless somebody has it.
+    Inside,
+    /// The same, and whoever has it is asked to let go of it.
+    InsideFirmly,
+}
+
+impl Way {
+    fn is_placed(self) -> bool {
+        matches!(self, Self::Outside | Self::Scan)
+    }
+
+    /// Whether a holder is asked to let go.
+    pub(super) fn is_firm(self) -> bool {
+        matches!(self, Self::Outside | Self::InsideFirmly)
+    }
+}
+
+/// This process's place among the others, published by the membership actor.
+pub(crate) struct Fleet {
+    pub(super) config: MembershipConfig,
+    pub(super) nodes: Arc<dyn Nodes>,
+    pub(super) peers: Arc<dyn Peers>,
+    me: Writer,
+    address: HostPort,
+    view: watch::Sender<Arc<FleetView>>,
+    /// What the row is to say.
+    state: watch::Sender<NodeState>,
+    /// What the kept row says.
+    told: watch::Sender<Option<NodeState>>,
+    beats: AtomicU64,
+    /// Whoever fell silent and was not reached either: it isn't asked again for each of its journals.
+    pub(super) buried: Mutex<HashSet<Writer>>,
+    /// Journals that belong here and that others were asked to let go of, with where those are.
+    pub(super) followed: Mutex<HashMap<JournalKey, HostPort>>,
+}
+
+impl Fleet {
+    pub(crate) fn new(me: Writer, parts: MembershipParts) -> Self {
+        let MembershipParts {
+            nodes,
+            peers,
+            address,
+            config,
+        } = parts;
+        Self {
+            config,
+            nodes,
+            peers,
+            view: watch::Sender::new(Arc::new(FleetView::unknown(me.clone()))),
+            me,
+            address,
+            state: watch::Sender::new(NodeState::Serving),
+            told: watch::Sender::new(None),
+            beats: AtomicU64::new(0),
+            buried: Mutex::default(),
+            followed: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn me(&self) -> &Writer {
+        &self.me
+    }
+
+    /// What is believed now.
+    pub(crate) fn view(&self) -> Arc<FleetView> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// Told of changes that move journals or free them.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<FleetView>> {
+        self.view.subscribe()
+    }
+
+    /// Publishes what is believed. Tells whether journals may have moved by it.
+    pub(super) fn publish(&self, view: FleetView) -> bool {
+        let view = Arc::new(view);
+        self.buried
+            .lock()
+            .retain(|writer| matches!(view.standing(writer), greenroom_kernel::Standing::Silent(_)));
+        self.view.send_if_modified(|old| {
+            let moved = !view.is_like(old);
+            *old = view;
+            moved
+        })
+    }
+
+    /// The row as it is to be renewed now.
+    pub(super) fn next_row(&self) -> NodeRow {
+        NodeRow {
+            node: self.me.node.clone(),
+            incarnation: self.me.incarnation,
+            state: self.state(),
+            address: self.address.clone(),
+            beat: self.beats.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// The row is kept.
+    pub(super) fn kept(&self, row: &NodeRow) {
+        self.told.send_replace(Some(row.state));
+    }
+
+    pub(crate) fn state(&self) -> NodeState {
+        *self.state.borrow()
+    }
+
+    pub(super) fn states(&self) -> watch::Receiver<NodeState> {
+        self.state.subscribe()
+    }
+
+    /// From now on the row says so, at once.
+    pub(crate) fn become_state(&self, state: NodeState) {
+        self.state.send_replace(state);
+    }
+
+    /// Waits until the kept row says so.
+    pub(crate) async fn has_told(&self, state: NodeState) {
+        let mut told = self.told.subscribe();
+        // The sender lives as long as this does.
+        let _ = told.wait_for(|told| *told == Some(state)).await;
+    }
+
+    /// Whether this process may take journals at all.
+    pub(crate) fn takes(&self) -> bool {
+        self.state() == NodeState::Serving && self.view().may_take()
+    }
+
+    /// Whether a journal that has no actor here may get one.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, with where to ask instead if that is known.
+    pub(crate) fn admits(&self, key: &JournalKey, way: Way) -> Result<(), Failure> {
+        let takes = self.takes();
+        if takes && !way.is_placed() {
+            return Ok(());
+        }
+        let view = self.view();
+        match view.owner_of(key) {
+            Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
+            Some(_) if takes => match self.followed.lock().get(key) {
+                Some(at) => Err(Failure::elsewhere(at.clone())),
+                None => Ok(()),
+            },
+            Some(_) | None => Err(self.takes_nothing()),
+        }
+    }
+
+    /// Where a journal without an actor here is to be read: an error says that it isn't here.
+    pub(crate) fn shows(&self, key: &JournalKey) -> Result<(), Failure> {
+        match self.view().owner_of(key) {
+            Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
+            // Who can't renew its row for a while still reads as well as anybody.
+            Some(_) if self.state() == NodeState::Serving => Ok(()),
+            Some(_) | None => Err(self.takes_nothing()),
+        }
+    }
+
+    pub(super) fn takes_nothing(&self) -> Failure {
+        Failure::unavailable(match self.state() {
+            NodeState::Serving => "this supervisor has not found its place among the others: ask again",
+            NodeState::Draining | NodeState::Left => "this supervisor is leaving: ask again",
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Asking whoever wrote a journal last: nobody who lives is robbed.
+
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
+use greenroom_kernel::{Failure, Holding, HostPort, JournalKey, NodeState, Standing, StoreError, Writer};
+
+use super::{Fleet, Way};
+
+/// How long a process that lives has to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long one has that fell silent: it is probably dead.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// How many journals are followed at once; beyond, the scan finds them.
+const FOLLOWED: usize = 1_000;
+
+impl Fleet {
+    /// Whether what `writer` wrote last may be taken over now.
+    ///
+    /// # Errors
+    /// UNAVAILABLE: its holder works on it, which is said as elsewhere; or it lives and doesn't answer; or this process
+    /// takes nothing.
+    pub(crate) async fn free(&self, key: &JournalKey, writer: &Writer, way: Way) -> Result<(), Failure> {
+        if !self.takes() {
+            return Err(self.takes_nothing());
+        }
+        let view = self.view();
+        match view.standing(writer) {
+            Standing::Mine | Standing::Gone => Ok(()),
+            Standing::Alive(row) => self.ask(&row.address, key, way).await,
+            Standing::Silent(row) => self.last_call(&row.address, key, writer, way).await,
+            Standing::Unseen => match self.look_for(writer).await {
+                Ok(Some(at)) => self.ask(&at, key, way).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(Failure::from(&error)),
+            },
+        }
+    }
+
+    async fn ask(&self, at: &HostPort, key: &JournalKey, way: Way) -> Result<(), Failure> {
+        match tokio::time::timeout(ANSWER, self.question(at, key, way)).await {
+            Ok(Ok(Holding::Free)) => Ok(()),
+            Ok(Ok(Holding::Held)) => Err(Failure::elsewhere(at.clone())),
+            Ok(Err(failure)) => Err(silent_holder(&failure.message)),
+            Err(_) => Err(silent_holder("it took too long")),
+        }
+    }
+
+    /// One that fell silent is asked once before it is robbed. What it doesn't answer for one journal it doesn't for
+    /// the others.
+    async fn last_call(
+        &self,
+        at: &HostPort,
+        key: &JournalKey,
+        writer: &Writer,
+        way: Way,
+    ) -> Result<(), Failure> {
+        if self.buried.lock().contains(writer) {
+            return Ok(());
+        }
+        match tokio::time::timeout(LAST_CALL, self.question(at, key, way)).await {
+            Ok(Ok(Holding::Held)) => Err(Failure::elsewhere(at.clone())),
+            Ok(Ok(Holding::Free)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(node = %writer.node, %at, "a silent process doesn't answer either: its sessions are taken over");
+                self.buried.lock().insert(writer.clone());
+                Ok(())
+            }
+        }
+    }
+
+    async fn question(&self, at: &HostPort, key: &JournalKey, way: Way) -> Result<Holding, Failure> {
+        match way.is_firm() {
+            true => self.peers.release(at, key).await,
+            false => self.peers.holds(at, key).await,
+        }
+    }
+
+    /// Where a process is that no look has shown yet, if it is there: who writes has its row in the store before.
+    async fn look_for(&self, writer: &Writer) -> Result<Option<HostPort>, StoreError> {
+        let rows = self.nodes.nodes().await?;
+        let found = rows.into_iter().find(|row| row.writer() == *writer);
+        Ok(found
+            .filter(|row| row.state != NodeState::Left)
+            .map(|row| row.address))
+    }
+
+    /// Whether somebody else, who lives, has an actor for what `writer` wrote last; where.
+    pub(crate) async fn held_elsewhere(&self, key: &JournalKey, writer: &Writer) -> Option<HostPort> {
+        let view = self.view();
+        let at = &view.holder(writer)?.address;
+        let held = tokio::time::timeout(ANSWER, self.peers.holds(at, key)).await;
+        matches!(held, Ok(Ok(Holding::Held))).then(|| at.clone())
+    }
+
+    /// Begins to follow a journal that `at` was asked to let go of. False when it is followed already, or too many are.
+    pub(super) fn begin_following(&self, key: &JournalKey, at: &HostPort) -> bool {
+        let mut followed = self.followed.lock();
+        let full = followed.len() >= FOLLOWED;
+        match followed.entry(key.clone()) {
+            Entry::Vacant(place) if !full => {
+                place.insert(at.clone());
+                true
+            }
+            Entry::Vacant(_) | Entry::Occupied(_) => false,
+        }
+    }
+}
+
+fn silent_holder(why: &str) -> Failure {
+    Failure::unavailable(format!(
+        "the supervisor that has this session doesn't answer, and may live: ask again ({why})"
+    ))
+}
