@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "greenroom/v1/common.proto",
     "greenroom/v1/agent.proto",
+    "greenroom/v1/peer.proto",
     "greenroom/v1/supervisor.proto",
 ];
 

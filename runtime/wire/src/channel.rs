@@ -1,11 +1,13 @@
 //! One HTTP/2 connection to another process, kept for good: dialled when first needed, dialled again when it broke.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::MemberRole;
+use greenroom_kernel::{ErrorCode, Failure, HostPort, MemberRole};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::io::DuplexStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::tls::dial_tls;
@@ -58,6 +60,38 @@ pub(crate) fn dial_with_tls(
     Ok(dial_tls(endpoint, identity, expected))
 }
 
+/// As [`dial_lazily`], to another process of the system wherever a directory or one of its own says it is: by TLS where
+/// this process has an identity, else only on loopback.
+///
+/// # Errors
+/// UNAVAILABLE, not worth repeating: nothing but another configuration mends it.
+pub(crate) fn dial_process(
+    address: &HostPort,
+    role: MemberRole,
+    tls: Option<&Arc<TlsIdentity>>,
+) -> Result<Channel, Failure> {
+    let dialled = match tls {
+        Some(identity) => dial_with_tls(&address.to_string(), Arc::clone(identity), role),
+        None if is_loopback(address) => dial_lazily(&address.to_string()),
+        None => {
+            let message = format!(
+                "{address}: this {role} is not on loopback, and what is said to it must be encrypted: give this process \
+                 a certificate ([tls] in its configuration)"
+            );
+            return Err(Failure::new(ErrorCode::Unavailable, message));
+        }
+    };
+    dialled.map_err(|invalid| Failure::new(ErrorCode::Unavailable, invalid.to_string()))
+}
+
+/// A name is one only if every resolver says so.
+fn is_loopback(address: &HostPort) -> bool {
+    match address.ip() {
+        Some(ip) => ip.is_loopback(),
+        None => address.host() == "localhost",
+    }
+}
+
 /// How `address` is dialled, and its connection kept.
 fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
     let invalid = |source| InvalidEndpoint {
@@ -82,11 +116,19 @@ fn endpoint(address: &str) -> Result<Endpoint, InvalidEndpoint> {
 
 /// As [`dial_lazily`], to a listener of this process.
 pub(crate) fn dial_in_process(dialer: InProcessDialer) -> Channel {
+    dial_by(move || dialer.clone().dial())
+}
+
+/// As [`dial_lazily`], over what `connect` gives.
+pub(crate) fn dial_by<F>(connect: impl Fn() -> F + Send + 'static) -> Channel
+where
+    F: Future<Output = io::Result<DuplexStream>> + Send + 'static,
+{
     // Never resolved: HTTP/2 wants an authority all the same.
     let endpoint = kept(Endpoint::from_static("http://in.process"));
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
-        let dialled = dialer.clone().dial();
-        async move { dialled.await.map(TokioIo::new) }
+        let connected = connect();
+        async move { connected.await.map(TokioIo::new) }
     }))
 }
 
@@ -121,6 +163,27 @@ mod tests {
         ] {
             let error = dial_lazily(bad).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{bad:?} can't be dialled")), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_leaves_the_machine_is_not_said_in_plaintext() {
+        let dial = |address: &str| dial_process(&address.parse().unwrap(), MemberRole::Supervisor, None);
+        for near in ["127.0.0.1:7070", "127.8.9.1:7070", "[::1]:7070", "localhost:7070"] {
+            assert!(dial(near).is_ok(), "{near}");
+        }
+        for far in [
+            "10.0.0.7:7070",
+            "0.0.0.0:7070",
+            "localhost.example:7070",
+            "supervisor:7070",
+        ] {
+            let failure = dial(far).unwrap_err();
+            assert!(!failure.retryable, "{far}");
+            assert!(
+                failure.message.contains(far) && failure.message.contains("[tls]"),
+                "{failure}"
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ mod agent;
 mod common;
 pub(crate) mod events;
 pub(crate) mod observe;
+pub(crate) mod peers;
 pub(crate) mod requests;
 pub(crate) mod rows;
 

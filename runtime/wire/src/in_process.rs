@@ -10,7 +10,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 /// Bytes under way in one direction; a writer waits for its reader beyond them. A socket's usual buffer.
-const PIPE_BYTES: usize = 256 * 1024;
+pub(crate) const PIPE_BYTES: usize = 256 * 1024;
 /// Connections dialled and not yet accepted.
 const BACKLOG: usize = 8;
 

@@ -10,6 +10,8 @@ mod convert;
 mod in_process;
 mod links;
 mod malformed;
+mod peers;
+mod pool;
 mod queue;
 mod server;
 mod status;
@@ -28,10 +30,12 @@ pub use convert::{
 pub use in_process::{InProcessDialer, InProcessListener, in_process};
 pub use links::{LinkError, Links};
 pub use malformed::Malformed;
+pub use peers::{GrpcPeers, ServedHolder, peer_service};
+pub use pool::{PoolConfig, PoolParts, SupervisorPool, SupervisorStatus};
 pub use queue::{Closed, FrameQueue};
 pub use server::{GrpcServer, ServeError, ServingState};
 pub use status::{failure_from_status, status_from_failure};
-pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service};
+pub use supervisor::{GrpcSupervisor, ServedSupervisor, supervisor_service, supervisor_service_of};
 pub use tls::{TlsError, TlsIdentity, TlsMaterial, TlsPaths, TlsSource, TlsText, tls_admits, tls_name};
 pub use trace::{continue_trace, inject_trace};
 

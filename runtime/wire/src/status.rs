@@ -33,10 +33,11 @@ struct RpcStatus {
 pub fn status_from_failure(failure: &Failure) -> Status {
     let code = failure.code.grpc_status();
     let message = cut(&failure.message, MESSAGE_LIMIT).to_owned();
-    let info = encode_failure(Failure {
+    let mut info = encode_failure(Failure {
         message: cut(&failure.message, DETAILS_MESSAGE_LIMIT).to_owned(),
         ..failure.clone()
     });
+    info.elsewhere = failure.elsewhere.as_ref().map(|at| at.to_string());
     let details = RpcStatus {
         code,
         message: message.clone(),
@@ -81,8 +82,14 @@ pub fn failure_from_status(status: &Status, peer: &str) -> Failure {
 fn failure_in_details(status: &Status) -> Option<Failure> {
     let details = RpcStatus::decode(status.details()).ok()?.details;
     let any = details.into_iter().find(|any| any.type_url == DETAILS_TYPE)?;
-    let info = pb::ErrorInfo::decode(any.value.as_slice()).ok()?;
-    decode_failure(info, "grpc-status-details-bin").ok()
+    let mut info = pb::ErrorInfo::decode(any.value.as_slice()).ok()?;
+    // An address that can't be read is none: the failure is still worth repeating.
+    let elsewhere = info.elsewhere.take().and_then(|at| at.parse().ok());
+    let failure = decode_failure(info, "grpc-status-details-bin").ok()?;
+    Some(Failure {
+        elsewhere: elsewhere.map(Box::new),
+        ..failure
+    })
 }
 
 /// A status and everything that caused it, in one line.
@@ -120,8 +127,10 @@ mod tests {
             message in "\\PC{0,200}",
             retryable: bool,
             retry_after_ms: Option<u64>,
+            elsewhere in prop::option::of("[a-z]{1,20}:[1-9][0-9]{0,3}"),
         ) {
-            let failure = Failure { code, message, retryable, retry_after_ms, elsewhere: None };
+            let elsewhere = elsewhere.map(|at| Box::new(at.parse().unwrap()));
+            let failure = Failure { code, message, retryable, retry_after_ms, elsewhere };
             let status = status_from_failure(&failure);
             prop_assert_eq!(status.code() as i32, code.grpc_status());
             prop_assert_eq!(failure_from_status(&status, "peer"), failure.clone());

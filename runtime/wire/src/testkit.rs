@@ -1,18 +1,24 @@
-//! A remote handle and its server joined in memory: all of gRPC but the socket, so that a paused clock runs only when
+//! Remote handles and their servers joined in memory: all of gRPC but the socket, so that a paused clock runs only when
 //! both ends wait, and so that a test can cut the line.
+
+mod fleet;
 
 use std::io;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
-use greenroom_kernel::Supervisor;
+use greenroom_kernel::{NodeId, Supervisor};
 use parking_lot::Mutex;
 use tokio::io::{DuplexStream, copy_bidirectional};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
-use crate::channel::dial_in_process;
-use crate::{GrpcServer, GrpcSupervisor, InProcessDialer, in_process, supervisor_service};
+use crate::channel::dial_by;
+use crate::in_process::PIPE_BYTES;
+use crate::supervisor::serve;
+use crate::{GrpcServer, GrpcSupervisor, InProcessDialer, in_process};
+
+pub use fleet::Fleet;
 
 /// What failures name.
 const ADDRESS: &str = "http://in-memory:1";
@@ -21,14 +27,21 @@ const ADDRESS: &str = "http://in-memory:1";
 #[derive(Debug)]
 pub struct InMemory {
     _tasks: JoinSet<()>,
-    lines: Arc<Mutex<JoinSet<()>>>,
+    line: Line,
 }
 
 impl InMemory {
     /// Serves `supervisor`, and gives the handle that reaches it. Must be called within a tokio runtime.
     pub fn serve(supervisor: Arc<dyn Supervisor>) -> (GrpcSupervisor, Self) {
+        let served = Self::serve_as(None, supervisor);
+        let line = served.line.clone();
+        let handle = GrpcSupervisor::over(ADDRESS, line_channel(move || Ok(line.clone())));
+        (handle, served)
+    }
+
+    fn serve_as(node: Option<&NodeId>, supervisor: Arc<dyn Supervisor>) -> Self {
         let (to_server, listener) = in_process();
-        let server = GrpcServer::new().service(supervisor_service(supervisor));
+        let server = GrpcServer::new().service(serve(node, supervisor));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let served = server.serve_in_process(listener, CancellationToken::new());
@@ -36,25 +49,48 @@ impl InMemory {
                 tracing::error!(%error, "the server in memory failed");
             }
         });
-        let (dialer, mut dialled) = in_process();
-        let lines = Arc::new(Mutex::new(JoinSet::new()));
-        let laid = Arc::clone(&lines);
-        tasks.spawn(async move {
-            while let Some(Ok(near)) = dialled.next().await {
-                laid.lock().spawn(lay(near, to_server.clone()));
-            }
-        });
-        let served = Self { _tasks: tasks, lines };
-        (GrpcSupervisor::over(ADDRESS, dial_in_process(dialer)), served)
+        let line = Line {
+            to_server,
+            laid: Arc::default(),
+        };
+        Self { _tasks: tasks, line }
     }
 
     /// Cuts every connection in the middle of whatever it carries. The next call dials again.
     pub fn cut(&self) {
-        self.lines.lock().abort_all();
+        self.line.laid.lock().abort_all();
     }
 }
 
-/// A line from a client to the server, in a task that is easy to end.
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// A way to a server, through tasks that are easy to end.
+#[derive(Debug, Clone)]
+struct Line {
+    to_server: InProcessDialer,
+    laid: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Line {
+    fn connect(&self) -> DuplexStream {
+        let (ours, near) = tokio::io::duplex(PIPE_BYTES);
+        self.laid.lock().spawn(lay(near, self.to_server.clone()));
+        ours
+    }
+}
+
+/// A channel over whichever line `find` finds when one is dialled; none is a refused connection.
+fn line_channel(find: impl Fn() -> io::Result<Line> + Send + 'static) -> Channel {
+    dial_by(move || {
+        let connected = find().map(|line| line.connect());
+        std::future::ready(connected)
+    })
+}
+
 async fn lay(mut near: DuplexStream, to_server: InProcessDialer) {
     let joined: io::Result<()> = async {
         let mut far = to_server.dial().await?;

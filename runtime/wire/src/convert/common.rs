@@ -44,12 +44,14 @@ paired!(encode_effect, decode_effect, Effect, pb::Effect, {
 });
 pub(crate) use paired;
 
+/// A failure as data, inside a message. Where else to ask is said of calls alone, by their status.
 pub(crate) fn encode_failure(failure: Failure) -> pb::ErrorInfo {
     pb::ErrorInfo {
         code: encode_code(failure.code),
         message: failure.message,
         retryable: failure.retryable,
         retry_after_ms: failure.retry_after_ms,
+        elsewhere: None,
     }
 }
 

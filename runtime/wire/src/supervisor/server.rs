@@ -2,12 +2,10 @@
 
 mod answer;
 
-use std::sync::Arc;
-
 use futures::StreamExt as _;
-use greenroom_kernel::{AgentName, Cursor, SessionId, Supervisor};
+use greenroom_kernel::{AgentName, Cursor, SessionId};
 use greenroom_proto::v1 as pb;
-use greenroom_proto::v1::supervisor_service_server::{SupervisorService, SupervisorServiceServer};
+use greenroom_proto::v1::supervisor_service_server::SupervisorService;
 use tonic::Request;
 
 use crate::convert::events::{decode_scope, encode_event};
@@ -20,17 +18,9 @@ use crate::convert::rows::{
     decode_payload, decode_task_status, encode_message, encode_session, encode_step, encode_task,
 };
 use crate::convert::{decode_principal, parsed, parsed_if};
-use crate::{MAX_MESSAGE_BYTES, status_from_failure};
-use answer::{Answer, Items, answer, begin, session_id, task_id};
-
-/// The service over `supervisor`: mount it with [`GrpcServer::service`](crate::GrpcServer::service).
-pub fn supervisor_service(supervisor: Arc<dyn Supervisor>) -> SupervisorServiceServer<ServedSupervisor> {
-    SupervisorServiceServer::new(ServedSupervisor(supervisor)).max_decoding_message_size(MAX_MESSAGE_BYTES)
-}
-
-/// A supervisor as a service.
-#[derive(Clone)]
-pub struct ServedSupervisor(Arc<dyn Supervisor>);
+use crate::status_from_failure;
+use crate::supervisor::service::ServedSupervisor;
+use answer::{Answer, Items, begin, session_id, task_id};
 
 #[tonic::async_trait]
 impl SupervisorService for ServedSupervisor {
@@ -39,9 +29,11 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal)?;
             let id = parsed_if(SessionId::parse, q.id, "id")?;
-            Ok(encode_session(self.0.create_session(&who, id, q.title).await?))
+            Ok(encode_session(
+                self.supervisor.create_session(&who, id, q.title).await?,
+            ))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn update_session(&self, request: Request<pb::UpdateSessionRequest>) -> Answer<pb::Session> {
@@ -49,31 +41,33 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal)?;
             let id = session_id(&q.id)?;
-            Ok(encode_session(self.0.update_session(&who, &id, q.title).await?))
+            Ok(encode_session(
+                self.supervisor.update_session(&who, &id, q.title).await?,
+            ))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn delete_session(&self, request: Request<pb::SessionRequest>) -> Answer<pb::Nothing> {
         let (span, q) = begin("DeleteSession", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            self.0.delete_session(&who, &session_id(&q.id)?).await?;
+            self.supervisor.delete_session(&who, &session_id(&q.id)?).await?;
             Ok(pb::Nothing {})
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn get_session(&self, request: Request<pb::SessionRequest>) -> Answer<pb::MaybeSession> {
         let (span, q) = begin("GetSession", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            let session = self.0.session(&who, &session_id(&q.id)?).await?;
+            let session = self.supervisor.session(&who, &session_id(&q.id)?).await?;
             Ok(pb::MaybeSession {
                 session: session.map(encode_session),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_sessions(&self, request: Request<pb::ListSessionsRequest>) -> Answer<pb::SessionPage> {
@@ -81,10 +75,13 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal.take())?;
             let page = decode_page(q.page.take())?;
-            let sessions = self.0.sessions(&who, decode_session_query(q)?, page).await?;
+            let sessions = self
+                .supervisor
+                .sessions(&who, decode_session_query(q)?, page)
+                .await?;
             Ok(encode_sessions(sessions))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_messages(&self, request: Request<pb::ListMessagesRequest>) -> Answer<pb::MessageList> {
@@ -93,33 +90,35 @@ impl SupervisorService for ServedSupervisor {
             let who = decode_principal(q.principal)?;
             let id = parsed(SessionId::parse, &q.session_id, "session_id")?;
             let range = decode_range(q.range)?;
-            let messages = self.0.messages(&who, &id, range, q.limit).await?;
+            let messages = self.supervisor.messages(&who, &id, range, q.limit).await?;
             Ok(pb::MessageList {
                 messages: messages.into_iter().map(encode_message).collect(),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn accept(&self, request: Request<pb::AcceptRequest>) -> Answer<pb::AcceptedTask> {
         let (span, mut q) = begin("Accept", request);
         let work = async {
             let who = decode_principal(q.principal.take())?;
-            Ok(encode_accepted(self.0.accept(&who, decode_accept(q)?).await?))
+            Ok(encode_accepted(
+                self.supervisor.accept(&who, decode_accept(q)?).await?,
+            ))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn get_task(&self, request: Request<pb::TaskRequest>) -> Answer<pb::MaybeTask> {
         let (span, q) = begin("GetTask", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            let task = self.0.task(&who, &task_id(&q.id)?).await?;
+            let task = self.supervisor.task(&who, &task_id(&q.id)?).await?;
             Ok(pb::MaybeTask {
                 task: task.map(encode_task),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_tasks(&self, request: Request<pb::ListTasksRequest>) -> Answer<pb::TaskPage> {
@@ -132,21 +131,23 @@ impl SupervisorService for ServedSupervisor {
                 .map(|status| decode_task_status(status, "status"))
                 .transpose()?;
             let page = decode_page(q.page)?;
-            Ok(encode_tasks(self.0.tasks(&who, journal, status, page).await?))
+            Ok(encode_tasks(
+                self.supervisor.tasks(&who, journal, status, page).await?,
+            ))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_steps(&self, request: Request<pb::TaskRequest>) -> Answer<pb::StepList> {
         let (span, q) = begin("ListSteps", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            let steps = self.0.steps(&who, &task_id(&q.id)?).await?;
+            let steps = self.supervisor.steps(&who, &task_id(&q.id)?).await?;
             Ok(pb::StepList {
                 steps: steps.into_iter().map(encode_step).collect(),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_children(&self, request: Request<pb::ListChildrenRequest>) -> Answer<pb::TaskPage> {
@@ -154,27 +155,29 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal)?;
             let page = decode_page(q.page)?;
-            Ok(encode_tasks(self.0.children(&who, &task_id(&q.id)?, page).await?))
+            Ok(encode_tasks(
+                self.supervisor.children(&who, &task_id(&q.id)?, page).await?,
+            ))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn cancel_task(&self, request: Request<pb::TaskRequest>) -> Answer<pb::Task> {
         let (span, q) = begin("CancelTask", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            Ok(encode_task(self.0.cancel(&who, &task_id(&q.id)?).await?))
+            Ok(encode_task(self.supervisor.cancel(&who, &task_id(&q.id)?).await?))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn retry_task(&self, request: Request<pb::TaskRequest>) -> Answer<pb::Task> {
         let (span, q) = begin("RetryTask", request);
         let work = async {
             let who = decode_principal(q.principal)?;
-            Ok(encode_task(self.0.retry(&who, &task_id(&q.id)?).await?))
+            Ok(encode_task(self.supervisor.retry(&who, &task_id(&q.id)?).await?))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn resolve_task(&self, request: Request<pb::ResolveTaskRequest>) -> Answer<pb::Task> {
@@ -182,20 +185,20 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal)?;
             let (id, action) = (task_id(&q.id)?, decode_action(q.action)?);
-            let task = self.0.resolve(&who, &id, q.step, action, q.note).await?;
+            let task = self.supervisor.resolve(&who, &id, q.step, action, q.note).await?;
             Ok(encode_task(task))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn aggregate(&self, request: Request<pb::AggregateRequest>) -> Answer<pb::AggregateResult> {
         let (span, mut q) = begin("Aggregate", request);
         let work = async {
             let who = decode_principal(q.principal.take())?;
-            let aggregate = self.0.aggregate(&who, decode_aggregate(q)?).await?;
+            let aggregate = self.supervisor.aggregate(&who, decode_aggregate(q)?).await?;
             Ok(encode_aggregated(aggregate))
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn get_payload(&self, request: Request<pb::GetPayloadRequest>) -> Answer<pb::PayloadText> {
@@ -204,12 +207,12 @@ impl SupervisorService for ServedSupervisor {
             let who = decode_principal(q.principal)?;
             let journal = parsed(SessionId::parse, &q.journal, "journal")?;
             let payload = decode_payload(q.payload, "payload")?;
-            let text = self.0.payload(&who, &journal, &payload).await?;
+            let text = self.supervisor.payload(&who, &journal, &payload).await?;
             Ok(pb::PayloadText {
                 text: String::from(&*text),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     type EventsStream = Items<pb::ChatEvent>;
@@ -221,11 +224,11 @@ impl SupervisorService for ServedSupervisor {
             let scope = decode_scope(q.scope)?;
             // A cursor's own failure says what a cursor is.
             let after = q.after.as_deref().map(Cursor::parse).transpose()?;
-            let events = self.0.events(&who, scope, after).await?;
+            let events = self.supervisor.events(&who, scope, after).await?;
             let sent = events.map(|event| event.map(encode_event).map_err(|e| status_from_failure(&e)));
             Ok(sent.boxed())
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn get_agent(&self, request: Request<pb::AgentRequest>) -> Answer<pb::MaybeAgent> {
@@ -233,21 +236,21 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let name = parsed(AgentName::parse, &q.name, "name")?;
             Ok(pb::MaybeAgent {
-                agent: self.0.agent(&name).await?.map(encode_agent),
+                agent: self.supervisor.agent(&name).await?.map(encode_agent),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_agents(&self, request: Request<pb::Nothing>) -> Answer<pb::AgentList> {
         let (span, _) = begin("ListAgents", request);
         let work = async {
-            let agents = self.0.agents().await?;
+            let agents = self.supervisor.agents().await?;
             Ok(pb::AgentList {
                 agents: agents.into_iter().map(encode_agent).collect(),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     type WatchAgentsStream = Items<pb::AgentStatus>;
@@ -259,32 +262,32 @@ impl SupervisorService for ServedSupervisor {
         let (span, q) = begin("WatchAgents", request);
         let work = async {
             let name = parsed_if(AgentName::parse, q.name, "name")?;
-            let agents = self.0.watch_agents(name).await?;
+            let agents = self.supervisor.watch_agents(name).await?;
             Ok(agents.map(|agent| Ok(encode_agent(agent))).boxed())
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn list_providers(&self, request: Request<pb::Nothing>) -> Answer<pb::ProviderList> {
         let (span, _) = begin("ListProviders", request);
         let work = async {
-            let providers = self.0.providers().await?;
+            let providers = self.supervisor.providers().await?;
             Ok(pb::ProviderList {
                 providers: providers.into_iter().map(encode_provider).collect(),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     async fn get_supervision_tree(&self, request: Request<pb::Nothing>) -> Answer<pb::ActorList> {
         let (span, _) = begin("GetSupervisionTree", request);
         let work = async {
-            let actors = self.0.supervision_tree().await?;
+            let actors = self.supervisor.supervision_tree().await?;
             Ok(pb::ActorList {
                 actors: actors.into_iter().map(encode_actor).collect(),
             })
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 
     type WatchSupervisionStream = Items<pb::SupervisionEvent>;
@@ -292,9 +295,9 @@ impl SupervisorService for ServedSupervisor {
     async fn watch_supervision(&self, request: Request<pb::Nothing>) -> Answer<Self::WatchSupervisionStream> {
         let (span, _) = begin("WatchSupervision", request);
         let work = async {
-            let events = self.0.watch_supervision().await?;
+            let events = self.supervisor.watch_supervision().await?;
             Ok(events.map(|event| Ok(encode_supervision(event))).boxed())
         };
-        answer(span, work).await
+        self.answer(span, work).await
     }
 }

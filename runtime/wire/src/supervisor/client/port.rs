@@ -31,7 +31,7 @@ use crate::convert::{encode_principal, list};
 macro_rules! ask {
     ($self:ident . $call:ident ( $question:expr ), $within:expr) => {{
         let mut client = $self.client.clone();
-        let within: Option<Duration> = $within;
+        let within: Option<Duration> = $self.bound($within);
         let request = asking($question, within);
         $self
             .answered(stringify!($call), within, client.$call(request))
@@ -48,7 +48,7 @@ macro_rules! subscribe {
         let mut client = $self.client.clone();
         let call = client.$call(asking($question, None));
         $self
-            .answered(stringify!($call), Some(ANSWER_TIMEOUT), call)
+            .answered(stringify!($call), $self.bound(Some(ANSWER_TIMEOUT)), call)
             .await?
     }};
 }

@@ -6,6 +6,8 @@ use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
 
 use crate::convert::parsed;
+use crate::supervisor::NODE;
+use crate::supervisor::service::ServedSupervisor;
 use crate::{Malformed, continue_trace, status_from_failure};
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
@@ -34,10 +36,25 @@ pub(super) fn begin<Q>(operation: &'static str, request: Request<Q>) -> (Span, Q
     (span, question)
 }
 
-pub(super) async fn answer<T>(span: Span, work: impl Future<Output = Result<T, Refused>>) -> Answer<T> {
-    match work.instrument(span).await {
-        Ok(answer) => Ok(Response::new(answer)),
-        Err(Refused(failure)) => Err(status_from_failure(&failure)),
+impl ServedSupervisor {
+    /// What a call's work comes to, with the name of who did it.
+    pub(super) async fn answer<T>(
+        &self,
+        span: Span,
+        work: impl Future<Output = Result<T, Refused>>,
+    ) -> Answer<T> {
+        let mut answer = match work.instrument(span).await {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(Refused(failure)) => Err(status_from_failure(&failure)),
+        };
+        if let Some(node) = self.node.clone() {
+            let metadata = match &mut answer {
+                Ok(answer) => answer.metadata_mut(),
+                Err(status) => status.metadata_mut(),
+            };
+            metadata.insert(NODE, node);
+        }
+        answer
     }
 }
 

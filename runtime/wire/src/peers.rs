@@ -1,0 +1,78 @@
+//! Supervisors among themselves: one asks another to let a journal go, and answers when it is asked.
+//!
+//! A service of its own: gateways have no business with it, and the port that they call, a supervisor's whole, knows
+//! nothing of nodes and holdings.
+
+mod server;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use greenroom_kernel::{Failure, Holding, HostPort, JournalKey, MemberRole, Peers};
+use greenroom_proto::v1::peer_service_client::PeerServiceClient;
+use parking_lot::Mutex;
+use tonic::Request;
+use tonic::transport::Channel;
+
+use crate::channel::dial_process;
+use crate::convert::peers::{decode_holding, encode_release};
+use crate::{TlsIdentity, failure_from_status, inject_trace};
+
+pub use server::{ServedHolder, peer_service};
+
+/// How long the other may take to answer, which needs no work.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections kept: more supervisors than a fleet has. Beyond them all are laid anew.
+const CONNECTIONS: usize = 256;
+
+/// The other supervisors, reached by gRPC: by TLS where this process has an identity, else on loopback only.
+#[derive(Debug)]
+pub struct GrpcPeers {
+    tls: Option<Arc<TlsIdentity>>,
+    connections: Mutex<HashMap<HostPort, PeerServiceClient<Channel>>>,
+}
+
+impl GrpcPeers {
+    /// Connects to nobody yet.
+    pub fn new(tls: Option<Arc<TlsIdentity>>) -> Self {
+        Self {
+            tls,
+            connections: Mutex::default(),
+        }
+    }
+
+    fn at(&self, address: &HostPort) -> Result<PeerServiceClient<Channel>, Failure> {
+        let mut connections = self.connections.lock();
+        if let Some(client) = connections.get(address) {
+            return Ok(client.clone());
+        }
+        let channel = dial_process(address, MemberRole::Supervisor, self.tls.as_ref())?;
+        let client = PeerServiceClient::new(channel);
+        if connections.len() >= CONNECTIONS {
+            connections.clear();
+        }
+        connections.insert(address.clone(), client.clone());
+        Ok(client)
+    }
+}
+
+#[async_trait]
+impl Peers for GrpcPeers {
+    async fn release(&self, at: &HostPort, key: &JournalKey) -> Result<Holding, Failure> {
+        let mut client = self.at(at)?;
+        let mut request = Request::new(encode_release(key));
+        request.set_timeout(ANSWER_TIMEOUT);
+        inject_trace(request.metadata_mut(), None);
+        let late = |_| {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            Failure::unavailable(format!("{at}: no answer to release within {seconds} s"))
+        };
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.release(request)).await;
+        match answer.map_err(late)? {
+            Ok(answer) => decode_holding(answer.into_inner()).map_err(|malformed| malformed.by_peer()),
+            Err(status) => Err(failure_from_status(&status, &at.to_string())),
+        }
+    }
+}
