@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 mod mirror;
+mod pool;
 mod samples;
 
 use std::fmt::Debug;
@@ -24,7 +25,7 @@ use samples::{agent_name, key, principal, session_id, task_id};
 
 struct Pair {
     mirror: Arc<Mirror>,
-    remote: GrpcSupervisor,
+    remote: Arc<dyn Supervisor>,
     shutdown: CancellationToken,
     _server: JoinSet<()>,
 }
@@ -40,21 +41,41 @@ async fn pair(mirror: Mirror) -> Pair {
     tasks.spawn(async move { server.serve(listener, stop).await.unwrap() });
     Pair {
         mirror,
-        remote,
+        remote: Arc::new(remote),
         shutdown,
         _server: tasks,
     }
 }
 
-impl Pair {
+/// A supervisor and a handle that must be the same to whoever calls it.
+trait Alike {
+    fn local(&self) -> &dyn Supervisor;
+    fn remote(&self) -> &dyn Supervisor;
+    /// What was heard behind either.
+    fn heard(&self) -> Vec<String>;
+
     /// Makes one call on both and compares what was heard and what was answered.
     async fn same<T: PartialEq + Debug>(&self, call: impl AsyncFn(&dyn Supervisor) -> Result<T, Failure>) {
-        let local = call(&*self.mirror).await;
-        let heard = self.mirror.heard();
-        let remote = call(&self.remote).await;
+        let local = call(self.local()).await;
+        let heard = self.heard();
+        let remote = call(self.remote()).await;
         assert_eq!(remote, local, "{heard:?}");
-        assert_eq!(self.mirror.heard(), heard);
+        assert_eq!(self.heard(), heard);
         assert_eq!(heard.len(), 1, "{heard:?}");
+    }
+}
+
+impl Alike for Pair {
+    fn local(&self) -> &dyn Supervisor {
+        &*self.mirror
+    }
+
+    fn remote(&self) -> &dyn Supervisor {
+        &*self.remote
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.mirror.heard()
     }
 }
 
@@ -66,9 +87,15 @@ fn page() -> PageRequest {
 }
 
 async fn everything(pair: &Pair) {
+    about_journals(pair).await;
+    about_the_process(pair).await;
+}
+
+async fn about_journals(pair: &impl Alike) {
     let who = &principal();
     let (session, task, agent) = (&session_id(), &task_id(), agent_name());
-    for (id, title) in [(None, None), (Some(session.clone()), Some("t".to_owned()))] {
+    for title in [None, Some("t".to_owned())] {
+        let id = Some(session.clone());
         pair.same(async |s| s.create_session(who, id.clone(), title.clone()).await)
             .await;
         pair.same(async |s| s.update_session(who, session, title.clone()).await)
@@ -138,13 +165,28 @@ async fn everything(pair: &Pair) {
         EventScope::Session(session.clone()),
         EventScope::Task(task.clone()),
     ] {
-        for after in [None, Some(Cursor::START), Some(samples::cursor())] {
+        for after in [Some(Cursor::START), Some(samples::cursor())] {
             pair.same(async |s| {
                 let events = s.events(who, scope.clone(), after).await?;
                 Ok(events.collect::<Vec<_>>().await)
             })
             .await;
         }
+    }
+}
+
+/// And what a pool of several does not leave as it is.
+async fn about_the_process(pair: &impl Alike) {
+    let (who, agent) = (&principal(), agent_name());
+    pair.same(async |s| s.create_session(who, None, None).await).await;
+    for scope in [EventScope::Session(session_id()), EventScope::Task(task_id())] {
+        pair.same(async |s| {
+            Ok(s.events(who, scope.clone(), None)
+                .await?
+                .collect::<Vec<_>>()
+                .await)
+        })
+        .await;
     }
     pair.same(async |s| s.agent(&agent).await).await;
     pair.same(async |s| s.agents().await).await;

@@ -1,5 +1,6 @@
 //! A supervisor that notes what it is asked and answers with samples.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -7,49 +8,91 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
-    EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
-    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView, SupervisionEvent,
-    Supervisor, TaskId, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, ChatEvent,
+    Cursor, EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload,
+    Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView,
+    SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
 };
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 use crate::samples;
 
+/// What becomes of one call.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// It is answered.
+    Play,
+    /// It fails.
+    Fail(Failure),
+    /// It is answered never.
+    Hang,
+}
+
+/// The events of one subscription. It goes on for ever behind those that don't fail.
+pub(crate) type Tape = Vec<Result<ChatEvent, Failure>>;
+
 pub(crate) struct Mirror {
     full: bool,
-    failure: Option<Failure>,
     breaks_off: Option<Failure>,
+    /// What becomes of the next calls, then of every one.
+    acts: Mutex<(VecDeque<Act>, Act)>,
+    tapes: Mutex<VecDeque<Tape>>,
+    news: Mutex<Option<mpsc::UnboundedReceiver<AgentStatus>>>,
     heard: Mutex<Vec<String>>,
 }
 
 impl Mirror {
-    fn new(full: bool, failure: Option<Failure>, breaks_off: Option<Failure>) -> Self {
+    fn new(full: bool, always: Act, breaks_off: Option<Failure>) -> Self {
         Self {
             full,
-            failure,
             breaks_off,
+            acts: Mutex::new((VecDeque::new(), always)),
+            tapes: Mutex::default(),
+            news: Mutex::default(),
             heard: Mutex::default(),
         }
     }
 
     /// Answers with every field set.
     pub(crate) fn full() -> Self {
-        Self::new(true, None, None)
+        Self::new(true, Act::Play, None)
     }
 
     /// Answers with as little as there can be.
     pub(crate) fn bare() -> Self {
-        Self::new(false, None, None)
+        Self::new(false, Act::Play, None)
     }
 
     pub(crate) fn failing(failure: Failure) -> Self {
-        Self::new(true, Some(failure), None)
+        Self::new(true, Act::Fail(failure), None)
     }
 
     /// Ends subscriptions with a failure.
     pub(crate) fn breaking_off(failure: Failure) -> Self {
-        Self::new(true, None, Some(failure))
+        Self::new(true, Act::Play, Some(failure))
+    }
+
+    /// What becomes of the next calls.
+    pub(crate) fn next(&self, acts: impl IntoIterator<Item = Act>) {
+        self.acts.lock().0.extend(acts);
+    }
+
+    /// What becomes of every call behind those.
+    pub(crate) fn always(&self, act: Act) {
+        self.acts.lock().1 = act;
+    }
+
+    /// What the next subscription tells.
+    pub(crate) fn tape(&self, tape: Tape) {
+        self.tapes.lock().push_back(tape);
+    }
+
+    /// What the next watch of agents tells, as it is sent.
+    pub(crate) fn news(&self) -> mpsc::UnboundedSender<AgentStatus> {
+        let (told, news) = mpsc::unbounded_channel();
+        *self.news.lock() = Some(news);
+        told
     }
 
     /// What was asked since this was called last.
@@ -57,9 +100,17 @@ impl Mirror {
         std::mem::take(&mut *self.heard.lock())
     }
 
-    fn hear(&self, question: impl Debug) -> Result<(), Failure> {
+    async fn hear(&self, question: impl Debug) -> Result<(), Failure> {
         self.heard.lock().push(format!("{question:?}"));
-        self.failure.clone().map_or(Ok(()), Err)
+        let act = {
+            let mut acts = self.acts.lock();
+            acts.0.pop_front().unwrap_or_else(|| acts.1.clone())
+        };
+        match act {
+            Act::Play => Ok(()),
+            Act::Fail(failure) => Err(failure),
+            Act::Hang => std::future::pending().await,
+        }
     }
 
     fn maybe<T>(&self, row: impl Fn(bool) -> T) -> Option<T> {
@@ -90,7 +141,7 @@ impl Supervisor for Mirror {
         id: Option<SessionId>,
         title: Option<String>,
     ) -> Result<SessionRow, Failure> {
-        self.hear(("create_session", who, id, title))?;
+        self.hear(("create_session", who, id, title)).await?;
         Ok(samples::session(self.full))
     }
 
@@ -100,16 +151,16 @@ impl Supervisor for Mirror {
         id: &SessionId,
         title: Option<String>,
     ) -> Result<SessionRow, Failure> {
-        self.hear(("update_session", who, id, title))?;
+        self.hear(("update_session", who, id, title)).await?;
         Ok(samples::session(self.full))
     }
 
     async fn delete_session(&self, who: &Principal, id: &SessionId) -> Result<(), Failure> {
-        self.hear(("delete_session", who, id))
+        self.hear(("delete_session", who, id)).await
     }
 
     async fn session(&self, who: &Principal, id: &SessionId) -> Result<Option<SessionRow>, Failure> {
-        self.hear(("session", who, id))?;
+        self.hear(("session", who, id)).await?;
         Ok(self.maybe(samples::session))
     }
 
@@ -119,7 +170,7 @@ impl Supervisor for Mirror {
         query: SessionQuery,
         page: PageRequest,
     ) -> Result<Page<SessionRow>, Failure> {
-        self.hear(("sessions", who, query, page))?;
+        self.hear(("sessions", who, query, page)).await?;
         Ok(self.page(samples::session))
     }
 
@@ -130,12 +181,12 @@ impl Supervisor for Mirror {
         range: MessageRange,
         limit: u32,
     ) -> Result<Vec<MessageRow>, Failure> {
-        self.hear(("messages", who, id, range, limit))?;
+        self.hear(("messages", who, id, range, limit)).await?;
         Ok(self.some(samples::message))
     }
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
-        self.hear(("accept", who, request))?;
+        self.hear(("accept", who, request)).await?;
         Ok(AcceptedTask {
             task: samples::task(self.full),
             session: self.maybe(samples::session),
@@ -145,7 +196,7 @@ impl Supervisor for Mirror {
     }
 
     async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {
-        self.hear(("task", who, id))?;
+        self.hear(("task", who, id)).await?;
         Ok(self.maybe(samples::task))
     }
 
@@ -156,12 +207,12 @@ impl Supervisor for Mirror {
         status: Option<TaskStatus>,
         page: PageRequest,
     ) -> Result<Page<TaskRow>, Failure> {
-        self.hear(("tasks", who, journal, status, page))?;
+        self.hear(("tasks", who, journal, status, page)).await?;
         Ok(self.page(samples::task))
     }
 
     async fn steps(&self, who: &Principal, id: &TaskId) -> Result<Vec<StepView>, Failure> {
-        self.hear(("steps", who, id))?;
+        self.hear(("steps", who, id)).await?;
         Ok(self.some(samples::step))
     }
 
@@ -171,17 +222,17 @@ impl Supervisor for Mirror {
         id: &TaskId,
         page: PageRequest,
     ) -> Result<Page<TaskRow>, Failure> {
-        self.hear(("children", who, id, page))?;
+        self.hear(("children", who, id, page)).await?;
         Ok(self.page(samples::task))
     }
 
     async fn cancel(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
-        self.hear(("cancel", who, id))?;
+        self.hear(("cancel", who, id)).await?;
         Ok(samples::task(self.full))
     }
 
     async fn retry(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
-        self.hear(("retry", who, id))?;
+        self.hear(("retry", who, id)).await?;
         Ok(samples::task(self.full))
     }
 
@@ -193,12 +244,12 @@ impl Supervisor for Mirror {
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
-        self.hear(("resolve", who, id, step, action, note))?;
+        self.hear(("resolve", who, id, step, action, note)).await?;
         Ok(samples::task(self.full))
     }
 
     async fn aggregate(&self, who: &Principal, request: AggregateRequest) -> Result<Aggregate, Failure> {
-        self.hear(("aggregate", who, request))?;
+        self.hear(("aggregate", who, request)).await?;
         Ok(Aggregate {
             complete: self.full,
             parts: self.some(samples::task),
@@ -212,7 +263,7 @@ impl Supervisor for Mirror {
         journal: &SessionId,
         payload: &Payload,
     ) -> Result<Arc<str>, Failure> {
-        self.hear(("payload", who, journal, payload))?;
+        self.hear(("payload", who, journal, payload)).await?;
         Ok("large".into())
     }
 
@@ -222,19 +273,27 @@ impl Supervisor for Mirror {
         scope: EventScope,
         after: Option<Cursor>,
     ) -> Result<EventStream, Failure> {
-        self.hear(("events", who, scope, after))?;
+        self.hear(("events", who, scope, after)).await?;
+        if let Some(tape) = self.tapes.lock().pop_front() {
+            let broken = tape.last().is_some_and(Result::is_err);
+            let tail = match broken {
+                true => stream::empty().left_stream(),
+                false => stream::pending().right_stream(),
+            };
+            return Ok(stream::iter(tape).chain(tail).boxed());
+        }
         let events = samples::events().into_iter().map(Ok);
         let last = self.breaks_off.clone().map(Err);
         Ok(stream::iter(events.chain(last).collect::<Vec<_>>()).boxed())
     }
 
     async fn agent(&self, name: &AgentName) -> Result<Option<AgentStatus>, Failure> {
-        self.hear(("agent", name))?;
+        self.hear(("agent", name)).await?;
         Ok(self.maybe(samples::agent))
     }
 
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
-        self.hear("agents")?;
+        self.hear("agents").await?;
         Ok(self.some(samples::agent))
     }
 
@@ -242,22 +301,25 @@ impl Supervisor for Mirror {
         &self,
         name: Option<AgentName>,
     ) -> Result<BoxStream<'static, AgentStatus>, Failure> {
-        self.hear(("watch_agents", name))?;
+        self.hear(("watch_agents", name)).await?;
+        if let Some(mut news) = self.news.lock().take() {
+            return Ok(stream::poll_fn(move |cx| news.poll_recv(cx)).boxed());
+        }
         Ok(stream::iter(self.some(samples::agent)).boxed())
     }
 
     async fn providers(&self) -> Result<Vec<ProviderStatus>, Failure> {
-        self.hear("providers")?;
+        self.hear("providers").await?;
         Ok(self.some(samples::provider))
     }
 
     async fn supervision_tree(&self) -> Result<Vec<ActorNode>, Failure> {
-        self.hear("supervision_tree")?;
+        self.hear("supervision_tree").await?;
         Ok(samples::actors(self.full))
     }
 
     async fn watch_supervision(&self) -> Result<BoxStream<'static, SupervisionEvent>, Failure> {
-        self.hear("watch_supervision")?;
+        self.hear("watch_supervision").await?;
         Ok(stream::iter(samples::supervision()).boxed())
     }
 }

@@ -228,13 +228,16 @@ pub(crate) fn events() -> Vec<ChatEvent> {
         },
         ChatEventBody::Ended(task(true)),
     ];
-    let event = |body| ChatEvent {
-        cursor: cursor(),
+    let event = |(number, body)| ChatEvent {
+        cursor: Cursor {
+            offset: cursor().offset + number,
+            ..cursor()
+        },
         session: session_id(),
         at: at(11),
         body,
     };
-    bodies.into_iter().map(event).collect()
+    (0..).zip(bodies).map(event).collect()
 }
 
 pub(crate) fn agent(full: bool) -> AgentStatus {

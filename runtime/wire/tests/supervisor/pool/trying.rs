@@ -1,0 +1,226 @@
+//! What is tried again, how often, and what is not.
+
+use std::time::Duration;
+
+use greenroom_kernel::{
+    AcceptRequest, BreakerState, ErrorCode, Failure, Health, RetryBudgetConfig, Supervisor, TaskId,
+};
+use greenroom_wire::PoolConfig;
+use tokio::time::Instant;
+
+use super::fleet::{Stand, accept, address, session};
+use crate::mirror::{Act, Mirror};
+use crate::samples::{self, principal, session_id, task_id};
+
+fn unavailable() -> Act {
+    Act::Fail(Failure::unavailable("the store is away"))
+}
+
+/// Makes a call whose first try is heard, and loses its answer.
+async fn losing_the_first<T>(stand: &Stand, call: impl Future<Output = T>) -> T {
+    stand.mirrors[0].next([Act::Hang]);
+    let lost = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stand.fleet.cut(&address(0));
+    };
+    tokio::join!(call, lost).0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_carries_a_key_is_sent_again_with_what_is_left_of_its_times() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let request = AcceptRequest {
+        timeout: Some(Duration::from_secs(60)),
+        ..accept(session(0), Duration::from_secs(10))
+    };
+    let who = principal();
+    losing_the_first(&stand, stand.pool.accept(&who, request))
+        .await
+        .unwrap();
+    let heard = stand.mirrors[0].heard();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].contains("wait: 10s") && heard[0].contains("timeout: Some(60s)"));
+    assert!(
+        heard[1].contains("wait: 9.") && heard[1].contains("timeout: Some(59."),
+        "{}",
+        heard[1]
+    );
+    let key = format!("{:?}", samples::key());
+    assert!(heard.iter().all(|heard| heard.contains(&key)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_would_happen_twice_is_not_sent_twice() {
+    let (who, task) = (principal(), task_id());
+    let stand = Stand::of(1, |_| Mirror::full());
+    let failure = losing_the_first(&stand, stand.pool.retry(&who, &task))
+        .await
+        .unwrap_err();
+    assert_eq!((failure.code, failure.retryable), (ErrorCode::Unavailable, true));
+    assert_eq!(stand.counts(), [1]);
+    let named = stand.pool.create_session(&who, Some(session_id()), None);
+    losing_the_first(&stand, named).await.unwrap_err();
+    assert_eq!(stand.counts(), [1]);
+
+    // Where nothing was sent, it is.
+    let stand = Stand::of(2, |_| Mirror::full());
+    stand.kill(0);
+    for number in 0..8 {
+        let id = TaskId {
+            journal: session(number),
+            ordinal: 1,
+        };
+        stand.pool.retry(&who, &id).await.unwrap();
+    }
+    assert_eq!(stand.counts(), [0, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_lost_try_has_opened_or_deleted_is_found_so() {
+    let who = principal();
+    let stand = Stand::of(1, |_| Mirror::full());
+    let taken = Failure::new(ErrorCode::Conflict, "taken");
+    let created = losing_the_first(&stand, async {
+        let call = stand.pool.create_session(&who, None, Some("t".into()));
+        let refused = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stand.mirrors[0].next([Act::Fail(taken.clone())]);
+        };
+        tokio::join!(call, refused).0
+    });
+    assert_eq!(created.await.unwrap(), samples::session(true));
+    let heard = stand.mirrors[0].heard();
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    assert!(heard[0].starts_with("(\"create_session\"") && heard[1] == heard[0]);
+    assert!(heard[2].starts_with("(\"session\""));
+
+    let deleted = losing_the_first(&stand, async {
+        let (who, id) = (principal(), session_id());
+        let call = stand.pool.delete_session(&who, &id);
+        let refused = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stand.mirrors[0].next([Act::Fail(Failure::not_found("session"))]);
+        };
+        tokio::join!(call, refused).0
+    });
+    deleted.await.unwrap();
+    // One that was never there is not.
+    stand.mirrors[0].next([Act::Fail(Failure::not_found("session"))]);
+    let gone = stand.pool.delete_session(&who, &session_id()).await.unwrap_err();
+    assert_eq!(gone.code, ErrorCode::NotFound);
+    stand.mirrors[0].next([Act::Fail(taken)]);
+    let taken = stand.pool.create_session(&who, None, None).await.unwrap_err();
+    assert_eq!(taken.code, ErrorCode::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_behind_a_lost_try_does_not_say_that_nothing_was_accepted() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let full = Failure::new(ErrorCode::ResourceExhausted, "full").retry_after(Duration::from_secs(60));
+    let who = principal();
+    let failure = losing_the_first(&stand, async {
+        let call = stand.pool.accept(&who, accept(session(0), Duration::ZERO));
+        let refused = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stand.mirrors[0].always(Act::Fail(full.clone()));
+        };
+        tokio::join!(call, refused).0
+    });
+    assert_eq!(failure.await.unwrap_err().code, ErrorCode::Unavailable);
+    // Without one it does, and is the caller's to wait for.
+    stand.counts();
+    let failure = stand.pool.accept(&who, accept(session(0), Duration::ZERO)).await;
+    assert_eq!(failure.unwrap_err(), full);
+    assert_eq!(stand.counts(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_tried_again_once_its_time_is_over() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let later = Failure::unavailable("later").retry_after(Duration::from_secs(5));
+    stand.mirrors[0].always(Act::Fail(later));
+    let request = AcceptRequest {
+        timeout: Some(Duration::from_secs(5)),
+        ..accept(session(0), Duration::from_secs(60))
+    };
+    let began = Instant::now();
+    let who = principal();
+    stand.pool.accept(&who, request).await.unwrap_err();
+    assert_eq!((stand.counts(), began.elapsed().as_secs()), (vec![1], 0));
+
+    // What never answers is left when the call's own time is over, and no later.
+    stand.mirrors[0].always(Act::Hang);
+    stand.pool.cancel(&who, &task_id()).await.unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert_eq!(stand.counts(), [1]);
+    // A read doesn't wait that long for one of several answers.
+    stand.mirrors[0].next([Act::Hang, Act::Play]);
+    stand.pool.task(&who, &task_id()).await.unwrap();
+    assert!(
+        (40..43).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_together_retry_no_more_than_their_budget() {
+    let config = PoolConfig {
+        budget: RetryBudgetConfig {
+            ratio: 0.5,
+            floor: 5,
+            window: Duration::from_secs(60),
+        },
+        ..PoolConfig::default()
+    };
+    let stand = Stand::patient(1, |_| Mirror::full(), config);
+    stand.mirrors[0].always(unavailable());
+    let (who, session) = (principal(), session(0));
+    for _ in 0..40 {
+        stand.pool.session(&who, &session).await.unwrap_err();
+    }
+    let tries = stand.counts()[0];
+    assert!((60..=40 + 20 + 5).contains(&tries), "{tries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_answers_is_left_alone_and_taken_back_by_a_question_for_its_health() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let (who, session) = (principal(), super::fleet::session_of(0, 2));
+    stand.mirrors[0].always(Act::Hang);
+    let breaker = || stand.pool.supervisors()[0].breaker;
+    for _ in 0..8 {
+        let read = stand.pool.session(&who, &session);
+        let _ = tokio::time::timeout(Duration::from_secs(11), read).await;
+    }
+    assert_eq!(stand.pool.supervisors()[0].in_flight, 0);
+    // It says that it serves, and is asked again, now and then; nobody waits for it for long.
+    let status = &stand.pool.supervisors()[0];
+    assert!(status.last_error.is_some(), "{status:?}");
+
+    // Gone for good, it is not even dialled while its breaker is open.
+    stand.kill(0);
+    while breaker() != BreakerState::Open {
+        stand.pool.session(&who, &session).await.unwrap();
+    }
+    assert_eq!(stand.pool.supervisors()[0].health, Health::Unhealthy);
+    stand.mirrors[0].always(Act::Play);
+    stand.serve_again(0);
+    stand.counts();
+    stand.pool.session(&who, &session).await.unwrap();
+    assert_eq!(stand.counts(), [0, 1]);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    stand.pool.session(&who, &session).await.unwrap();
+    assert_eq!((stand.counts(), breaker()), (vec![1, 0], BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_is_ready_as_long_as_one_supervisor_says_that_it_serves() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let patience = Duration::from_secs(1);
+    stand.pool.check(patience).await.unwrap();
+    stand.kill(0);
+    stand.pool.check(patience).await.unwrap();
+    stand.kill(1);
+    assert!(stand.pool.check(patience).await.unwrap_err().retryable);
+}
