@@ -11,6 +11,7 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod gateway;
 mod links;
 mod new;
 mod operator;
@@ -19,6 +20,7 @@ mod parts;
 mod ports;
 mod probe;
 mod settings;
+mod supervisor;
 mod table;
 mod tasks;
 
@@ -43,7 +45,8 @@ fn run(cli: Cli) -> Result<(), Failed> {
     let config = cli.config;
     match cli.command {
         Command::Dev(args) => dev::run(config, args),
-        Command::Gateway(_) | Command::Supervisor(_) => Err(Failed::because("soon")),
+        Command::Gateway(args) => gateway::run(config, &args),
+        Command::Supervisor(args) => supervisor::run(config, &args),
         Command::Agent(args) => agent::run(config, &args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),

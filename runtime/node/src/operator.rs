@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::parts::{Life, World};
 
-pub(crate) use checks::{AgentKnown, Check, StoreAnswers};
+pub(crate) use checks::{AgentKnown, Check, InFleet, StoreAnswers, SupervisorServes};
 
 /// What the port tells about: what this process has of it.
 pub(crate) struct Operator {

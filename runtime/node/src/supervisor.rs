@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{
-    Holder, MemberRole, Models, NodeId, Nodes, Principal, Store, StoreError, Supervisor as _, Writer,
-};
+use greenroom_kernel::{Holder, MemberRole, Models, NodeId, Nodes, Principal, Store, StoreError, Writer};
 use greenroom_orchestrator::{MembershipConfig, MembershipParts, Orchestrator, Parts};
 use greenroom_supervision::Root;
 use greenroom_wire::{GrpcPeers, GrpcServer, ServingState, peer_service, supervisor_service_of};
@@ -20,12 +18,13 @@ use crate::operator::{InFleet, Operator, StoreAnswers};
 use crate::output;
 use crate::parts::{
     self, Books, Choice, Entry, Hosts, Life, Opened, Ready, ReadyFile, Role, World, bind, build_models,
-    choose_given, configured, control_socket, dev_principal, enter, links, model_lines, notice, open_accounts,
-    open_store, process_name, start_providers,
+    choose_given, configured, control_socket, dev_principal, enter, links, model_lines, notice,
+    open_accounts, open_store, process_name, start_providers,
 };
 
-/// How much of the time to leave is for what comes behind the sessions: connections, providers, the ledger.
-const BEHIND: Duration = Duration::from_secs(4);
+/// How much of the time to leave is for what comes behind the sessions: the word
+/// that it has left, connections, providers, the ledger.
+const BEHIND: Duration = Duration::from_secs(8);
 /// How much of it at most, where there is little.
 const BEHIND_OF: u32 = 3;
 

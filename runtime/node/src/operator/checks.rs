@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{AgentName, Clock, Store, Supervisor};
+use greenroom_orchestrator::Orchestrator;
+use greenroom_wire::SupervisorPool;
 
+/// How long readiness waits for a supervisor to say that it serves.
+const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(2);
 /// How long readiness waits for the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -42,5 +46,27 @@ impl Check for AgentKnown {
             Ok(None) => Some(format!("agent {} is not known", self.1)),
             Err(failure) => Some(failure.message),
         }
+    }
+}
+
+/// It has its place among the processes that share its store.
+pub(crate) struct InFleet(pub(crate) Arc<Orchestrator>);
+
+#[async_trait]
+impl Check for InFleet {
+    async fn obstacle(&self) -> Option<String> {
+        let joined = self.0.joined(Duration::ZERO).await;
+        joined.err().map(|failure| failure.message)
+    }
+}
+
+/// It knows a supervisor that serves.
+pub(crate) struct SupervisorServes(pub(crate) Arc<SupervisorPool>);
+
+#[async_trait]
+impl Check for SupervisorServes {
+    async fn obstacle(&self) -> Option<String> {
+        let serves = self.0.check(SUPERVISOR_PATIENCE).await;
+        serves.err().map(|failure| failure.message)
     }
 }
