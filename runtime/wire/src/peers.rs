@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{Failure, Holding, HostPort, JournalKey, MemberRole, Peers};
+use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::peer_service_client::PeerServiceClient;
 use parking_lot::Mutex;
-use tonic::Request;
 use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
 use crate::channel::dial_process;
-use crate::convert::peers::{decode_holding, encode_release};
+use crate::convert::peers::{decode_holding, encode_journal};
 use crate::{TlsIdentity, failure_from_status, inject_trace};
 
 pub use server::{ServedHolder, peer_service};
@@ -58,21 +59,43 @@ impl GrpcPeers {
     }
 }
 
+/// Asks one unary question of the process at an address about a journal.
+macro_rules! ask {
+    ($self:ident . $call:ident ( $at:ident, $key:ident )) => {{
+        let mut client = $self.at($at)?;
+        let mut request = Request::new(encode_journal($key));
+        request.set_timeout(ANSWER_TIMEOUT);
+        inject_trace(request.metadata_mut(), None);
+        answered($at, stringify!($call), client.$call(request)).await
+    }};
+}
+
+async fn answered(
+    at: &HostPort,
+    what: &str,
+    call: impl Future<Output = Result<Response<pb::HoldingAnswer>, Status>>,
+) -> Result<Holding, Failure> {
+    let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, call).await else {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        let message = format!("{at}: no answer to {what} within {seconds} s");
+        return Err(Failure::unavailable(message));
+    };
+    match answer {
+        Ok(answer) => decode_holding(answer.into_inner()).map_err(|malformed| malformed.by_peer()),
+        Err(status) => Err(failure_from_status(&status, &at.to_string())),
+    }
+}
+
 #[async_trait]
 impl Peers for GrpcPeers {
     async fn release(&self, at: &HostPort, key: &JournalKey) -> Result<Holding, Failure> {
-        let mut client = self.at(at)?;
-        let mut request = Request::new(encode_release(key));
-        request.set_timeout(ANSWER_TIMEOUT);
-        inject_trace(request.metadata_mut(), None);
-        let late = |_| {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            Failure::unavailable(format!("{at}: no answer to release within {seconds} s"))
-        };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.release(request)).await;
-        match answer.map_err(late)? {
-            Ok(answer) => decode_holding(answer.into_inner()).map_err(|malformed| malformed.by_peer()),
-            Err(status) => Err(failure_from_status(&status, &at.to_string())),
-        }
+        ask!(self.release(at, key))
+    }
+
+    async fn holds(&self, at: &HostPort, key: &JournalKey) -> Result<Holding, Failure> {
+        ask!(self.holds(at, key))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,26 +8,26 @@ use crate::Malformed;
 
 paired!(encode_how, decode_how, Holding, pb::Holding, { Free <=> Free, Held <=> Held });
 
-pub(crate) fn encode_release(key: &JournalKey) -> pb::ReleaseRequest {
-    pb::ReleaseRequest {
+pub(crate) fn encode_journal(key: &JournalKey) -> pb::JournalRequest {
+    pb::JournalRequest {
         tenant: key.tenant.to_string(),
         journal: key.journal.to_string(),
     }
 }
 
-pub(crate) fn decode_release(request: pb::ReleaseRequest) -> Result<JournalKey, Malformed> {
+pub(crate) fn decode_journal(request: pb::JournalRequest) -> Result<JournalKey, Malformed> {
     Ok(JournalKey {
         tenant: parsed(TenantId::parse, &request.tenant, "tenant")?,
         journal: parsed(SessionId::parse, &request.journal, "journal")?,
     })
 }
 
-pub(crate) fn encode_holding(holding: Holding) -> pb::ReleaseAnswer {
-    pb::ReleaseAnswer {
+pub(crate) fn encode_holding(holding: Holding) -> pb::HoldingAnswer {
+    pb::HoldingAnswer {
         holding: encode_how(holding),
     }
 }
 
-pub(crate) fn decode_holding(answer: pb::ReleaseAnswer) -> Result<Holding, Malformed> {
+pub(crate) fn decode_holding(answer: pb::HoldingAnswer) -> Result<Holding, Malformed> {
     decode_how(answer.holding, "holding")
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::Holder;
+use greenroom_kernel::{Holder, Holding, JournalKey};
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
 use tonic::{Request, Response, Status};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
-use crate::convert::peers::{decode_release, encode_holding};
+use crate::convert::peers::{decode_journal, encode_holding};
 use crate::{MAX_MESSAGE_BYTES, continue_trace, status_from_failure};
 
 /// The service over `holder`: mount it with [`GrpcServer::service`](crate::GrpcServer::service).
@@ -22,16 +22,35 @@ pub struct ServedHolder(Arc<dyn Holder>);
 
 #[tonic::async_trait]
 impl PeerService for ServedHolder {
-    async fn release(
-        &self,
-        request: Request<pb::ReleaseRequest>,
-    ) -> Result<Response<pb::ReleaseAnswer>, Status> {
-        let (metadata, _, question) = request.into_parts();
-        let span = tracing::info_span!("peer call", otel.kind = "server", operation = "Release");
-        continue_trace(&span, &metadata, None);
-        let key =
-            decode_release(question).map_err(|malformed| status_from_failure(&malformed.by_caller()))?;
-        let holding = self.0.release(&key).instrument(span).await;
-        Ok(Response::new(encode_holding(holding)))
+    async fn release(&self, request: Request<pb::JournalRequest>) -> Answer {
+        let (span, key) = begin("Release", request)?;
+        answer(self.0.release(&key).instrument(span).await)
     }
+
+    async fn holds(&self, request: Request<pb::JournalRequest>) -> Answer {
+        let (span, key) = begin("Holds", request)?;
+        answer(self.0.holds(&key).instrument(span).await)
+    }
+}
+
+type Answer = Result<Response<pb::HoldingAnswer>, Status>;
+
+/// The span of a call, continuing the caller's trace, and the journal that it is about.
+#[allow(
+    clippy::result_large_err,
+    reason = "a status is what the generated service answers with"
+)]
+fn begin(
+    operation: &'static str,
+    request: Request<pb::JournalRequest>,
+) -> Result<(Span, JournalKey), Status> {
+    let (metadata, _, question) = request.into_parts();
+    let span = tracing::info_span!("peer call", otel.kind = "server", operation);
+    continue_trace(&span, &metadata, None);
+    let key = decode_journal(question).map_err(|malformed| status_from_failure(&malformed.by_caller()))?;
+    Ok((span, key))
+}
+
+fn answer(holding: Holding) -> Answer {
+    Ok(Response::new(encode_holding(holding)))
 }

@@ -12,6 +12,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+mod supervisors;
+
 use super::*;
 use crate::{GrpcServer, Links};
 
