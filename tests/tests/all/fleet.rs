@@ -38,7 +38,7 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
         assert_eq!(said["status"], "COMPLETED", "{said}");
     }
     stage.model.slow(Duration::from_millis(20));
-    let callers = Callers::begin(6, &stage.gateways);
+    let callers = Callers::begin(6, &stage.gateways).await;
     callers.go_on(12).await;
 
     // One of each is added, and one of each leaves.

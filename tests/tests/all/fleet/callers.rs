@@ -76,7 +76,7 @@ fn content(session: &str, turn: usize) -> String {
 
 impl Callers {
     /// `count` of them begin.
-    pub(super) fn begin(count: usize, gateways: &Gateways) -> Self {
+    pub(super) async fn begin(count: usize, gateways: &Gateways) -> Self {
         let mut callers = Self {
             gateways: gateways.clone(),
             seen: Arc::default(),
@@ -84,6 +84,10 @@ impl Callers {
             reading: JoinSet::new(),
         };
         for number in 0..count {
+            let query = "mutation($id: ID!) { createSession(id: $id) { id } }";
+            let client = gateways.client(number);
+            let made = client.call(query, json!({ "id": session(number) })).await;
+            made.data();
             let (gateways, seen) = (gateways.clone(), Arc::clone(&callers.seen));
             callers.calling.spawn(converse(number, gateways, seen));
             let (gateways, seen) = (callers.gateways.clone(), Arc::clone(&callers.seen));

@@ -50,15 +50,17 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `greenroom ARGUMENTS` on ports of its own, and waits until it serves.
+    /// Starts `greenroom ARGUMENTS` on ports of its own unless they say otherwise, and waits until it serves.
     pub(super) async fn start(name: &str, arguments: &[&str], env: &[(String, String)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (ready, log) = (home.path().join("ready.json"), home.path().join("log"));
         let log = std::fs::File::create(log).unwrap();
-        let child = greenroom(home.path())
-            .args(arguments)
-            .args(["--listen", "127.0.0.1:0", "--ready-file"])
-            .arg(&ready)
+        let mut command = greenroom(home.path());
+        command.args(arguments).arg("--ready-file").arg(&ready);
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let child = command
             .env("GREENROOM__OPERATOR__LISTEN", "127.0.0.1:0")
             .envs(env.iter().cloned())
             .stdin(Stdio::null())

@@ -8,13 +8,15 @@ use serde_json::json;
 use super::process::{Process, refused};
 use crate::support::{Client, FakeModel};
 
+const ANYWHERE: &str = "127.0.0.1:0";
+
 fn variables(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
 
-async fn supervisor(store: &Path, agent: &Process, model: &FakeModel) -> Process {
+async fn supervisor(store: &Path, agent: &Process, model: &FakeModel, listen: &str) -> Process {
     let join = format!("[\"http://{}\"]", agent.address("agent"));
     let env = variables(&[
         ("GREENROOM__STORE__PATH", store.to_str().unwrap()),
@@ -22,7 +24,7 @@ async fn supervisor(store: &Path, agent: &Process, model: &FakeModel) -> Process
         ("OPENAI_API_KEY", "test"),
         ("OPENAI_BASE_URL", &model.url),
     ]);
-    Process::start("the supervisor", &["supervisor"], &env).await
+    Process::start("the supervisor", &["supervisor", "--listen", listen], &env).await
 }
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
     let mut agent = Process::start("the agent host", &["agent", "assistant", "echo"], &[]).await;
     agent.ready().await;
     let store = folder.path().join("store.sqlite");
-    let mut supervisor_one = supervisor(&store, &agent, &model).await;
+    let mut supervisor_one = supervisor(&store, &agent, &model, ANYWHERE).await;
     supervisor_one.ready().await;
     let at = supervisor_one.address("supervisor");
     let arguments = ["gateway", "--supervisor", &at];
@@ -39,12 +41,10 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
     gateway.ready().await;
 
     let client = Client::new(&gateway.http());
-    let answer = client
-        .send_chat(json!({ "content": "hello", "sessionId": "s" }))
-        .await
-        .data();
+    let answer = client.send_chat(json!({ "content": "hello" })).await.data();
     let said = &answer["sendChat"]["response"]["content"];
     assert_eq!(*said, json!(FakeModel::answer("hello")), "{answer}");
+    let session = answer["sendChat"]["session"]["id"].as_str().unwrap();
     assert_eq!(client.run("echo", "there").await["status"], "COMPLETED");
     for (process, metric) in [
         (&gateway, "greenroom_"),
@@ -56,17 +56,24 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
         assert_eq!(process.operator("/livez").await.unwrap().0, 200);
     }
 
-    // Without its supervisor the gateway says so; with another one on the same store it goes on.
+    // Without its supervisor the gateway says so; once it is back, conversations go on.
     let (code, took) = supervisor_one.leave().await;
     assert_eq!(code, Some(0), "{}", supervisor_one.log());
     assert!(
-        took < Duration::from_secs(20),
+        took < Duration::from_secs(10),
         "it took {took:?} to leave with nothing to do"
     );
     assert!(!supervisor_one.ready_file().exists());
-    gateway.unready("").await;
-    let env = variables(&[("GREENROOM__SUPERVISOR__ADVERTISE", &at)]);
-    let _ = env;
+    supervisor_one.assert_calm();
+    gateway.unready(&at).await;
+    let mut supervisor_one = supervisor(&store, &agent, &model, &at).await;
+    gateway.ready().await;
+    let more = json!({ "content": "more", "sessionId": session });
+    let answer = client.send_chat(more).await.data();
+    let said = &answer["sendChat"]["response"]["content"];
+    assert_eq!(*said, json!(FakeModel::answer("more")), "{answer}");
+    supervisor_one.kill();
+
     for process in [&mut gateway, &mut agent] {
         assert_eq!(process.leave().await.0, Some(0), "{}", process.log());
         process.assert_calm();
@@ -78,7 +85,7 @@ async fn a_file_has_one_supervisor() {
     let (model, folder) = (FakeModel::start().await, tempfile::tempdir().unwrap());
     let agent = Process::start("the agent host", &["agent", "echo"], &[]).await;
     let store = folder.path().join("store.sqlite");
-    let first = supervisor(&store, &agent, &model).await;
+    let first = supervisor(&store, &agent, &model, ANYWHERE).await;
     first.ready().await;
     let (code, said) = refused(
         &["supervisor", "--listen", "127.0.0.1:0"],
