@@ -31,7 +31,7 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
         stage.gateway("gateway two").await,
     );
     for gateway in [&door_one, &door_two] {
-        served(gateway, "assistant", 2 * 2).await;
+        served(gateway, "assistant", 2).await;
         let said = Client::new(&gateway.http())
             .run(&python.agent("talker"), "hello")
             .await;
@@ -130,7 +130,7 @@ async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_i
         stage.supervisor("supervisor two").await,
     ];
     let gateway = stage.gateway("the gateway").await;
-    served(&gateway, "worker", 2).await;
+    served(&gateway, "worker", 1).await;
     stage.model.slow(Duration::from_millis(10));
     let client = Client::new(&gateway.http());
     let mut ids: Vec<String> = Vec::new();

@@ -83,7 +83,7 @@ impl Stage {
     }
 }
 
-/// Waits until an agent has so many instances, all well, at every supervisor behind a gateway.
+/// Waits until an agent has so many instances, all well as every supervisor behind a gateway finds them.
 pub(super) async fn served(gateway: &Process, agent: &str, wanted: usize) {
     let client = Client::new(&gateway.http());
     let query = "query($n: String!) { getAgentStatus(name: $n) { instances { health } } }";
