@@ -344,3 +344,71 @@ pub trait Supervisor: Send + Sync + 'static {
     /// What happens in it from now on.
     async fn watch_supervision(&self) -> Result<BoxStream<'static, SupervisionEvent>, Failure>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Subject, TenantId};
+
+    #[test]
+    fn a_call_belongs_to_its_session_or_to_the_journal_that_its_key_names() {
+        let who = Principal {
+            tenant: TenantId::parse("acme").unwrap(),
+            subject: Subject::parse("ann").unwrap(),
+            scopes: Vec::new(),
+            tier: String::new(),
+        };
+        let key = |text: &str| IdempotencyKey::parse(text).unwrap();
+        let chat = AcceptRequest {
+            call: AcceptCall::Chat {
+                content: String::new(),
+                agent: None,
+                model: None,
+                metadata: None,
+            },
+            session: None,
+            key: key("k"),
+            timeout: None,
+            wait: Duration::ZERO,
+            trace: None,
+        };
+        let task = AcceptRequest {
+            call: AcceptCall::Task {
+                agent: AgentName::parse("a").unwrap(),
+                input: "{}".into(),
+            },
+            ..chat.clone()
+        };
+        let derived =
+            |operation, key: &IdempotencyKey| SessionId::derived(&who.tenant, &who.subject, operation, key);
+        assert_eq!(chat.journal(&who).journal, derived("sendChat", &key("k")));
+        assert_eq!(
+            task.journal(&who).journal,
+            derived("executeTaskOnAgent", &key("k"))
+        );
+
+        let session = Some(SessionId::parse("s").unwrap());
+        for request in [&chat, &task] {
+            let session = session.clone();
+            let of = AcceptRequest {
+                session,
+                ..request.clone()
+            };
+            assert_eq!(of.journal(&who).journal.as_str(), "s");
+        }
+        // A key that names a session names a conversation's, no task's.
+        let minted = key("mint:01KCX000000000000000000000");
+        let of = |request: &AcceptRequest| AcceptRequest {
+            key: minted.clone(),
+            ..request.clone()
+        };
+        assert_eq!(
+            of(&chat).journal(&who).journal.as_str(),
+            "01KCX000000000000000000000"
+        );
+        assert_eq!(
+            of(&task).journal(&who).journal,
+            derived("executeTaskOnAgent", &minted)
+        );
+    }
+}

@@ -62,6 +62,7 @@ pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> 
     let mut free: Option<Writer> = None;
     for _ in 0..OWNERS {
         match &loaded.journal.epoch {
+            Some(_) if loaded.journal.released => return Ok(loaded),
             Some(writer) if free.as_ref() != Some(writer) && *writer != shared.writer => {
                 let writer = writer.clone();
                 if let Err(failure) = fleet.free(key, &writer, way).await {

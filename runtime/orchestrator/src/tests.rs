@@ -11,6 +11,7 @@ mod children;
 mod creating;
 mod events;
 mod faults;
+mod fleet;
 mod leaving;
 mod recovery;
 mod snapshots;

@@ -62,7 +62,7 @@ pub enum Entry {
     Opened(Opened),
     /// A new owner begins to write.
     Epoch,
-    /// The owner let go at a step boundary.
+    /// The owner let go at a step boundary: nothing is lost, and whoever comes next need not ask it.
     Released,
     /// The session's title changed.
     Retitled {
@@ -278,7 +278,7 @@ impl Default for Limits {
 pub enum AttemptCause {
     /// The agent panicked, went away or fell silent.
     AgentDied(String),
-    /// The owner of the session died with the attempt.
+    /// The owner of the session died with the attempt, or let go of it at a step boundary.
     OwnerLost,
     /// A waiting or unknown step was resolved.
     Resolved,

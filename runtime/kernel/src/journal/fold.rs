@@ -188,6 +188,7 @@ impl Journal {
             }
             Entry::Released => {
                 self.released = true;
+                self.open.values_mut().for_each(|task| task.handed_over = true);
                 None
             }
             Entry::Retitled { title } => {

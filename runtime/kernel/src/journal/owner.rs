@@ -214,6 +214,14 @@ impl Owner {
         self.is_settled() && !running.into_iter().any(dear)
     }
 
+    /// Writes down that this owner lets go, at a boundary in the middle of an attempt: the next one loses nothing by it,
+    /// and need not ask. Nothing at all while no attempt runs. The owner is left once this is settled.
+    pub fn release(&mut self, now: Timestamp) {
+        if self.is_owning() && self.running.is_some() && !self.journal.released {
+            self.stage(now, Entry::Released);
+        }
+    }
+
     /// The attempt that runs: its task and number.
     pub fn running(&self) -> Option<(u32, u32)> {
         self.running

@@ -40,6 +40,9 @@ pub struct OpenTask {
     /// model step that was under way.
     #[serde(default)]
     pub unbilled: u32,
+    /// Its last owner let go at a step boundary, and no attempt has begun since: nothing was lost with it.
+    #[serde(default)]
+    pub handed_over: bool,
     /// How much had been said in the conversation when its turn first came: what every attempt of it sees.
     #[serde(default)]
     pub sees: Option<u64>,
@@ -116,6 +119,7 @@ impl OpenTask {
             owner_losses: 0,
             usage: None,
             unbilled: 0,
+            handed_over: false,
             sees: None,
             served_by: None,
             last_error: None,
@@ -215,6 +219,7 @@ impl OpenTask {
                     (None, Entry::Accepted(accepted)) if accepted.ordinal == ordinal => {
                         task = Some(Self::new((**accepted).clone(), position, slot.at));
                     }
+                    (Some(task), Entry::Released) => task.handed_over = true,
                     (Some(task), entry) if entry.task() == Some(ordinal) => {
                         task.apply(position, slot.at, entry)
                     }
@@ -228,16 +233,17 @@ impl OpenTask {
     fn attempt_started(&mut self, attempt: u32, cause: &AttemptCause) {
         self.attempt = attempt;
         self.resolved = false;
+        let lost = !std::mem::take(&mut self.handed_over);
         match cause {
             AttemptCause::AgentDied(why) => {
                 self.deaths += 1;
                 self.last_error = Some(Failure::new(crate::ErrorCode::AgentFailed, why.clone()).retryable());
             }
-            AttemptCause::OwnerLost => {
+            AttemptCause::OwnerLost if lost => {
                 self.owner_losses += 1;
                 self.unbilled += 1;
             }
-            AttemptCause::Resolved => {}
+            AttemptCause::OwnerLost | AttemptCause::Resolved => {}
             AttemptCause::Diverged(_) => self.steps.clear(),
         }
     }

@@ -39,14 +39,21 @@ impl JournalActor {
         if !self.releasing {
             return false;
         }
-        let Phase::Owned { owner, waiting } = &self.phase else {
+        let now = self.shared.now();
+        let Phase::Owned { owner, waiting } = &mut self.phase else {
             return false;
         };
-        let at_boundary = owner.is_owning() && owner.is_at_boundary() && waiting.is_empty();
-        if at_boundary {
-            self.leave(ctx, "another process asked for it");
+        if !owner.is_owning() || !owner.is_at_boundary() || !waiting.is_empty() {
+            return false;
         }
-        at_boundary
+        owner.release(now);
+        if !owner.is_settled() {
+            // It leaves when that is durable.
+            self.pump(ctx);
+            return false;
+        }
+        self.leave(ctx, "another process asked for it");
+        true
     }
 
     /// Reads whether anybody else has written: a fence tells only those who write.

@@ -1,6 +1,6 @@
 //! What every way to a journal's actor asks first: whether it may be here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,8 +49,8 @@ pub(crate) struct Fleet {
     beats: AtomicU64,
     /// Whoever fell silent and was not reached either: it isn't asked again for each of its journals.
     pub(super) buried: Mutex<HashSet<Writer>>,
-    /// Journals that belong here and that others were asked to let go of, with where those are.
-    pub(super) followed: Mutex<HashMap<JournalKey, HostPort>>,
+    /// Journals that belong here and that others were asked to let go of.
+    pub(super) followed: Mutex<HashSet<JournalKey>>,
 }
 
 impl Fleet {
@@ -156,10 +156,7 @@ impl Fleet {
         let view = self.view();
         match view.owner_of(key) {
             Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
-            Some(_) if takes => match self.followed.lock().get(key) {
-                Some(at) => Err(Failure::elsewhere(at.clone())),
-                None => Ok(()),
-            },
+            Some(_) if takes => Ok(()),
             Some(_) | None => Err(self.takes_nothing()),
         }
     }

@@ -17,7 +17,7 @@ const LOOKS: u32 = 120;
 /// Takes a journal when whoever has it at `at` has let go. Of many at once, the scan finds some.
 pub(crate) fn follow(shared: &Arc<Shared>, key: &JournalKey, at: &HostPort) {
     let Some(fleet) = shared.fleet.clone() else { return };
-    if !fleet.begin_following(key, at) {
+    if !fleet.begin_following(key) {
         return;
     }
     let (shared, key, at) = (Arc::clone(shared), key.clone(), at.clone());

@@ -1,6 +1,5 @@
 //! Asking whoever wrote a journal last: nobody who lives is robbed.
 
-use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use greenroom_kernel::{Failure, Holding, HostPort, JournalKey, NodeState, Standing, StoreError, Writer};
@@ -93,17 +92,10 @@ impl Fleet {
         matches!(held, Ok(Ok(Holding::Held))).then(|| at.clone())
     }
 
-    /// Begins to follow a journal that `at` was asked to let go of. False when it is followed already, or too many are.
-    pub(super) fn begin_following(&self, key: &JournalKey, at: &HostPort) -> bool {
+    /// Begins to follow a journal. False when it is followed already, or too many are.
+    pub(super) fn begin_following(&self, key: &JournalKey) -> bool {
         let mut followed = self.followed.lock();
-        let full = followed.len() >= FOLLOWED;
-        match followed.entry(key.clone()) {
-            Entry::Vacant(place) if !full => {
-                place.insert(at.clone());
-                true
-            }
-            Entry::Vacant(_) | Entry::Occupied(_) => false,
-        }
+        followed.len() < FOLLOWED && followed.insert(key.clone())
     }
 }
 

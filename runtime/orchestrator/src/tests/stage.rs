@@ -2,6 +2,7 @@
 
 mod calls;
 mod door;
+mod fleet;
 mod host;
 mod models;
 mod world;
@@ -22,10 +23,11 @@ use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
 use greenroom_wire::testkit::InMemory;
 
-use crate::{Orchestrator, OrchestratorConfig, Parts};
+use crate::{MembershipParts, Orchestrator, OrchestratorConfig, Parts};
 
 pub(crate) use calls::*;
 pub(crate) use door::*;
+pub(crate) use fleet::*;
 pub(crate) use host::*;
 pub(crate) use models::*;
 pub(crate) use world::*;
@@ -185,33 +187,60 @@ async fn raise(
     hosts: &[Arc<Host>],
     incarnation: u64,
 ) -> Arc<Orchestrator> {
-    let random: Arc<dyn Randomness> = Arc::new(StageRandom(AtomicU64::new(incarnation * 1_000)));
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let show = Orchestrator::start(Parts {
-        config: config.clone(),
-        store: Arc::clone(store) as _,
-        models: Arc::clone(models) as _,
-        clock: Arc::clone(&clock),
-        random: Arc::clone(&random),
-        metrics: Arc::new(Metrics::new("test")),
-        writer: Writer {
-            node: NodeId::parse("n").unwrap(),
-            incarnation,
-        },
-        environment: Environment::new(clock, random),
+    let writer = Writer {
+        node: NodeId::parse("n").unwrap(),
+        incarnation,
+    };
+    Scene {
+        config,
+        store,
+        models,
+        clock,
+        hosts,
+        writer,
         membership: None,
-    })
+    }
+    .raise()
     .await
-    .unwrap();
-    for host in hosts {
-        show.join(Arc::clone(host) as _).await.unwrap();
+}
+
+/// What a process begins with.
+struct Scene<'s> {
+    config: &'s OrchestratorConfig,
+    store: &'s Arc<StageStore>,
+    models: &'s Arc<StageModels>,
+    clock: &'s Arc<StageClock>,
+    hosts: &'s [Arc<Host>],
+    writer: Writer,
+    membership: Option<MembershipParts>,
+}
+
+impl Scene<'_> {
+    /// Starts it, and waits until it knows the agents.
+    async fn raise(self) -> Arc<Orchestrator> {
+        let random: Arc<dyn Randomness> =
+            Arc::new(StageRandom(AtomicU64::new(self.writer.incarnation * 1_000)));
+        let clock: Arc<dyn Clock> = Arc::clone(self.clock) as _;
+        let show = Orchestrator::start(Parts {
+            config: self.config.clone(),
+            store: Arc::clone(self.store) as _,
+            models: Arc::clone(self.models) as _,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            metrics: Arc::new(Metrics::new("test")),
+            writer: self.writer,
+            environment: Environment::new(clock, random),
+            membership: self.membership,
+        })
+        .await
+        .unwrap();
+        for host in self.hosts {
+            show.join(Arc::clone(host) as _).await.unwrap();
+        }
+        let reached = self.hosts.iter().filter(|host| host.reached().is_ok());
+        for agent in reached.flat_map(|host| host.scripts.keys()) {
+            show.knows(agent, Duration::from_secs(10)).await.unwrap();
+        }
+        show
     }
-    for agent in hosts
-        .iter()
-        .filter(|host| host.reached().is_ok())
-        .flat_map(|host| host.scripts.keys())
-    {
-        show.knows(agent, Duration::from_secs(10)).await.unwrap();
-    }
-    show
 }

@@ -32,7 +32,8 @@ impl Owner {
                 } else {
                     AttemptCause::OwnerLost
                 };
-                let bounded = cause == AttemptCause::OwnerLost && !task.is_sleeping();
+                let lost = cause == AttemptCause::OwnerLost && !task.handed_over;
+                let bounded = lost && !task.is_sleeping();
                 if bounded && task.owner_losses + 1 >= OWNER_LOSS_BOUND {
                     self.end(
                         now,

@@ -120,3 +120,45 @@ fn a_later_attempt_begins_only_when_its_start_is_stored() {
     desk.store(*append);
     assert_eq!(desk.settle().begun(), [(0, 2)]);
 }
+
+#[test]
+fn an_owner_that_lets_go_at_a_boundary_costs_nothing_however_often() {
+    let mut desk = Desk::running(turn("a"));
+    desk.owner.release(desk.now);
+    desk.settle();
+    assert!(desk.entries().any(|entry| matches!(entry, Entry::Released)));
+    let model = || kind_of_call("0", StepKind::Model, "{}");
+    for handed in 1..2 * OWNER_LOSS_BOUND {
+        assert_eq!(desk.take().begun(), [(0, handed + 1)]);
+        assert!(!desk.owner.journal().released, "it has an owner again");
+        assert_eq!(desk.owner.journal().open[&0].unbilled, 0);
+        desk.owner.release(desk.now);
+        desk.settle();
+    }
+    assert_eq!(desk.folded(), *desk.owner.journal());
+    // One that is lost afterwards counts.
+    desk.take();
+    assert_eq!(desk.take().begun().len(), 1);
+    assert_eq!(desk.owner.journal().open[&0].unbilled, 1);
+    let attempt = desk.owner.running().unwrap().1;
+    desk.call(0, attempt, model());
+    assert!(!desk.owner.is_at_boundary(), "a model call is under way");
+}
+
+#[test]
+fn a_boundary_is_where_nothing_is_written_and_nothing_dear_runs() {
+    let mut desk = Desk::running(turn("a"));
+    assert!(desk.owner.is_at_boundary());
+    desk.call(0, 1, kind_of_call("0", StepKind::Timer, "{\"ms\":3600000}"));
+    desk.call(0, 1, call("1", Effect::Idempotent));
+    desk.settle();
+    assert!(desk.owner.is_at_boundary(), "what is run again does no harm");
+    desk.call(0, 1, call("2", Effect::NonIdempotent));
+    desk.settle();
+    assert!(!desk.owner.is_at_boundary());
+    desk.report(0, 1, "2", "1");
+    assert!(desk.owner.is_at_boundary());
+    desk.owner
+        .step_called(desk.now, 0, 1, call("3", Effect::NonIdempotent));
+    assert!(!desk.owner.is_at_boundary(), "its start is being written");
+}

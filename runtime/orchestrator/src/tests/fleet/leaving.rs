@@ -1,0 +1,111 @@
+//! Processes that leave in good order.
+
+use greenroom_kernel::{NodeState, Nodes};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_leaves_turns_no_step_into_a_doubt_and_its_turns_go_on_at_once() {
+    let host = careful();
+    let mut fleet = Fleets::of(3, [Arc::clone(&host)]).await;
+    let mut tasks = Vec::new();
+    for number in 0..12 {
+        let request = chat(None, "go", &format!("k{number}"), NOT);
+        tasks.push(fleet.accept(request).await.task.id);
+    }
+    let held = tasks
+        .iter()
+        .filter(|id| fleet.holders(&id.journal) == ["n1"])
+        .count();
+    assert!(held > 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = tokio::time::Instant::now();
+    let left = fleet.drain("n1", Duration::from_secs(20)).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    let rows = fleet.memory.nodes().await.unwrap();
+    let row = rows.iter().find(|row| row.node == left.node).unwrap();
+    assert_eq!(row.state, NodeState::Left);
+    for id in &tasks {
+        let row = fleet.ended(id).await;
+        assert_eq!(row.status, TaskStatus::Completed, "{row:?}");
+    }
+    // Five steps of two seconds, and what the way to another process took.
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+    each_once(&host, 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        if talk.slowly(tool("0", Effect::NonIdempotent), 10).await.is_some() {
+            talk.done("done");
+        }
+    }));
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let mut number = 0;
+    let working = loop {
+        number += 1;
+        let request = chat(None, "go", &format!("w{number}"), NOT);
+        let told = fleet.accept(request).await.task.id;
+        if fleet.holders(&told.journal) == ["n0"] {
+            break told;
+        }
+        fleet.ended(&told).await;
+    };
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(fleet.session().await);
+    }
+    let leaving = fleet.process("n0").orchestrator.clone();
+    let drain = tokio::spawn(async move { leaving.drain(Duration::from_secs(30)).await });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (n0, n1) = (fleet.process("n0"), fleet.process("n1"));
+    for session in &sessions {
+        let request = chat(Some(session), "hi", "k", NOT);
+        let refused = n0.orchestrator.accept(&ann(), request.clone()).await.unwrap_err();
+        assert_eq!(refused.elsewhere.as_deref(), Some(&n1.address));
+        n1.orchestrator.accept(&ann(), request).await.unwrap();
+    }
+    // What it works on is still its own.
+    assert_eq!(fleet.holders(&working.journal), ["n0"]);
+    let queued = chat(Some(&working.journal), "next", "k2", NOT);
+    n0.orchestrator.accept(&ann(), queued).await.unwrap();
+    drain.await.unwrap();
+    let row = fleet.ended(&working).await;
+    assert_eq!(row.status, TaskStatus::Completed);
+    fleet.drain("n0", NOT).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_t_end_in_time_is_ended_and_left_in_doubt_for_a_person() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        talk.slowly(tool("0", Effect::NonIdempotent), 10_000).await;
+    }));
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+    let holder = fleet.holders(&told.journal)[0].to_owned();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = tokio::time::Instant::now();
+    fleet.drain(&holder, Duration::from_secs(10)).await;
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+    fleet
+        .until(&told, |row| row.status == TaskStatus::OutcomeUnknown)
+        .await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(16),
+        "LEFT frees it at once: {:?}",
+        begun.elapsed()
+    );
+    each_once(&host, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_one_leaves_too() {
+    let mut fleet = Fleets::of(1, [careful()]).await;
+    let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fleet.drain("n0", Duration::from_secs(20)).await;
+    assert!(!fleet.row(&told).await.status.is_terminal());
+    fleet.start("n9").await;
+    assert_eq!(fleet.ended(&told).await.status, TaskStatus::Completed);
+}
