@@ -200,7 +200,7 @@ async fn an_agents_own_error_fails_its_task_and_says_nothing_about_the_instance(
     assert_eq!(status.last_error, None);
 }
 
-through_both_doors! {
+through_every_door! {
     one_that_panics_costs_one_attempt_and_another_instance_finishes,
     one_that_hangs_costs_one_attempt_after_its_silence,
     one_that_goes_away_costs_one_attempt,

@@ -128,7 +128,7 @@ async fn what_can_not_be_asked_is_refused_whole(door: Door) {
     );
 }
 
-through_both_doors! {
+through_every_door! {
     all_answers_in_the_order_asked_and_one_made_of_them,
     a_quorum_cancels_the_rest_at_once,
     what_is_there_when_the_time_is_over_is_told,

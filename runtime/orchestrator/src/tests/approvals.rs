@@ -111,7 +111,7 @@ async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_say
     }
 }
 
-through_both_doors! {
+through_every_door! {
     an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once,
     nobody_answering_in_time_is_told_to_the_agent_also_after_a_restart,
     an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_says,

@@ -227,7 +227,7 @@ async fn a_task_without_a_session_is_one_also_for_who_lists_it(door: Door) {
     assert_eq!(listed.unwrap().rows, [told.task]);
 }
 
-through_both_doors! {
+through_every_door! {
     a_call_that_its_caller_left_before_it_was_written_is_accepted_and_answered,
     an_aggregation_that_its_caller_left_asks_everybody_all_the_same,
     changes_that_their_caller_left_are_made,

@@ -288,7 +288,7 @@ async fn a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list(door
     assert_eq!(remembered.count(), 256);
 }
 
-through_both_doors! {
+through_every_door! {
     a_refused_card_is_forgotten_with_its_host_or_its_place_in_the_list,
     an_input_that_breaks_the_cards_schema_is_refused_before_it_is_accepted,
     a_chat_whose_content_fits_the_schema_is_accepted,

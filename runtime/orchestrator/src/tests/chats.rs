@@ -251,7 +251,7 @@ async fn large_inputs_and_answers_are_stored_before_the_entry_that_names_them(do
     assert!(seen.lock().len() >= 2);
 }
 
-through_both_doors! {
+through_every_door! {
     a_chat_is_accepted_answered_and_found_again,
     the_same_call_again_is_the_same_task_also_in_another_process_and_other_input_is_a_conflict,
     a_minted_key_names_its_session_so_that_its_call_may_be_repeated,

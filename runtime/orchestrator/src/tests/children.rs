@@ -168,7 +168,7 @@ async fn an_unknown_agent_is_the_steps_failure(door: Door) {
     assert_eq!(told.task.error.unwrap().code, ErrorCode::NotFound);
 }
 
-through_both_doors! {
+through_every_door! {
     a_childs_answer_is_its_parents_step,
     a_running_child_is_found_again_after_its_agents_card_was_tightened,
     a_restarted_parent_finds_its_child_again,

@@ -58,7 +58,7 @@ async fn a_session_whose_owner_was_lost_before_it_answered_is_created_once(door:
     assert_eq!(taken.unwrap_err().code, ErrorCode::Conflict);
 }
 
-through_both_doors! {
+through_every_door! {
     a_taken_id_is_a_conflict_though_the_owner_was_lost_while_asked,
     a_session_whose_owner_was_lost_before_it_answered_is_created_once,
 }

@@ -445,7 +445,7 @@ proptest! {
     }
 }
 
-through_both_doors! {
+through_every_door! {
     a_live_subscriber_hears_everything_once_in_order_and_assembles_every_text,
     from_every_cursor_the_rest_comes_exactly_once_and_the_texts_stay_whole,
     a_tasks_subscriber_hears_that_task_alone_from_every_cursor_of_its_own,

@@ -139,7 +139,7 @@ async fn a_journal_that_can_not_be_read_is_a_clear_failure_and_no_task_of_it_is_
     );
 }
 
-through_both_doors! {
+through_every_door! {
     lost_and_late_answers_change_nothing,
     random_faults_of_every_kind_lose_nothing_and_repeat_nothing,
     a_full_disk_is_told_at_once_and_what_was_asked_is_found_by_its_key_when_there_is_room,

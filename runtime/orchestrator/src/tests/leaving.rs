@@ -119,7 +119,7 @@ async fn one_that_nobody_joined_is_no_error_and_one_that_died_is_let_go(door: Do
     assert!(error.code == ErrorCode::Unavailable && error.retryable, "{error}");
 }
 
-through_both_doors! {
+through_every_door! {
     one_that_is_let_go_ends_what_runs_and_gets_nothing_new,
     one_that_comes_back_goes_on_whether_or_not_it_had_drained,
     one_that_nobody_joined_is_no_error_and_one_that_died_is_let_go,

@@ -293,7 +293,7 @@ async fn a_process_that_dies_at_any_append_written_or_not_loses_nothing_and_repe
     }
 }
 
-through_both_doors! {
+through_every_door! {
     an_acknowledged_task_ends_though_its_process_dies_and_no_finished_step_runs_twice,
     a_sleep_ends_at_its_time_though_the_process_dies_meanwhile,
     a_killed_session_actor_is_replaced_and_its_callers_get_their_answer,

@@ -139,7 +139,7 @@ async fn an_export_ends_at_its_bound(door: Door) {
     assert_eq!(within(bytes).await.unwrap(), whole);
 }
 
-through_both_doors! {
+through_every_door! {
     an_export_ends_at_its_bound,
     a_session_used_a_little_at_a_time_gets_its_snapshots_too,
 }

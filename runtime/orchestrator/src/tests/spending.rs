@@ -258,7 +258,7 @@ async fn a_child_found_again_counts_from_what_it_had_used(door: Door) {
     assert!((18..=20 + 6).contains(&calls), "{calls} calls of 10 tokens");
 }
 
-through_both_doors! {
+through_every_door! {
     a_failed_model_call_shows_in_its_step_and_its_task,
     failed_model_calls_stop_a_runaway_too,
     what_streamed_to_an_agent_that_died_is_billed,

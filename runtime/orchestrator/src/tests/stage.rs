@@ -21,11 +21,11 @@ use greenroom_store::MemoryStore;
 pub(crate) use greenroom_store::testkit::{Fault, FaultyStore, Operation as Asked};
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
-use greenroom_wire::testkit::InMemory;
 
 use crate::{MembershipParts, Orchestrator, OrchestratorConfig, Parts};
 
 pub(crate) use calls::*;
+use door::Line;
 pub(crate) use door::*;
 pub(crate) use fleet::*;
 pub(crate) use host::*;
@@ -44,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) show: Arc<dyn Supervisor>,
     /// What is behind it.
     pub(crate) orchestrator: Arc<Orchestrator>,
-    line: Option<InMemory>,
+    line: Option<Line>,
     door: Door,
     hosts: Vec<Arc<Host>>,
     config: OrchestratorConfig,

@@ -117,10 +117,15 @@ impl Shared {
                 Tried::Silent(failure) => {
                     *doubt = true;
                     self.forget(asked.home);
-                    return match asked.again {
-                        true => Round::Again(failure),
-                        false => Round::Over(Err(failure)),
-                    };
+                    if !asked.again {
+                        return Round::Over(Err(failure));
+                    }
+                    // Whoever reads need not wait for this one: the next may know as much.
+                    if asked.a_try.is_none() || !self.budget.lock().try_retry(self.clock.monotonic()) {
+                        return Round::Again(failure);
+                    }
+                    passed.push(peer.address.clone());
+                    last = Some(failure);
                 }
                 Tried::Refused(mut failure) => {
                     let Some(at) = failure.elsewhere.take() else {

@@ -69,8 +69,13 @@ impl Roster {
                 Err(failure) => next.barred.push((member.address.clone(), failure.message)),
             }
         }
-        let stray = |peer: &&Arc<Peer>| next.at(&peer.address).is_none();
-        next.strays = self.strays.iter().filter(stray).cloned().collect();
+        // Those who left the list may have journals yet, to which others lead.
+        let known = self.strays.iter().chain(self.seats.iter().map(|seat| &seat.peer));
+        let mut strays: Vec<_> = known
+            .filter(|peer| next.at(&peer.address).is_none())
+            .cloned()
+            .collect();
+        next.strays = strays.split_off(strays.len().saturating_sub(STRAYS));
         next
     }
 

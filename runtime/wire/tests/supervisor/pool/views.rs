@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use greenroom_kernel::{
     ActorState, AgentInstance, AgentStatus, BreakerState, Failure, Health, Supervisor, Timestamp,
 };
@@ -19,6 +20,11 @@ fn instance(id: &str, health: Health, in_flight: u32) -> AgentInstance {
         in_flight,
         ..samples::agent(true).instances.remove(0)
     }
+}
+
+async fn next(watched: &mut BoxStream<'static, AgentStatus>) -> AgentStatus {
+    let next = tokio::time::timeout(Duration::from_secs(60), watched.next());
+    next.await.expect("there is news").expect("it goes on")
 }
 
 fn agent(health: Health, instances: Vec<AgentInstance>) -> AgentStatus {
@@ -74,9 +80,9 @@ async fn an_agent_is_one_whoever_sees_it() {
     let news: Vec<_> = stand.mirrors.iter().map(|mirror| mirror.news()).collect();
     let mut watched = stand.pool.watch_agents(Some(agent_name())).await.unwrap();
     news[0].send(told[0].clone()).unwrap();
-    assert_eq!(watched.next().await.unwrap(), told[0]);
+    assert_eq!(next(&mut watched).await, told[0]);
     news[1].send(told[1].clone()).unwrap();
-    let both = watched.next().await.unwrap();
+    let both = next(&mut watched).await;
     assert_eq!((both.health, both.in_flight), (Health::Healthy, 3));
     let seen: Vec<_> = both
         .instances
@@ -95,7 +101,7 @@ async fn an_agent_is_one_whoever_sees_it() {
     };
     news[1].send(later).unwrap();
     stand.kill(0);
-    let left = watched.next().await.unwrap();
+    let left = next(&mut watched).await;
     assert_eq!((left.in_flight, left.instances.len()), (2, 1));
 }
 
@@ -109,22 +115,21 @@ async fn a_watch_follows_supervisors_that_come_and_those_that_come_back() {
     first
         .send(agent(Health::Healthy, vec![instance("a", Health::Healthy, 1)]))
         .unwrap();
-    assert_eq!(watched.next().await.unwrap().in_flight, 1);
+    assert_eq!(next(&mut watched).await.in_flight, 1);
     let second = stand.mirrors[1].news();
     stand.list([0, 1]);
     second
         .send(agent(Health::Healthy, vec![instance("a", Health::Healthy, 4)]))
         .unwrap();
-    assert_eq!(watched.next().await.unwrap().in_flight, 5);
+    assert_eq!(next(&mut watched).await.in_flight, 5);
     let again = stand.mirrors[1].news();
     stand.kill(1);
-    assert_eq!(watched.next().await.unwrap().in_flight, 1);
+    assert_eq!(next(&mut watched).await.in_flight, 1);
     stand.serve_again(1);
     again
         .send(agent(Health::Healthy, vec![instance("a", Health::Healthy, 2)]))
         .unwrap();
-    let back = tokio::time::timeout(Duration::from_secs(60), watched.next()).await;
-    assert_eq!(back.unwrap().unwrap().in_flight, 3);
+    assert_eq!(next(&mut watched).await.in_flight, 3);
 }
 
 #[tokio::test(start_paused = true)]
