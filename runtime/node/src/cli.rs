@@ -81,6 +81,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  greenroom config check\n  greenroom config show --json | jq .gateway"
     )]
     Config(ConfigArgs),
+    /// Make certificates by which the processes of a fleet prove themselves to each other.
+    #[command(
+        after_help = "Examples:\n  greenroom certs init                    (an authority, and a certificate for each role, in ./certs)\n  \
+        greenroom certs init agent --days 30\n  greenroom certs init --renew            (new certificates of the same authority)\n  \
+        greenroom certs show\n\nA process shows its certificate as its configuration's [tls] says: docs/tls.md."
+    )]
+    Certs(CertsArgs),
     /// Say what is wrong with this installation and how to mend it.
     #[command(after_help = "Example:\n  greenroom doctor\n\nExits 1 if any line says FAIL.")]
     Doctor(DoctorArgs),
@@ -305,6 +312,58 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: CertsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Make a private authority, and certificates of it.
+    #[command(
+        after_help = "The folder then holds authority.pem, which every process is given; authority-key.pem, which none is \
+        given; and for each role ROLE.pem and ROLE-key.pem. Every process of a role may have the same two. Where an authority \
+        is there already, certificates are made of that one."
+    )]
+    Init(CertsInitArgs),
+    /// Show whose certificates are there and when they end.
+    Show(CertsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsInitArgs {
+    /// gateway, supervisor, agent [default: all three; with --renew those that are there].
+    #[arg(value_name = "ROLE")]
+    pub(crate) roles: Vec<MemberRole>,
+    /// Where they are written.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// How long the certificates last; the authority lasts ten years.
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+    /// Replaces certificates that are there by new ones of the same authority. Running processes take them up by
+    /// themselves.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsShowArgs {
+    /// Certificates in PEM form [default: those of the folder].
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where they are looked for.
+    #[arg(long, value_name = "FOLDER", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,7 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Tasks(args) => tasks::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
+        Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),

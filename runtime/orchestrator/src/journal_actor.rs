@@ -422,7 +422,14 @@ impl Supervised for JournalActor {
             Message::Loaded(loaded) => self.loaded(ctx, loaded),
             Message::Appended { nonce, outcome } => self.appended(ctx, nonce, outcome),
             Message::Called { task, attempt, call } => {
-                self.with_owner(|owner| owner.step_called(now, task, attempt, *call))
+                let line = self.attempt.as_ref().filter(|line| line.is(task, attempt));
+                let version = line.and_then(AttemptLine::version);
+                self.with_owner(|owner| {
+                    if let Some(version) = version {
+                        owner.attempt_runs(task, attempt, version);
+                    }
+                    owner.step_called(now, task, attempt, *call);
+                });
             }
             Message::Finished {
                 task,

@@ -66,6 +66,8 @@ pub(super) enum Phase {
 pub(super) struct Running {
     pub(super) task: u32,
     pub(super) attempt: u32,
+    /// The version of the agent that runs it, once it is known.
+    pub(super) version: Option<Arc<str>>,
     pub(super) live: BTreeMap<StepPath, LiveStep>,
     /// A person is asked: the attempt ends once no step runs whose interruption would leave its outcome unknown.
     pub(super) parking: bool,

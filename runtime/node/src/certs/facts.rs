@@ -14,6 +14,8 @@ pub(crate) struct Facts {
     pub(crate) names: Vec<String>,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
+    /// In DER form, with its algorithm.
+    pub(crate) public_key: Vec<u8>,
 }
 
 impl Facts {
@@ -45,6 +47,7 @@ impl Facts {
                 .collect(),
             not_before: moment(certificate.validity().not_before),
             not_after: moment(certificate.validity().not_after),
+            public_key: certificate.public_key().raw.to_vec(),
         })
     }
 

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentGone, AgentName, AgentRun, AgentSink, Failure, FromAgent, ModelAnswer,
-    Payload, RunStart, StepAnswer, StepCall, StepOutcome, StepPath, ToAgent,
+    AgentCard, AgentEndpoint, AgentGone, AgentName, AgentRun, AgentSink, Failure, FromAgent, HostState,
+    ModelAnswer, Payload, RunStart, StepAnswer, StepCall, StepOutcome, StepPath, ToAgent,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -120,6 +120,8 @@ pub(crate) struct Host {
     pub(super) scripts: BTreeMap<AgentName, Script>,
     schemas: Mutex<BTreeMap<AgentName, Schemas>>,
     pub(crate) up: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    version: Mutex<String>,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
     tasks: TaskTracker,
@@ -132,6 +134,8 @@ impl Host {
             scripts: BTreeMap::new(),
             schemas: Mutex::default(),
             up: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            version: Mutex::new("1".to_owned()),
             runs: AtomicU32::new(0),
             fired: Arc::default(),
             tasks: TaskTracker::new(),
@@ -144,6 +148,12 @@ impl Host {
     {
         let script: Script = Arc::new(move |talk| script(talk).boxed());
         self.scripts.insert(name(agent), script);
+        self
+    }
+
+    /// The version that its agents' cards have; "1" unless said otherwise.
+    pub(crate) fn version(self, version: &str) -> Self {
+        *self.version.lock() = version.to_owned();
         self
     }
 
@@ -191,7 +201,7 @@ impl AgentEndpoint for Host {
             let (input_schema, output_schema) = self.schemas.lock().get(name).cloned().unwrap_or_default();
             AgentCard {
                 name: name.clone(),
-                version: "1".into(),
+                version: self.version.lock().clone(),
                 description: String::new(),
                 skills: Vec::new(),
                 input_schema,
@@ -201,12 +211,19 @@ impl AgentEndpoint for Host {
         Ok(self.scripts.keys().map(card).collect())
     }
 
-    async fn check(&self) -> Result<(), Failure> {
-        self.reached()
+    async fn check(&self) -> Result<HostState, Failure> {
+        self.reached()?;
+        Ok(match self.draining.load(Ordering::SeqCst) {
+            true => HostState::Draining,
+            false => HostState::Serving,
+        })
     }
 
     async fn run(&self, start: RunStart) -> Result<AgentRun, Failure> {
         self.reached()?;
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(Failure::unavailable("this agent host is shutting down"));
+        }
         self.runs.fetch_add(1, Ordering::SeqCst);
         let script = self.scripts.get(&start.agent).cloned();
         let script = script.ok_or_else(|| Failure::not_found("agent"))?;
