@@ -39,12 +39,11 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
     }
     stage.model.slow(Duration::from_millis(20));
     let callers = Callers::begin(6, &stage.gateways).await;
-    callers.go_on(12).await;
+    told("the longest turn in peace", callers.go_on().await);
 
     // One of each is added, and one of each leaves.
-    let from = callers.turns();
     let mut three = stage.supervisor("supervisor three").await;
-    callers.go_on(12).await;
+    told("the longest turn while a supervisor came", callers.go_on().await);
     let (code, took) = one.leave().await;
     assert!(
         code == Some(0) && took < STOP,
@@ -52,30 +51,25 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
         one.log()
     );
     told("a supervisor left within", took);
-    callers.go_on(12).await;
-    told("the longest turn meanwhile", callers.longest_since(from));
+    told("the longest turn meanwhile", callers.go_on().await);
     assert_eq!(
         callers.reopened(),
         0,
         "a stream broke though only supervisors moved"
     );
 
-    let from = callers.turns();
     let mut host_three = stage.host("host three").await;
     let (code, took) = host_one.leave().await;
     assert_eq!(code, Some(0), "{}", host_one.log());
     told("an agent host left within", took);
-    callers.go_on(12).await;
-    told("the longest turn meanwhile", callers.longest_since(from));
+    told("the longest turn meanwhile", callers.go_on().await);
 
-    let from = callers.turns();
     let mut door_three = stage.gateway("gateway three").await;
     stage.gateways.remove(&door_one.http());
     let (code, took) = door_one.leave().await;
     assert_eq!(code, Some(0), "{}", door_one.log());
     told("a gateway left within", took);
-    callers.go_on(12).await;
-    told("the longest turn meanwhile", callers.longest_since(from));
+    told("the longest turn meanwhile", callers.go_on().await);
 
     // One of each is killed.
     for (what, process) in [
@@ -83,16 +77,12 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
         ("an agent host", &mut host_two),
         ("a gateway", &mut door_two),
     ] {
-        let from = callers.turns();
-        process.kill();
         if what == "a gateway" {
             stage.gateways.remove(&process.http());
         }
-        callers.go_on(18).await;
-        told(
-            &format!("the longest turn after {what} was killed"),
-            callers.longest_since(from),
-        );
+        process.kill();
+        let longest = callers.go_on().await;
+        told(&format!("the longest turn after {what} was killed"), longest);
     }
     callers.judge().await;
 
@@ -131,7 +121,7 @@ async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_i
     ];
     let gateway = stage.gateway("the gateway").await;
     served(&gateway, "worker", 1).await;
-    stage.model.slow(Duration::from_millis(10));
+    stage.model.slow(Duration::from_millis(40));
     let client = Client::new(&gateway.http());
     let mut ids: Vec<String> = Vec::new();
     for round in 0..2 {

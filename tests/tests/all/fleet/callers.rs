@@ -40,8 +40,8 @@ impl Gateways {
 /// What was seen.
 #[derive(Default)]
 struct Seen {
-    /// Turns that were acknowledged, and how long each took.
-    turns: Mutex<Vec<(String, Duration)>>,
+    /// Turns that were acknowledged: whose, which task, and how long each took.
+    turns: Mutex<Vec<(usize, String, Duration)>>,
     repeated: AtomicU32,
     reopened: AtomicU32,
     stop: AtomicBool,
@@ -53,6 +53,7 @@ struct Seen {
 pub(super) struct Callers {
     gateways: Gateways,
     seen: Arc<Seen>,
+    count: usize,
     calling: JoinSet<Conversation>,
     reading: JoinSet<Read>,
 }
@@ -80,6 +81,7 @@ impl Callers {
         let mut callers = Self {
             gateways: gateways.clone(),
             seen: Arc::default(),
+            count,
             calling: JoinSet::new(),
             reading: JoinSet::new(),
         };
@@ -101,20 +103,25 @@ impl Callers {
         self.seen.turns.lock().len()
     }
 
-    /// Lets so many more turns pass.
-    pub(super) async fn go_on(&self, more: usize) {
-        let wanted = self.turns() + more;
-        until("turns go on", CALL, || async {
-            (self.turns() >= wanted).then_some(())
+    /// Lets two more turns of everybody pass: one that may have begun before, and one that began after. Tells how long
+    /// the longest of them took.
+    pub(super) async fn go_on(&self) -> Duration {
+        let from = self.turns();
+        let of_everybody = || {
+            let turns = self.seen.turns.lock();
+            let since = &turns[from..];
+            (0..self.count).all(|caller| since.iter().filter(|(who, ..)| *who == caller).count() >= 2)
+        };
+        until("everybody's turns go on", CALL, || async {
+            of_everybody().then_some(())
         })
         .await;
-    }
-
-    /// The longest turn of those acknowledged since `from` of them were.
-    pub(super) fn longest_since(&self, from: usize) -> Duration {
         let turns = self.seen.turns.lock();
-        let took = turns[from..].iter().map(|(_, took)| *took);
-        took.max().unwrap_or_default()
+        turns[from..]
+            .iter()
+            .map(|(.., took)| *took)
+            .max()
+            .unwrap_or_default()
     }
 
     /// How often streams were taken up again.
@@ -161,7 +168,7 @@ impl Callers {
                 );
             }
         }
-        for (task, _) in self.seen.turns.lock().iter() {
+        for (_, task, _) in self.seen.turns.lock().iter() {
             assert_eq!(client.task(task).await["status"], "COMPLETED", "{task}");
         }
         println!(
@@ -189,7 +196,7 @@ async fn converse(number: usize, gateways: Gateways, seen: Arc<Seen>) -> Convers
         let task = acknowledged(&input, number + turns, &gateways, &seen).await;
         assert_eq!(task["status"], "COMPLETED", "{task}");
         let id = task["id"].as_str().unwrap().to_owned();
-        seen.turns.lock().push((id, began.elapsed()));
+        seen.turns.lock().push((number, id, began.elapsed()));
         turns += 1;
     }
     seen.over.lock().insert(session.clone(), turns);
