@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{JournalActor, Message, Phase};
 
 /// Over what time the looks of many actors are spread that are all told to look.
-const SPREAD: Duration = Duration::from_secs(1);
+const SPREAD: Duration = Duration::from_secs(3);
 
 impl JournalActor {
     /// Another process asks for the journal. What works lets go at its next step boundary.

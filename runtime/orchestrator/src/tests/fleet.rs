@@ -176,3 +176,89 @@ async fn a_holder_that_is_slow_to_beat_but_answers_is_not_robbed() {
     each_once(&host, 5);
     fleet.kill(&holder);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_take_a_dead_one_s_journal_at_once_one_does_and_isnt_robbed_by_the_other() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        for number in 0..20 {
+            let step = tool(&number.to_string(), Effect::Idempotent);
+            if talk.slowly(step, 2).await.is_none() {
+                return;
+            }
+        }
+        talk.done("walked");
+    }));
+    let mut fleet = Fleets::of(3, [Arc::clone(&host)]).await;
+    let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+    let holder = fleet.holders(&told.journal)[0].to_owned();
+    fleet.kill(&holder);
+    // Both fold the same, and both then append behind it.
+    for process in &fleet.live {
+        let late = Fault::StartLate(Duration::from_millis(300));
+        process
+            .store
+            .set_rule(move |asked| matches!(asked, Asked::Append(_)).then_some(late));
+    }
+    let key = key_of(&told.journal);
+    let takes = |process: &Process| {
+        let (shared, key) = (Arc::clone(process.orchestrator.shared()), key.clone());
+        async move {
+            for _ in 0..200 {
+                let (way, recover) = (
+                    crate::membership::Way::Inside,
+                    crate::journal_actor::Operation::Recover,
+                );
+                match shared.journals.ask(&shared, &key, way, recover, None).await {
+                    Err(failure) if failure.elsewhere.is_none() => {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    outcome => return outcome.is_ok(),
+                }
+            }
+            panic!("it was never freed")
+        }
+    };
+    let (one, other) = tokio::join!(takes(&fleet.live[0]), takes(&fleet.live[1]));
+    assert_ne!(one, other, "one takes it, and the other is told who has it");
+    for process in &fleet.live {
+        process.store.heal();
+    }
+    let row = fleet.ended(&told).await;
+    assert_eq!((row.status, row.attempts), (TaskStatus::Completed, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_owner_that_was_robbed_while_it_was_cut_off_looks_and_learns_of_it() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        if talk
+            .step(approval("0", "{\"prompt\":\"may I?\"}"))
+            .await
+            .is_some()
+        {
+            talk.linger().await;
+        }
+    }));
+    let mut fleet = Fleets::of(2, [host]).await;
+    let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+    fleet.until(&told, |row| row.status == TaskStatus::Waiting).await;
+    let holder = fleet.holders(&told.journal)[0].to_owned();
+    let lost = fleet.cut_off(&holder);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let taken = fleet.ask(|show| {
+        let id = told.clone();
+        async move {
+            show.resolve(&ann(), &id, 0, ResolveAction::Approve(None), None)
+                .await
+        }
+    });
+    taken.await.unwrap();
+    let key = key_of(&told.journal);
+    assert!(
+        lost.orchestrator.shared().journals.is_live(&key),
+        "it is idle, and believes"
+    );
+    lost.store.heal();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(!lost.orchestrator.shared().journals.is_live(&key));
+    assert_eq!(fleet.holders(&told.journal).len(), 1);
+}
