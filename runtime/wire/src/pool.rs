@@ -7,6 +7,7 @@
 //!
 //! On the way of a call stand the locks of its supervisor's breaker and of the budget, each for a few instructions.
 
+mod accept;
 mod asked;
 mod call;
 mod config;

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod moving;
+mod pooled;
 mod readers;
 mod scaling;
 

@@ -65,7 +65,7 @@ impl Stage {
         let memory = Arc::new(MemoryStore::new());
         let store = Arc::new(FaultyStore::over(Arc::clone(&memory)));
         let models = Arc::new(StageModels::default());
-        let clock = Arc::new(StageClock(tokio::time::Instant::now()));
+        let clock = Arc::new(StageClock::new());
         let hosts: Vec<_> = hosts.into_iter().collect();
         let orchestrator = raise(&config, &store, &models, &clock, &hosts, 1).await;
         let (show, line) = door.open(&orchestrator);

@@ -110,22 +110,7 @@ impl Supervisor for SupervisorPool {
     }
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
-        let (key, request) = (request.journal(who), &request);
-        let asked = Asked {
-            within: Some(request.wait.saturating_add(self.shared.config.answer_within)),
-            begun_within: request.timeout,
-            ..self.shared.changes(Home::Journal(&key))
-        };
-        let accept = move |t: Try| async move {
-            // What the caller waits, and gives the task, began with the first try.
-            let again = AcceptRequest {
-                wait: request.wait.saturating_sub(t.elapsed),
-                timeout: request.timeout.map(|timeout| timeout.saturating_sub(t.elapsed)),
-                ..request.clone()
-            };
-            t.handle.accept(who, again).await
-        };
-        self.shared.ask(asked, accept).await.answer
+        self.shared.accept(who, &request).await
     }
 
     async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {

@@ -37,6 +37,8 @@ pub(crate) struct Mirror {
     breaks_off: Option<Failure>,
     /// What becomes of the next calls, then of every one.
     acts: Mutex<(VecDeque<Act>, Act)>,
+    /// How many accepted tasks are returned before they have ended.
+    unfinished: Mutex<u32>,
     tapes: Mutex<VecDeque<Tape>>,
     news: Mutex<Option<mpsc::UnboundedReceiver<AgentStatus>>>,
     heard: Mutex<Vec<String>>,
@@ -48,6 +50,7 @@ impl Mirror {
             full,
             breaks_off,
             acts: Mutex::new((VecDeque::new(), always)),
+            unfinished: Mutex::default(),
             tapes: Mutex::default(),
             news: Mutex::default(),
             heard: Mutex::default(),
@@ -81,6 +84,11 @@ impl Mirror {
     /// What becomes of every call behind those.
     pub(crate) fn always(&self, act: Act) {
         self.acts.lock().1 = act;
+    }
+
+    /// So many of the next accepted tasks are returned at once, as they run.
+    pub(crate) fn unfinished(&self, count: u32) {
+        *self.unfinished.lock() = count;
     }
 
     /// What the next subscription tells.
@@ -187,8 +195,14 @@ impl Supervisor for Mirror {
 
     async fn accept(&self, who: &Principal, request: AcceptRequest) -> Result<AcceptedTask, Failure> {
         self.hear(("accept", who, request)).await?;
+        let mut task = samples::task(self.full);
+        let mut unfinished = self.unfinished.lock();
+        if *unfinished > 0 {
+            *unfinished -= 1;
+            task.status = TaskStatus::Running;
+        }
         Ok(AcceptedTask {
-            task: samples::task(self.full),
+            task,
             session: self.maybe(samples::session),
             message: self.maybe(samples::message),
             cursor: samples::cursor(),

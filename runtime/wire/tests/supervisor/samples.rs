@@ -155,7 +155,7 @@ pub(crate) fn task(full: bool) -> TaskRow {
         status: if full {
             TaskStatus::Completed
         } else {
-            TaskStatus::Accepted
+            TaskStatus::Waiting
         },
         input: if full {
             Payload::inline("{}")

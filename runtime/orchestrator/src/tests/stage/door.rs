@@ -49,7 +49,7 @@ impl Door {
                 let (fleet, at) = (Fleet::new(), "127.0.0.1:7070".parse().unwrap());
                 fleet.serve(&at, &NodeId::parse("n").unwrap(), local);
                 fleet.list([(&MemberId::parse("n").unwrap(), &at)]);
-                let clock = Arc::new(StageClock(tokio::time::Instant::now()));
+                let clock = Arc::new(StageClock::new());
                 let pool = fleet.pool(clock, Arc::new(stage_random()), PoolConfig::default());
                 (Arc::new(pool.unwrap()), Some(Line::Pool(fleet, at)))
             }

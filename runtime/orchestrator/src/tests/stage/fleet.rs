@@ -87,7 +87,7 @@ impl Fleets {
             models: Arc::default(),
             board: Arc::default(),
             live: Vec::new(),
-            clock: Arc::new(StageClock(tokio::time::Instant::now())),
+            clock: Arc::new(StageClock::new()),
             hosts: hosts.into_iter().collect(),
             config,
             incarnations: 0,

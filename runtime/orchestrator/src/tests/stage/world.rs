@@ -6,7 +6,13 @@ use std::time::Duration;
 use greenroom_kernel::{Clock, Randomness, Timestamp};
 
 /// A clock that goes with tokio's.
-pub(crate) struct StageClock(pub(super) tokio::time::Instant);
+pub(crate) struct StageClock(tokio::time::Instant);
+
+impl StageClock {
+    pub(crate) fn new() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
 
 impl Clock for StageClock {
     fn now(&self) -> Timestamp {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptRequest, BreakerState, ErrorCode, Failure, Health, RetryBudgetConfig, Supervisor, TaskId,
+    TaskStatus,
 };
 use greenroom_wire::PoolConfig;
 use tokio::time::Instant;
@@ -47,6 +48,48 @@ async fn a_call_that_carries_a_key_is_sent_again_with_what_is_left_of_its_times(
     );
     let key = format!("{:?}", samples::key());
     assert!(heard.iter().all(|heard| heard.contains(&key)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_task_waits_on_when_a_supervisor_lets_go_of_him() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let (who, mirror) = (principal(), &stand.mirrors[0]);
+    let began = Instant::now();
+    mirror.unfinished(3);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(60)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Completed);
+    let heard = mirror.heard();
+    assert_eq!(heard.len(), 4, "{heard:?}");
+    assert!(
+        heard[3].contains("wait: 59.") || heard[3].contains("wait: 58."),
+        "{}",
+        heard[3]
+    );
+    assert!(began.elapsed() < Duration::from_secs(3));
+
+    // No longer than he wished, and what was accepted is never refused for that.
+    mirror.unfinished(1000);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(9)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert!(
+        (9..12).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(stand.counts()[0] < 15);
+    mirror.next([Act::Play, Act::Fail(Failure::internal("broken"))]);
+    let accepted = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(9)));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert_eq!(stand.counts(), [2]);
+    let accepted = stand.pool.accept(&who, accept(session(0), Duration::ZERO));
+    assert_eq!(accepted.await.unwrap().task.status, TaskStatus::Running);
+    assert_eq!(stand.counts(), [1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ fn instance(id: &str, health: Health, in_flight: u32) -> AgentInstance {
 
 async fn next(watched: &mut BoxStream<'static, AgentStatus>) -> AgentStatus {
     let next = tokio::time::timeout(Duration::from_secs(60), watched.next());
-    next.await.expect("there is news").expect("it goes on")
+    next.await.unwrap().unwrap()
 }
 
 fn agent(health: Health, instances: Vec<AgentInstance>) -> AgentStatus {
