@@ -34,5 +34,6 @@ mod sharing;
 mod sick_disk;
 mod support;
 mod telemetry;
+mod tls;
 mod wall;
 mod workers;

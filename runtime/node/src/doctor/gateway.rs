@@ -97,9 +97,11 @@ async fn joined(host: &str, links: &Links) -> Line {
     match links.agent(host) {
         Ok(agent) => match tokio::time::timeout(PATIENCE, agent.check()).await {
             Ok(Ok(HostState::Serving)) => Line::ok(HOST, format!("{host} serves")),
-            Ok(Ok(HostState::Draining)) => {
-                Line::warn(HOST, format!("{host} takes no new runs: it is leaving"), remedy)
-            }
+            Ok(Ok(HostState::Draining)) => Line::warn(
+                HOST,
+                format!("{host} drains: it takes nothing new"),
+                "start it again",
+            ),
             Ok(Err(failure)) => Line::fail(HOST, failure.message, remedy),
             Err(_) => Line::fail(HOST, format!("{host} does not answer"), remedy),
         },
