@@ -10,6 +10,7 @@ mod mutation_input;
 mod node;
 mod query;
 mod reach;
+mod request;
 mod response;
 mod scalars;
 mod session;

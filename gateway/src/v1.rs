@@ -15,6 +15,7 @@ mod listing;
 mod own;
 mod place;
 mod refusal;
+mod relayed;
 mod watched;
 
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! Relay connections over the supervisor's pages.
 
 use async_graphql::{ComplexObject, SimpleObject};
-use greenroom_kernel::{Failure, Page, PageRequest};
+use greenroom_kernel::{Failure, Page, PageRequest, RequestRow};
 
 use super::message::ChatMessage;
+use super::request::{ModelRequest, place};
 use super::session::ChatSession;
 use super::task::{Step, Task};
 
@@ -86,6 +87,24 @@ connection!(SessionConnection, SessionEdge, ChatSession);
 connection!(TaskConnection, TaskEdge, Task);
 connection!(StepConnection, StepEdge, Step);
 connection!(MessageConnection, MessageEdge, ChatMessage);
+connection!(ModelRequestConnection, ModelRequestEdge, ModelRequest);
+
+impl ModelRequestConnection {
+    /// A page of the log, which was asked for `after` a place. Where nothing fits in the part of it that was looked through,
+    /// it tells all the same where to go on.
+    pub(super) fn of(page: Page<RequestRow>, after: bool) -> Self {
+        let rows = page.rows.into_iter();
+        let mut connection = Self::from(Rows {
+            rows: rows.map(|row| (place(&row), ModelRequest::from(row))).collect(),
+            has_previous: after,
+            has_next: page.next.is_some(),
+        });
+        if page.next.is_some() {
+            connection.page_info.end_cursor = page.next;
+        }
+        connection
+    }
+}
 
 /// How many rows a page shall have.
 pub(super) fn page_size(what: &str, asked: Option<i32>) -> Result<u32, Failure> {

@@ -2,15 +2,16 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use greenroom_kernel::{
-    AgentName, AggregateRequest, Failure, Principal, SessionId, SessionQuery, TaskId, TaskRow,
+    AgentName, AggregateRequest, Failure, PageRequest, Principal, SessionId, SessionQuery, TaskId, TaskRow,
 };
 
 use super::agent::{AgentStatus, ProviderStatus};
-use super::connection::{SessionConnection, TaskConnection, TokenPage};
+use super::connection::{ModelRequestConnection, SessionConnection, TaskConnection, TokenPage, page_size};
 use super::enums::TaskStatus;
 use super::mutation::repeated;
 use super::node::ActorNode;
 use super::reach::{Reach, agent_name, millis, session_id};
+use super::request::RequestFilter;
 use super::response::{AgentResponse, TaskError};
 use super::scalars::{DateTime, Json};
 use super::session::ChatSession;
@@ -211,6 +212,27 @@ impl Query {
     async fn budgets(&self, ctx: &Context<'_>) -> Result<Vec<Budget>> {
         let reach = Reach::of(ctx)?;
         Ok(spend::budgets(reach.backend.costs.budgets(reach.who()).await?))
+    }
+
+    /// The log of requests to models, newest first: the caller's own. A page may hold fewer than were asked for, even none,
+    /// while `hasNextPage` is true: go on behind `endCursor`.
+    async fn requests(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which ones; absent, all.")] filter: Option<RequestFilter>,
+        #[graphql(desc = "How many, from 1 to 100; 20 unless told.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<ModelRequestConnection> {
+        let limit = page_size("first", first)?;
+        if limit == 0 {
+            return Err(Failure::bad_input("first must be from 1 to 100").into());
+        }
+        let query = filter.map(RequestFilter::read).transpose()?.unwrap_or_default();
+        let reach = Reach::of(ctx)?;
+        let is_behind = after.is_some();
+        let page = PageRequest { after, limit };
+        let page = reach.backend.costs.requests(reach.who(), query, page).await?;
+        Ok(ModelRequestConnection::of(page, is_behind))
     }
 
     /// The supervision tree as it stands.

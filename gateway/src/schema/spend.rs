@@ -11,8 +11,6 @@ use super::scalars::DateTime;
 
 /// How many sums one question may bring.
 const SUMS: u32 = 1_000;
-/// A day's milliseconds.
-const DAY_MS: i64 = 86_400_000;
 
 /// What sums are kept apart by.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +219,8 @@ pub(crate) struct Budget {
     configured: bool,
     /// Whether any of its standings is used up.
     exceeded: bool,
+    /// Whether what was spent before it was set is known: until then a hard one lets nothing through.
+    known: bool,
     /// How it stands: once, or for the dearest 20 of those that it counts apart.
     standings: Vec<BudgetStanding>,
 }
@@ -235,6 +235,7 @@ pub(crate) fn budgets(standings: Vec<Standing>) -> Vec<Budget> {
         }
         if let Some(budget) = budgets.last_mut() {
             budget.exceeded |= standing.exceeded;
+            budget.known &= standing.known;
             budget.standings.push(standing.into());
         }
     }
@@ -259,6 +260,7 @@ impl From<&Kept> for Budget {
             hard: kept.hard,
             configured: kept.configured,
             exceeded: false,
+            known: true,
             standings: Vec::new(),
         }
     }
@@ -346,29 +348,13 @@ impl SetBudgetInput {
     }
 }
 
-/// The days from one to another, both included; the present month up to today where nothing is said.
+/// The sums that are asked for.
 pub(super) fn query(
     from: Option<&str>,
     to: Option<&str>,
     group_by: Vec<SpendGroupBy>,
     now: Timestamp,
 ) -> Result<SpendQuery, Failure> {
-    let day = |what: &str, given: Option<&str>, otherwise: Timestamp| match given {
-        None => Ok(otherwise),
-        Some(text) => Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"))
-            .ok_or_else(|| Failure::bad_input(format!("{what} must be a day, as in 2026-11-26"))),
-    };
-    let from = day("from", from, greenroom_kernel::BudgetWindow::Month.start(now))?;
-    let to = day("to", to, now)?;
-    let next = Timestamp::from_millis(to.as_millis().saturating_add(DAY_MS));
-    let name = |at: Timestamp| at.to_string().split('T').next().unwrap_or_default().to_owned();
-    Ok(SpendQuery {
-        from: name(from),
-        to: name(next),
-        group_by: group_by
-            .into_iter()
-            .map(greenroom_kernel::SpendDimension::from)
-            .collect(),
-        limit: SUMS,
-    })
+    let group_by = group_by.into_iter().map(greenroom_kernel::SpendDimension::from);
+    SpendQuery::of_days(from, to, group_by.collect(), SUMS, now)
 }

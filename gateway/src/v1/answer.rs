@@ -1,17 +1,15 @@
 //! Answers on their way out: bytes as they came, or events in the caller's words, at the caller's pace.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::ready as known;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
 use greenroom_kernel::{CallEvent, CallFailure, Served, ServedAnswer, ServedBy};
 use greenroom_provider_http::{AnswerHead, AnswerWriter, Dialect, EdgeError, ErrorKind};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -19,10 +17,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::held::{Hold, body};
 use super::refusal::{Refused, json};
+use super::relayed::Relayed;
 use crate::gateway::Inner;
 
 /// A comment: readers ignore it, proxies don't.
-const KEEP_ALIVE: &[u8] = b":\n\n";
+pub(super) const KEEP_ALIVE: &[u8] = b":\n\n";
+/// How often it goes out at least where nothing else does. Readers and what lies between give up after less than what other
+/// idle streams may take.
+const KEPT_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-greenroom-provider");
@@ -50,7 +52,12 @@ impl Caller {
         }
     }
 
-    fn writer(&self, served: &str) -> Box<dyn AnswerWriter> {
+    /// How long nothing may go out in a stream.
+    pub(super) fn keep_alive(&self) -> Duration {
+        self.inner.config.keep_alive.min(KEPT_ALIVE_EVERY)
+    }
+
+    pub(super) fn writer(&self, served: &str) -> Box<dyn AnswerWriter> {
         self.dialect.writer(&self.body, self.head(served))
     }
 }
@@ -61,11 +68,7 @@ pub(super) async fn of_model(caller: Caller, served: Served, hold: Hold) -> Resu
     let mut response = match answer {
         ServedAnswer::Whole { headers, body: whole } => headed(headers, Body::from(whole)),
         ServedAnswer::Relayed { headers, pieces } => {
-            let relayed = Relayed {
-                pieces,
-                caller,
-                served: Arc::clone(&by.model),
-            };
+            let relayed = Relayed::new(pieces, caller, Arc::clone(&by.model), &headers);
             let mut response = headed(headers, body(relayed, hold));
             unbuffered(response.headers_mut());
             response
@@ -96,32 +99,6 @@ pub(super) fn tell(headers: &mut HeaderMap, by: &ServedBy) {
     headers.insert(TRIES, HeaderValue::from(by.tries));
 }
 
-/// Pieces of an upstream's stream, and what is said if they break off.
-struct Relayed {
-    pieces: BoxStream<'static, Result<Bytes, CallFailure>>,
-    caller: Caller,
-    served: Arc<str>,
-}
-
-impl Stream for Relayed {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        Poll::Ready(match ready!(this.pieces.poll_next_unpin(cx)) {
-            Some(Ok(piece)) => Some(Ok(piece)),
-            None => None,
-            Some(Err(failed)) => {
-                this.pieces = stream::empty().boxed();
-                let mut out = Vec::new();
-                let mut writer = this.caller.writer(&this.served);
-                writer.fail(&EdgeError::from(failed), &mut out);
-                Some(Ok(out.into()))
-            }
-        })
-    }
-}
-
 /// An answer of another family or of an agent, in the caller's words.
 pub(super) async fn spoken(
     caller: Caller,
@@ -150,7 +127,7 @@ pub(super) async fn spoken(
         _ => Some((events, writer)),
     };
     let rest = stream::unfold(rest, {
-        let keep_alive = caller.inner.config.keep_alive;
+        let keep_alive = caller.keep_alive();
         move |rest| next(rest, keep_alive)
     });
     let pieces = stream::once(known(Bytes::from(out)))

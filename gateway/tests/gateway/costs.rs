@@ -7,13 +7,14 @@ use greenroom_kernel::*;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::client::start;
+use crate::client::{dev, start};
 
 /// Remembers what it was asked, and has one dear day and one budget.
 #[derive(Default)]
 pub(crate) struct FakeCosts {
     asked: Mutex<Vec<(Principal, SpendQuery)>>,
     set: Mutex<Vec<(Principal, BudgetId, Option<Budget>)>>,
+    sought: Mutex<Vec<(Principal, RequestQuery, PageRequest)>>,
 }
 
 const SPENT: Spent = Spent {
@@ -42,6 +43,7 @@ fn standing(budget: Budget, subject: Option<&str>, tokens: u64) -> BudgetStandin
         },
         held: Amount { nanos: 0, tokens: 9 },
         resets_at: Timestamp::from_rfc3339("2026-12-01T00:00:00Z").unwrap(),
+        known: subject.is_some(),
     }
 }
 
@@ -57,6 +59,56 @@ fn budget(id: &str) -> Budget {
         limit_tokens: Some(100),
         hard: true,
         configured: true,
+    }
+}
+
+fn bare(id: u128) -> RequestRow {
+    RequestRow {
+        id: LedgerId(id),
+        at: Timestamp::from_rfc3339("2026-11-26T10:00:00Z").unwrap(),
+        caller: Arc::new(Caller::new(dev().tenant, dev().subject)),
+        asked: None,
+        streamed: false,
+        served: None,
+        tries: 0,
+        failure: Some(ErrorCode::LimitExceeded),
+        took_ms: 1,
+        first_content_ms: None,
+        usage: Usage::default(),
+        content: None,
+    }
+}
+
+fn full(id: u128) -> RequestRow {
+    let session = SessionId::parse("s1").unwrap();
+    RequestRow {
+        caller: Arc::new(Caller {
+            key: Some("laptop".into()),
+            task: Some(TaskId {
+                journal: session.clone(),
+                ordinal: 3,
+            }),
+            session: Some(session),
+            request: Some("r-1".into()),
+            ..Caller::new(dev().tenant, dev().subject)
+        }),
+        asked: Some("smart".into()),
+        streamed: true,
+        served: Some(("openai".into(), "gpt-5".into())),
+        tries: 2,
+        failure: None,
+        took_ms: 12,
+        first_content_ms: Some(3),
+        usage: Usage {
+            input_tokens: 7,
+            cost_usd: Some(0.5),
+            ..Usage::default()
+        },
+        content: Some(RequestContent {
+            asked: "why?".into(),
+            answered: "because".into(),
+        }),
+        ..bare(id)
     }
 }
 
@@ -85,8 +137,18 @@ impl Costs for FakeCosts {
         })
     }
 
-    async fn requests(&self, _: &Principal, _: PageRequest) -> Result<Page<RequestRow>, Failure> {
-        Err(Failure::not_found("request"))
+    async fn requests(
+        &self,
+        who: &Principal,
+        query: RequestQuery,
+        page: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure> {
+        let is_first = page.after.is_none();
+        self.sought.lock().push((who.clone(), query, page));
+        Ok(Page {
+            rows: if is_first { vec![bare(3), full(2)] } else { vec![] },
+            next: is_first.then(|| "place".to_owned()),
+        })
     }
 
     async fn budgets(&self, _: &Principal) -> Result<Vec<BudgetStanding>, Failure> {
@@ -164,7 +226,7 @@ async fn a_day_that_is_none_is_refused() {
 #[tokio::test]
 async fn budgets_stand_once_or_for_each_that_they_count_apart() {
     let gateway = start().await;
-    let query = "{ budgets { id subject key model window limitUsd limitTokens hard configured exceeded
+    let query = "{ budgets { id subject key model window limitUsd limitTokens hard configured exceeded known
         standings { subject key model spentUsd spentTokens heldUsd heldTokens resetsAt exceeded } } }";
     let data = gateway.data(query, json!({})).await;
     let standing = |subject, tokens: f64, exceeded| {
@@ -175,13 +237,81 @@ async fn budgets_stand_once_or_for_each_that_they_count_apart() {
     assert_eq!(
         *first,
         json!({ "id": "a", "subject": "*", "key": null, "model": "openai/*", "window": "MONTH", "limitUsd": 2.0,
-            "limitTokens": 100.0, "hard": true, "configured": true, "exceeded": true,
+            "limitTokens": 100.0, "hard": true, "configured": true, "exceeded": true, "known": true,
             "standings": [standing(Some("ann"), 100.0, true), standing(Some("bob"), 1.0, false)] })
     );
+    assert_eq!(data["budgets"][1]["known"], false);
     assert_eq!(
         data["budgets"][1]["standings"],
         json!([standing(None, 0.0, false)])
     );
+}
+
+#[tokio::test]
+async fn the_log_of_requests_is_told_page_by_page_and_as_it_was_asked_for() {
+    let gateway = start().await;
+    let query =
+        "query($filter: RequestFilter, $after: String) { requests(first: 2, after: $after, filter: $filter) {
+        pageInfo { hasPreviousPage hasNextPage endCursor }
+        nodes { id at subject key sessionId taskId requestId asked provider model streamed tries error tookMs
+            firstContentMs usage { inputTokens costUsd } content { asked answered } } } }";
+    let filter = json!({ "subject": "ann", "model": "openai/gpt-5", "failed": false,
+        "endedAfter": "2026-11-26T00:00:00.000Z", "endedBefore": "2026-11-27T00:00:00.000Z" });
+    let data = gateway.data(query, json!({ "filter": filter })).await;
+    let at = "2026-11-26T10:00:00.000Z";
+    let id = |n: u128| format!("{n:032x}");
+    assert_eq!(
+        data["requests"],
+        json!({
+            "pageInfo": { "hasPreviousPage": false, "hasNextPage": true, "endCursor": "place" },
+            "nodes": [
+                { "id": id(3), "at": at, "subject": "dev", "key": null, "sessionId": null, "taskId": null, "requestId": null,
+                    "asked": null, "provider": null, "model": null, "streamed": false, "tries": 0,
+                    "error": "LIMIT_EXCEEDED", "tookMs": 1, "firstContentMs": null,
+                    "usage": { "inputTokens": 0, "costUsd": null }, "content": null },
+                { "id": id(2), "at": at, "subject": "dev", "key": "laptop", "sessionId": "s1", "taskId": "s1.3",
+                    "requestId": "r-1", "asked": "smart", "provider": "openai", "model": "gpt-5", "streamed": true,
+                    "tries": 2, "error": null, "tookMs": 12, "firstContentMs": 3,
+                    "usage": { "inputTokens": 7, "costUsd": 0.5 }, "content": { "asked": "why?", "answered": "because" } },
+            ],
+        })
+    );
+    let data = gateway.data(query, json!({ "after": "place" })).await;
+    let info = &data["requests"]["pageInfo"];
+    assert_eq!(
+        *info,
+        json!({ "hasPreviousPage": true, "hasNextPage": false, "endCursor": null })
+    );
+    let moment = |text| Timestamp::from_rfc3339(text);
+    let sought = gateway.costs.sought.lock();
+    assert_eq!(
+        sought[0].1,
+        RequestQuery {
+            subject: Some(Subject::parse("ann").unwrap()),
+            model: Some("openai/gpt-5".into()),
+            failed: Some(false),
+            from: moment("2026-11-26T00:00:00Z"),
+            until: moment("2026-11-27T00:00:00Z"),
+        }
+    );
+    assert_eq!((sought[0].0.subject.as_str(), sought[0].2.limit), ("dev", 2));
+    assert_eq!(
+        (&sought[1].1, sought[1].2.after.as_deref()),
+        (&RequestQuery::default(), Some("place"))
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_the_log_is_from_1_to_100_requests_and_a_caller_is_named_as_one() {
+    let gateway = start().await;
+    for arguments in ["first: 0", "first: 101", "filter: { subject: \"\" }"] {
+        let query = format!("{{ requests({arguments}) {{ nodes {{ id }} }} }}");
+        let answer = gateway.post(&query, json!({})).await.json();
+        assert_eq!(
+            answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT",
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,49 @@ async fn the_first_piece_is_out_before_there_is_a_second() {
 }
 
 #[tokio::test]
+async fn a_relayed_stream_in_which_nothing_comes_is_kept_alive_by_comments_between_its_pieces() {
+    let config = GatewayConfig {
+        keep_alive: Duration::from_millis(40),
+        ..GatewayConfig::default()
+    };
+    let gateway = start_with(config).await;
+    for path in [CHAT, "/v1/messages"] {
+        let pieces = gateway.models.relays();
+        pieces.send(Ok("data: 1\n\n".into())).await.unwrap();
+        let mut answer = gateway.open(gateway.v1(path, STREAMED, &[])).await;
+        for expected in ["data: 1\n\n", ":\n\n", ":\n\n"] {
+            assert_eq!(next(answer.body_mut()).await.unwrap(), expected);
+        }
+        pieces.send(Ok("data: 2\n\n".into())).await.unwrap();
+        drop(pieces);
+        let mut rest = Vec::new();
+        while let Some(piece) = next(answer.body_mut()).await {
+            rest.push(piece);
+        }
+        rest.retain(|piece| piece != ":\n\n");
+        assert_eq!(rest, ["data: 2\n\n"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_stream_of_events_gets_no_comments() {
+    let config = GatewayConfig {
+        keep_alive: Duration::from_millis(10),
+        ..GatewayConfig::default()
+    };
+    let gateway = start_with(config).await;
+    let pieces = gateway.models.relays();
+    pieces.send(Ok("{\"a\":".into())).await.unwrap();
+    let mut answer = gateway.open(gateway.v1(CHAT, r#"{"model":"m"}"#, &[])).await;
+    assert_eq!(next(answer.body_mut()).await.unwrap(), "{\"a\":");
+    // Long enough for some.
+    let quiet = tokio::time::timeout(Duration::from_millis(100), answer.body_mut().frame()).await;
+    assert!(quiet.is_err());
+    pieces.send(Ok("1}".into())).await.unwrap();
+    assert_eq!(next(answer.body_mut()).await.unwrap(), "1}");
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_in_the_stream_cancels_its_call() {
     let gateway = start().await;
     let pieces = gateway.models.relays();

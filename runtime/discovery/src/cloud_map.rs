@@ -16,8 +16,7 @@ use greenroom_kernel::{
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-pub use aws_credential_types::Credentials;
-pub use aws_credential_types::provider::SharedCredentialsProvider;
+pub use greenroom_aws::{Credentials, SharedCredentialsProvider};
 
 use crate::MOST_MEMBERS;
 use attributes::read;

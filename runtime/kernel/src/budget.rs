@@ -6,7 +6,9 @@
 
 mod amount;
 mod book;
+mod kept;
 mod refusal;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use amount::Amount;
-pub use book::{Budgets, Charge, Passed, Reservation};
+pub use book::{Budgets, Charge, Passed, Reservation, UnknownPast};
 pub use refusal::BudgetRefusal;
 pub use window::BudgetWindow;
 
@@ -185,4 +187,6 @@ pub struct BudgetStanding {
     pub resets_at: Timestamp,
     /// Whether it is used up.
     pub exceeded: bool,
+    /// Whether what was spent before it was set is known: until then a hard budget lets nothing through.
+    pub known: bool,
 }

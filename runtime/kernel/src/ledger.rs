@@ -3,6 +3,7 @@
 //! The ledger is written in groups, behind the calls it tells of; the journal is not its witness and it is none of the
 //! journal's. It is a port of its own, so that it may be kept elsewhere than sessions are.
 
+mod request;
 mod row;
 mod spend;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use request::*;
 pub use row::*;
 pub use spend::*;
 
@@ -41,6 +43,29 @@ pub trait Ledger: Send + Sync + 'static {
     /// Sums of a tenant's tries, the dearest group first, at most [`SpendQuery::limit`] of them.
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
 
+    /// The sums with the sum of all, and whether there are more of them. Estimates are none of the ledger's.
+    async fn report(&self, tenant: &TenantId, query: &SpendQuery) -> Result<SpendReport, StoreError> {
+        let one_more = SpendQuery {
+            limit: query.limit.saturating_add(1),
+            ..query.clone()
+        };
+        let mut rows = self.spend(tenant, &one_more).await?;
+        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > wanted;
+        rows.truncate(wanted);
+        let total = SpendQuery {
+            group_by: Vec::new(),
+            ..one_more
+        };
+        let total = self.spend(tenant, &total).await?;
+        Ok(SpendReport {
+            total: total.first().map(|row| row.spent).unwrap_or_default(),
+            rows,
+            more,
+            estimators: Vec::new(),
+        })
+    }
+
     /// A tenant's tries, the newest first.
     async fn tries(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<LedgerRow>, StoreError>;
 
@@ -66,8 +91,15 @@ pub trait Costs: Send + Sync + 'static {
     /// What was spent.
     async fn spend(&self, who: &Principal, query: SpendQuery) -> Result<SpendReport, Failure>;
 
-    /// The requests of the tenant, the newest first.
-    async fn requests(&self, who: &Principal, page: PageRequest) -> Result<Page<RequestRow>, Failure>;
+    /// The requests that the caller may see, the newest first: its own, or all of its tenant's where it may see every
+    /// subject's. A page may hold fewer than were asked for, even none, though more follow: of a long log only so much is
+    /// looked through at once.
+    async fn requests(
+        &self,
+        who: &Principal,
+        query: RequestQuery,
+        page: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure>;
 
     /// Every budget and how it stands.
     async fn budgets(&self, who: &Principal) -> Result<Vec<crate::BudgetStanding>, Failure>;
@@ -101,7 +133,12 @@ impl Costs for NoCosts {
         Err(Self::absent())
     }
 
-    async fn requests(&self, _: &Principal, _: PageRequest) -> Result<Page<RequestRow>, Failure> {
+    async fn requests(
+        &self,
+        _: &Principal,
+        _: RequestQuery,
+        _: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure> {
         Err(Self::absent())
     }
 

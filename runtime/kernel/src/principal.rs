@@ -23,6 +23,11 @@ impl Principal {
 
     /// Whether the caller may see what belongs to `subject` of its own tenant.
     pub fn sees(&self, subject: &Subject) -> bool {
-        self.subject == *subject || self.scopes.iter().any(|s| s == Self::SESSIONS_ALL)
+        self.subject == *subject || self.sees_all()
+    }
+
+    /// Whether the caller may see what belongs to any subject of its own tenant.
+    pub fn sees_all(&self) -> bool {
+        self.scopes.iter().any(|s| s == Self::SESSIONS_ALL)
     }
 }

@@ -93,6 +93,14 @@ pub enum StoreError {
         /// What to do about it.
         remedy: String,
     },
+    /// What was to be kept can't be, for what it is: nothing was written. Anything else still can be.
+    #[error("store: {operation} can't keep what it was given: {what}")]
+    Unfit {
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// What was to be kept is larger than the store takes.
     #[error("store: {operation} was given {bytes} bytes, it takes {limit}")]
     TooLarge {
@@ -122,6 +130,11 @@ impl StoreError {
         !matches!(self, Self::Unanswered { .. })
     }
 
+    /// Whether it is what was to be kept that can't be, so that without it the rest may.
+    pub const fn is_of_content(&self) -> bool {
+        matches!(self, Self::Unfit { .. } | Self::TooLarge { .. })
+    }
+
     /// Whether the same operation may succeed later.
     pub const fn is_retryable(&self) -> bool {
         matches!(
@@ -148,7 +161,9 @@ impl From<&StoreError> for crate::Failure {
             StoreError::InUse { .. } | StoreError::Newer { .. } => {
                 Failure::new(ErrorCode::Unavailable, error.to_string())
             }
-            StoreError::BadPage { .. } | StoreError::TooLarge { .. } => Failure::bad_input(error.to_string()),
+            StoreError::BadPage { .. } | StoreError::TooLarge { .. } | StoreError::Unfit { .. } => {
+                Failure::bad_input(error.to_string())
+            }
             StoreError::Gap { .. } | StoreError::Corrupt { .. } => Failure::internal(error.to_string()),
         }
     }

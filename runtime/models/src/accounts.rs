@@ -9,7 +9,10 @@
 mod costs;
 mod estimator;
 mod heap;
+mod keep;
+mod past;
 mod recorder;
+mod requests;
 mod ticket;
 
 use std::sync::Arc;
@@ -17,11 +20,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Amount, Budget, BudgetRefusal, Budgets, Charge, Clock, Failure, Ledger, LedgerId, LedgerRow, Passed,
-    Randomness, RequestRow, Reservation, Spent, StoreError, Timestamp, Usage,
+    Amount, Budget, Budgets, Charge, Clock, Failure, Ledger, LedgerId, LedgerRow, Passed, Randomness,
+    RequestRow, Reservation, Spent, StoreError, Timestamp, Usage,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, watch};
 
 use estimator::Estimators;
 use heap::Heap;
@@ -71,6 +74,10 @@ pub struct AccountsStats {
     pub merged: u64,
     /// Rows and requests that are lost because even that was full.
     pub lost: u64,
+    /// Rows and requests that are lost because the ledger can't keep what is in them.
+    pub unfit: u64,
+    /// Requests that were kept without what was said, because too much of it waited.
+    pub bare: u64,
     /// Tries that budgets refused.
     pub refused: u64,
     /// Times that a budget was passed.
@@ -83,23 +90,20 @@ struct Counted {
     written: AtomicU64,
     merged: AtomicU64,
     lost: AtomicU64,
+    unfit: AtomicU64,
+    bare: AtomicU64,
     refused: AtomicU64,
     passed: AtomicU64,
-}
-
-/// What is asked of the one task that writes.
-enum Errand {
-    /// To tell when everything before is durable.
-    Flush(oneshot::Sender<()>),
-    /// To put a budget into force, with what was spent already.
-    Load(Box<Budget>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 #[derive(Default)]
 struct State {
     book: Budgets,
     heap: Heap,
-    errands: Vec<Errand>,
+    /// How often the heap was taken to be written.
+    taken: u64,
+    /// A budget was set whose past is to be read at once.
+    is_set: bool,
 }
 
 /// The accounts of one process.
@@ -113,8 +117,14 @@ pub struct Accounts {
     prices: Arc<str>,
     state: Mutex<State>,
     has_budgets: AtomicBool,
+    /// Whether what was spent of some budget before isn't known yet.
+    has_unknown: AtomicBool,
     estimators: Estimators,
     woken: Notify,
+    /// How often what was taken has been written.
+    written: watch::Sender<u64>,
+    /// Told whenever the past of a budget has become known.
+    learned: Notify,
     counted: Counted,
 }
 
@@ -147,8 +157,11 @@ impl Accounts {
         }));
         let accounts = Self::of(Some(Arc::clone(&ledger)), clock, random, config);
         for budget in budgets {
-            accounts.state.lock().book.put(budget.clone());
-            accounts.load(&*ledger, &budget).await?;
+            accounts.state.lock().book.put(budget);
+        }
+        let unknown = accounts.unknown(accounts.clock.now());
+        for unknown in unknown {
+            accounts.learn(&*ledger, &unknown).await?;
         }
         accounts.budgets_changed();
         Ok(Arc::new(accounts))
@@ -169,8 +182,11 @@ impl Accounts {
             config,
             state: Mutex::default(),
             has_budgets: AtomicBool::new(false),
+            has_unknown: AtomicBool::new(false),
             estimators: Estimators::default(),
             woken: Notify::new(),
+            written: watch::Sender::new(0),
+            learned: Notify::new(),
             counted: Counted::default(),
         }
     }
@@ -180,8 +196,11 @@ impl Accounts {
     }
 
     fn budgets_changed(&self) {
-        let has = !self.state.lock().book.is_empty();
-        self.has_budgets.store(has, Ordering::Release);
+        let state = self.state.lock();
+        // Under the lock: a later change is stored later.
+        self.has_budgets.store(!state.book.is_empty(), Ordering::Release);
+        self.has_unknown
+            .store(state.book.has_unknown(), Ordering::Release);
     }
 
     /// What was counted.
@@ -192,6 +211,8 @@ impl Accounts {
             written: read(&self.counted.written),
             merged: read(&self.counted.merged),
             lost: read(&self.counted.lost),
+            unfit: read(&self.counted.unfit),
+            bare: read(&self.counted.bare),
             refused: read(&self.counted.refused),
             passed: read(&self.counted.passed),
         }
@@ -238,11 +259,10 @@ impl Accounts {
         held.map_err(|refusal| {
             self.counted.refused.fetch_add(1, Ordering::Relaxed);
             let failure = refusal.failure(now);
-            let (BudgetRefusal::Over { budget, .. } | BudgetRefusal::Unpriced { budget, .. }) = &refusal;
             tracing::info!(
                 tenant = %charge.tenant,
                 subject = charge.subject,
-                budget = budget.as_str(),
+                budget = refusal.budget().as_str(),
                 why = failure.message,
                 "a budget refused a call"
             );
@@ -289,26 +309,23 @@ impl Accounts {
     }
 
     fn heaped(&self, pushed: heap::Pushed) {
+        // Told when it begins, and ever more seldom while it lasts.
+        let is_news = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed).is_power_of_two();
         match pushed {
             heap::Pushed::First => self.woken.notify_one(),
             heap::Pushed::More => {}
             heap::Pushed::Merged => {
-                if self
-                    .counted
-                    .merged
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_power_of_two()
-                {
+                if is_news(&self.counted.merged) {
                     tracing::warn!("the ledger is behind: rows are drawn together until it has caught up");
                 }
             }
+            heap::Pushed::Bare => {
+                if is_news(&self.counted.bare) {
+                    tracing::warn!("the ledger is behind: requests are kept without what was said");
+                }
+            }
             heap::Pushed::Lost => {
-                if self
-                    .counted
-                    .lost
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_power_of_two()
-                {
+                if is_news(&self.counted.lost) {
                     tracing::error!("the ledger is far behind: rows are lost");
                 }
             }

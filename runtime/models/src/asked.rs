@@ -1,5 +1,6 @@
 //! What a call asks, in whichever words.
 
+use std::io;
 use std::sync::Arc;
 
 use greenroom_kernel::{
@@ -102,7 +103,15 @@ impl Asked {
     /// What is asked, as text, cut where it is longer than so many bytes.
     pub(crate) fn shown(&self, at_most: usize) -> String {
         let mut text = match self {
-            Self::Spoken(request) => serde_json::to_string(&**request).unwrap_or_default(),
+            Self::Spoken(request) => {
+                let mut shown = Cut {
+                    bytes: Vec::new(),
+                    at_most,
+                };
+                // It ends with an error where it is cut.
+                let _ = serde_json::to_writer(&mut shown, &**request);
+                String::from_utf8_lossy(&shown.bytes).into_owned()
+            }
             Self::Vectors(request) => {
                 let texts = request.inputs.iter().filter_map(|input| match input {
                     EmbeddingInput::Text(text) => Some(text.as_str()),
@@ -145,5 +154,25 @@ impl Asked {
             Ok(Wish::Embeddings(request)) => estimate::embedded(&request),
             Err(_) => self.about(),
         }
+    }
+}
+
+/// Bytes up to a bound: whoever writes more of them is told to stop. A request may be a hundred times as long as what is
+/// shown of it.
+struct Cut {
+    bytes: Vec<u8>,
+    at_most: usize,
+}
+
+impl io::Write for Cut {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        let room = self.at_most.saturating_sub(self.bytes.len());
+        let more = more.get(..room).unwrap_or(more);
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

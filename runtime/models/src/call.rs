@@ -283,14 +283,14 @@ impl Call {
             TryError::Cancelled => Err(cancelled().into()),
             TryError::TimeUp => Err(self.candidates.time_up()),
             TryError::Refused(failure) => Err((*failure).into()),
-            TryError::Fault(fault) if self.restarts || !self.shown => {
+            TryError::Fault(fault) | TryError::Stalled(fault) if self.restarts || !self.shown => {
                 if self.candidates.failed(at, fault) {
                     Ok(())
                 } else {
                     Err(self.candidates.given_up())
                 }
             }
-            TryError::Fault(fault) => self.broke(at, fault, observed),
+            TryError::Fault(fault) | TryError::Stalled(fault) => self.broke(at, fault, observed),
         }
     }
 

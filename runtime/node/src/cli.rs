@@ -70,6 +70,15 @@ pub(crate) enum Command {
         Talks to the process that has the store open; without one it opens the store itself."
     )]
     Tasks(TasksArgs),
+    /// Say what was spent on models, by day, model, caller and more.
+    #[command(
+        after_help = "Examples:\n  greenroom spend                          (this month, by model)\n  \
+        greenroom spend --by day,subject --from 2026-11-01 --to 2026-11-30\n  \
+        greenroom spend --by kind --json | jq '.groups[] | {kind, usd: .sum.costUsd}'\n\n\
+        Sums are of the ledger's tries: input and output are tokens of all classes, by the provider's own count where it \
+        gave one. Talks to the process that has the store open; without one it opens the store itself."
+    )]
+    Spend(SpendArgs),
     /// Start a project of your own.
     #[command(
         after_help = "Example:\n  greenroom new agent shop-keeper\n  cd shop-keeper && cargo test && cargo run\n  \
@@ -95,6 +104,22 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  greenroom migrate --store ./greenroom.sqlite\n\n\
         `greenroom dev` does it by itself for a file; a process killed on the way loses nothing: run it again.")]
     Migrate(MigrateArgs),
+    /// Copy the store into one file, while it is in use or not.
+    #[command(
+        after_help = "Examples:\n  greenroom backup ./greenroom-2026-11-26.sqlite\n  \
+        greenroom backup --force /mnt/backups/latest.sqlite --json | jq .tasks\n\n\
+        The copy is the store as it is at one moment: whatever was acknowledged before is in it. It is looked through \
+        before it gets its name, and its owner's only. A store on DynamoDB is copied by AWS: the command says how."
+    )]
+    Backup(BackupArgs),
+    /// Put a backup in the store's place.
+    #[command(
+        after_help = "Examples:\n  greenroom restore ./greenroom-2026-11-26.sqlite --store ./try.sqlite\n  \
+        greenroom restore --force ./greenroom-2026-11-26.sqlite\n\n\
+        Stop the process first. With --force the store that is there is kept beside the restored one, as \
+        STORE.replaced. What was acknowledged after the backup is not in it: see docs/operations.md."
+    )]
+    Restore(RestoreArgs),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
     Schema,
@@ -274,6 +299,47 @@ pub(crate) enum Status {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SpendArgs {
+    /// One sum for each of these, the dearest first: day, month, model, provider, subject, key, kind.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "model")]
+    pub(crate) by: Vec<By>,
+    /// The first day, in UTC [default: the first of this month].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) from: Option<String>,
+    /// The last day, itself included [default: today].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) to: Option<String>,
+    /// At most this many sums, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What sums are kept apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The day, in UTC.
+    Day,
+    /// The month, in UTC.
+    Month,
+    /// The provider and its model.
+    Model,
+    /// The provider.
+    Provider,
+    /// The caller.
+    Subject,
+    /// The credential.
+    Key,
+    /// Why tries were made: first, retry, failover, hedge, recovery, joined.
+    Kind,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct NewArgs {
     #[command(subcommand)]
     pub(crate) command: NewCommand,
@@ -386,6 +452,38 @@ pub(crate) struct MigrateArgs {
     /// The store's file.
     #[arg(long, value_name = "FILE")]
     pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where the copy goes.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces FILE if it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Replaces the store that is there, and keeps it beside.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,18 +6,21 @@
 mod client;
 mod desk;
 mod offline;
+mod reach;
 mod server;
+mod spend;
 mod view;
 
 use std::path::{Path, PathBuf};
 
-use greenroom_kernel::Failure;
+use greenroom_kernel::{Failure, SpendQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use client::{Reached, ask};
 pub(crate) use desk::Desk;
-pub(crate) use offline::Offline;
+use offline::Offline;
+pub(crate) use reach::answer;
 pub(crate) use server::ControlSocket;
 
 /// What can be asked for.
@@ -46,6 +49,8 @@ pub(crate) enum Request {
         done: Option<String>,
         note: Option<String>,
     },
+    /// What was spent.
+    Spend(SpendQuery),
 }
 
 /// What is answered.

@@ -12,6 +12,7 @@ mod discovery;
 mod doctor;
 mod failed;
 mod gateway;
+mod keep;
 mod links;
 mod new;
 mod operator;
@@ -20,6 +21,7 @@ mod parts;
 mod ports;
 mod probe;
 mod settings;
+mod spend;
 mod supervisor;
 mod table;
 mod tasks;
@@ -50,10 +52,13 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Agent(args) => agent::run(config, &args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),
         Command::Certs(args) => certs::run(&args),
         Command::Doctor(args) => doctor::run(config, &args),
+        Command::Backup(args) => keep::backup(config, args),
+        Command::Restore(args) => keep::restore(config, args),
         Command::Migrate(args) => settings::migrate(config, args),
         Command::Schema => output::text(&greenroom_gateway::sdl()),
         Command::Healthcheck(args) => probe::healthcheck(&args),

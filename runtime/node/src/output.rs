@@ -30,7 +30,6 @@ pub(crate) fn complaint(text: &str) {
 }
 
 /// Replaces the line that is being written on stderr.
-#[cfg(feature = "local-model")]
 pub(crate) fn progress(text: &str, last: bool) {
     let end = if last { "\n" } else { "" };
     let mut stderr = io::stderr().lock();

@@ -136,7 +136,7 @@ impl Supervising {
             models: Some(called),
             agents: Some(Arc::clone(&orchestrator) as _),
             store: Some(Arc::clone(&store)),
-            accounts: Some(accounts),
+            accounts: Some(Arc::clone(&accounts)),
             checks: vec![
                 Box::new(StoreAnswers(Arc::clone(&store), Arc::clone(&world.clock))),
                 Box::new(InFleet(Arc::clone(&orchestrator))),
@@ -153,6 +153,7 @@ impl Supervising {
         if let Some(socket) = control {
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                costs: accounts,
                 who: dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?,
             };
             life.background.spawn(socket.serve(desk, life.closing.clone()));

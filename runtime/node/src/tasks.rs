@@ -6,12 +6,10 @@ use greenroom_kernel::{ErrorCode, TaskStatus};
 use serde_json::Value;
 
 use crate::cli::{Status, TasksArgs, TasksCommand};
-use crate::config::{self, Flags, Sources, StoreSettings};
-use crate::control::{Answer, Offline, Reached, Request, ask};
+use crate::config::{self, Flags, Sources};
+use crate::control::{Answer, Request, answer};
 use crate::failed::Failed;
 use crate::output;
-use crate::parts::dev_principal;
-use crate::table;
 
 /// Does it and prints what came of it.
 pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> {
@@ -55,29 +53,6 @@ fn exported(file: Option<&Path>, journal: &Value) -> Result<(), Failed> {
         "{}: {entries} entries, with their content\n",
         file.display()
     ))
-}
-
-fn answer(store: &StoreSettings, request: &Request) -> Result<Answer, Failed> {
-    if let Reached::Process(answer) = ask(store.seat(), request)? {
-        return Ok(answer);
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let tenant = dev_principal(Vec::new())?.tenant;
-    let offline = match store {
-        StoreSettings::Sqlite(path) if !path.exists() => {
-            return Err(Failed::because(format!(
-                "there is no store at {}: name it with --store, or run `greenroom dev` once",
-                path.display()
-            )));
-        }
-        StoreSettings::Sqlite(path) => Offline::open(path, tenant)?,
-        StoreSettings::DynamoDb(settings) => {
-            Offline::on(runtime.block_on(table::open(settings, None))?.store, tenant)
-        }
-    };
-    Ok(runtime.block_on(offline.answer(request.clone())))
 }
 
 fn request(command: TasksCommand) -> Request {

@@ -17,12 +17,11 @@ mod sqlite;
 pub mod testkit;
 
 #[cfg(feature = "dynamodb")]
-pub use aws_credential_types::Credentials;
-#[cfg(feature = "dynamodb")]
-pub use aws_credential_types::provider::SharedCredentialsProvider;
-#[cfg(feature = "dynamodb")]
 pub use dynamodb::{DYNAMODB_TABLES, DynamoOptions, DynamoStore, DynamoUsage};
+#[cfg(feature = "dynamodb")]
+pub use greenroom_aws::{Credentials, SharedCredentialsProvider};
 pub use memory::{MemoryLedger, MemoryStore};
 pub use sqlite::{
-    CommitHook, FailPoint, FailPointHook, FatalHook, MigrationReport, SqliteOptions, SqliteStore,
+    CommitHook, CopyProgress, FailPoint, FailPointHook, FatalHook, MigrationReport, RestoreReport,
+    SqliteOptions, SqliteStore, StoreCopy,
 };

@@ -4,12 +4,15 @@
 //! thread of their own, readers on theirs. One process at a time, by a lock on a side file.
 
 mod append;
+mod backup;
 mod checkpoint;
+mod copy;
 mod error;
 mod hollow;
 mod ledger;
 mod lists;
 mod lock;
+mod migrations;
 mod nodes;
 mod options;
 mod reader;
@@ -37,7 +40,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use append::Prepared;
+pub use backup::RestoreReport;
 use checkpoint::{CheckpointSignal, Checkpointer};
+pub use copy::{CopyProgress, StoreCopy};
 use error::{closed, io_error, sqlite_error};
 use lock::StoreLock;
 pub use options::{CommitHook, FailPoint, FailPointHook, FatalHook, SqliteOptions};

@@ -285,14 +285,12 @@ async fn each_way_of_not_reaching_the_table_says_what_to_do() {
 async fn a_store_without_credentials_says_where_they_come_from() {
     #[derive(Debug)]
     struct Nobody;
-    impl aws_credential_types::provider::ProvideCredentials for Nobody {
-        fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    impl greenroom_aws::ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> greenroom_aws::FutureCredentials<'a>
         where
             Self: 'a,
         {
-            aws_credential_types::provider::future::ProvideCredentials::ready(Err(
-                aws_credential_types::provider::error::CredentialsError::not_loaded("none"),
-            ))
+            greenroom_aws::FutureCredentials::ready(Err(greenroom_aws::CredentialsError::not_loaded("none")))
         }
     }
     let options = DynamoOptions {

@@ -219,7 +219,7 @@ async fn agents_in_python_are_found_in_another_s_cloud_map() {
     served_at(&client, &agent, &[&second.url]).await;
     assert_eq!(client.run(&agent, "again").await["status"], "COMPLETED");
     // and an outage of all of Cloud Map changes nothing.
-    emulator.kill().await;
+    emulator.kill();
     until("the outage is told", SECONDS, || async {
         server.log().contains("the last known members stay").then_some(())
     })

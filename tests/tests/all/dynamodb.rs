@@ -1,64 +1,18 @@
 //! The real binary on a table of DynamoDB, as an emulator keeps it.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
+use greenroom_aws::testkit::Ministack;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::support::{Client, FakeModel, Options, Server, binary, until};
-
-/// PyPI's `ministack`.
-struct Emulator {
-    child: Child,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Emulator {
-    async fn start() -> Self {
-        let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
-            .expect("run by `cargo xtask test`")
-            .into();
-        let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(parts.join("python/bin/ministack"))
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("IOT_MTLS_ENABLED", "0")
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        until(
-            "ministack takes connections",
-            Duration::from_secs(180),
-            || async { TcpStream::connect(address).ok() },
-        )
-        .await;
-        Self {
-            child,
-            url: format!("http://{address}"),
-            _folder: folder,
-        }
-    }
-}
+use crate::support::{Client, FakeModel, Options, Server, binary};
 
 /// Passes everything on and counts the operations by name.
 #[derive(Clone)]
@@ -161,8 +115,8 @@ fn examined(home: &std::path::Path, env: &[(String, String)]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs ministack, which `cargo xtask test` installs"]
 async fn a_table_is_made_examined_and_chatted_on_with_four_writes_a_turn_and_outlives_its_process() {
-    let emulator = Emulator::start().await;
-    let (counter, url) = Counter::start(&emulator.url).await;
+    let emulator = Ministack::start();
+    let (counter, url) = Counter::start(&emulator.url()).await;
     let env = environment(&url);
     let home = tempfile::tempdir().unwrap();
 

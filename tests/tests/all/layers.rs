@@ -14,9 +14,10 @@ enum Place {
 }
 
 /// The table: a folder, exactly or (ending in `/*`) each folder in it, the first match counting.
-const TABLE: [(&str, Place); 20] = [
+const TABLE: [(&str, Place); 21] = [
     ("proto", Place::Layer(0)),
     ("runtime/kernel", Place::Layer(0)),
+    ("runtime/aws", Place::Layer(0)),
     ("runtime/schema", Place::Layer(1)),
     ("runtime/store", Place::Layer(1)),
     ("runtime/discovery", Place::Layer(1)),
@@ -52,6 +53,7 @@ const CONFINED: [(&str, &[&str]); 4] = [
     (
         "aws-",
         &[
+            "runtime/aws",
             "runtime/store",
             "runtime/discovery",
             "runtime/secrets",
@@ -274,6 +276,8 @@ fn confined_crates_are_named_only_where_they_belong() {
     refused("runtime/node", theirs("async-graphql"));
     refused("runtime/models", theirs("aws-sdk-bedrockruntime"));
     refused("agents/providers/openai", theirs("aws-config"));
+    refused("runtime/aws", ours("runtime/kernel"));
+    admitted("runtime/discovery", ours("runtime/aws"));
     admitted("agents/providers/bedrock", theirs("aws-sdk-bedrockruntime"));
     admitted("runtime/supervision", theirs("ractor"));
     admitted("proto", theirs("tonic-prost-build"));

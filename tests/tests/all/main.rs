@@ -13,6 +13,7 @@
 mod agents;
 mod anthropic;
 mod approvals;
+mod backup;
 mod bedrock;
 mod chat;
 mod clients;

@@ -3,9 +3,8 @@
 //! <https://platform.claude.com/docs/en/api/models/list>
 
 use greenroom_kernel::{Capabilities, ModelInfo};
+use greenroom_provider_claude::Takes;
 use serde::Deserialize;
-
-use crate::claude::Takes;
 
 #[derive(Debug, Deserialize)]
 struct ModelList {
@@ -63,7 +62,7 @@ fn info(model: ListedModel) -> ModelInfo {
 /// What a model's name alone tells.
 pub(crate) fn of_name(model: &str) -> Capabilities {
     Capabilities {
-        prefill: Takes::of(model).prefill,
+        prefill: Takes::of(model).map(|takes| takes.prefill),
         ..Capabilities::default()
     }
 }

@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use greenroom_kernel::{
     ANY_OBJECT_IN_WORDS, ModelRequest, OutputFormat, ToolChoice, ToolSpec, closed_schema, object_schema,
 };
+use greenroom_provider_claude::{Sampling, Takes};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::blocks::{Inside, Mark};
-use crate::claude::{Sampling, Takes};
+use crate::takes::takes;
 use crate::thinking::{Thinking, Thought};
 use crate::turns::{Turn, turns};
 
@@ -105,7 +106,7 @@ struct Metadata<'a> {
 impl<'a> MessagesRequest<'a> {
     /// `max_tokens` is for a request without a bound.
     pub(crate) fn new(model: &'a str, request: &'a ModelRequest, max_tokens: u32) -> Result<Self, Unsayable> {
-        let takes = Takes::of(model);
+        let takes = takes(model);
         let thought = Thought::of(takes, request, max_tokens);
         let in_words = request.output.is_any_object().then_some(ANY_OBJECT_IN_WORDS);
         let (system, messages) = turns(&request.messages, in_words)?;

@@ -10,13 +10,10 @@
 //!   one whose thoughts were lost): there the wish is left out.
 
 use greenroom_kernel::{Effort, ModelMessage, ModelRequest, ModelRole, Part, ReasoningWish, ToolChoice};
+use greenroom_provider_claude::{LEAST_BUDGET, Off, Takes, Thinks, budget_of};
 use serde::Serialize;
 
-use crate::claude::{Off, Takes, Thinks};
 use crate::seal;
-
-/// Fewest tokens that the wire lets a model think.
-const LEAST: u32 = 1024;
 
 /// What thoughts may take beside an answer without a bound, of a model that thinks as it sees fit.
 const ROOM: u32 = 12_288;
@@ -61,7 +58,7 @@ impl Thought {
                 Some(bound) if tokens >= bound => bound / 2,
                 _ => tokens,
             };
-            let possible = tokens >= LEAST && !forced && !goes_on_thoughtless(&request.messages);
+            let possible = tokens >= LEAST_BUDGET && !forced && !goes_on_thoughtless(&request.messages);
             if !possible {
                 return silent;
             }
@@ -79,7 +76,7 @@ impl Thought {
             thinking: (!forced).then_some(Thinking::Adaptive {
                 display: "summarized",
             }),
-            effort: Some(level(effort, takes.xhigh)),
+            effort: Some(takes.level(effort)),
             max_tokens: request
                 .max_tokens
                 .unwrap_or_else(|| max_tokens.saturating_add(ROOM)),
@@ -92,7 +89,9 @@ impl Thought {
                 // A level is vague: it is no reason to leave thinking out where half the bound is enough for some.
                 budget(budget_of(effort))
             }
-            (Some(ReasoningWish::Tokens(n)), Thinks::ByEffort) if n < LEAST => Self::off(takes, silent),
+            (Some(ReasoningWish::Tokens(n)), Thinks::ByEffort) if n < LEAST_BUDGET => {
+                Self::off(takes, silent)
+            }
             (Some(ReasoningWish::Tokens(n)), Thinks::ByEffort) => level(level_of(n)),
             (Some(ReasoningWish::Effort(effort)), Thinks::ByBoth | Thinks::ByEffort) => level(effort),
         }
@@ -125,32 +124,11 @@ impl Thought {
     }
 }
 
-const fn level(effort: Effort, xhigh: bool) -> &'static str {
-    match effort {
-        Effort::Minimal | Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::XHigh if xhigh => "xhigh",
-        Effort::High | Effort::XHigh => "high",
-        Effort::Max => "max",
-    }
-}
-
 const fn level_of(tokens: u32) -> Effort {
     match tokens {
         0..=4096 => Effort::Low,
         4097..=16_384 => Effort::Medium,
         _ => Effort::High,
-    }
-}
-
-const fn budget_of(effort: Effort) -> u32 {
-    match effort {
-        Effort::Minimal => 1024,
-        Effort::Low => 2048,
-        Effort::Medium => 8192,
-        Effort::High => 16_384,
-        Effort::XHigh => 24_576,
-        Effort::Max => 32_768,
     }
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_bedrockruntime::operation::converse_stream::ConverseStreamError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use futures::StreamExt;
+use greenroom_aws::ProvideCredentials;
 use greenroom_kernel::{
     CallContext, Clock, EmbeddingRequest, Embeddings, ModelBackend, ModelInfo, ModelRequest, ModelStream,
     ProviderFault, Timestamp,

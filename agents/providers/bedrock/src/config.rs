@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
+use greenroom_aws::SharedCredentialsProvider;
 use greenroom_kernel::ModelInfo;
 
 use crate::traits::Traits;

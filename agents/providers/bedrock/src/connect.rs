@@ -2,19 +2,14 @@
 
 use std::collections::HashMap;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_bedrockruntime::Client;
-use aws_sdk_bedrockruntime::config::Builder;
+use aws_sdk_bedrockruntime::config::retry::RetryConfig;
+use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
+use aws_sdk_bedrockruntime::config::{Builder, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use greenroom_aws::{Caller, SharedCredentialsProvider};
 use opentelemetry::propagation::Injector;
 
 use crate::config::BedrockConfig;
@@ -34,26 +29,20 @@ pub(crate) struct Connected {
 
 /// Reads the environment and the profile files; connects to nothing, and asks nobody for credentials yet.
 pub(crate) async fn connect(config: &BedrockConfig) -> Connected {
-    // The machine isn't asked: elsewhere than on EC2 nobody answers, for seconds.
-    let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
-    if let Some(credentials) = &config.credentials {
-        loader = loader.credentials_provider(credentials.clone());
-    }
-    let found = loader.load().await;
+    let caller = Caller {
+        region: config.region.clone(),
+        endpoint: config.endpoint_url.clone(),
+        credentials: config.credentials.clone(),
+    };
+    let found = caller.find().await;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.connect_timeout)
         .build();
     // Retries, deadlines and stalls are decided above, and counted there.
-    let mut service = Builder::from(&found)
+    let service = Builder::from(&found)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Some(url) = &config.endpoint_url {
-        service = service.endpoint_url(url);
-    }
     let bearer = config.credentials.is_none() && std::env::var_os(BEARER).is_some_and(|key| !key.is_empty());
     Connected {
         client: Client::from_conf(service.build()),

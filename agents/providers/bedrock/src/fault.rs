@@ -4,16 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::event_stream::RawMessage;
+use greenroom_aws::{Causes, on_one_line};
 use greenroom_kernel::{ErrorAnswer, FaultClass, ProviderFault};
 
 use crate::classify::{status_of, verdict};
-
-/// Most characters kept of what the service says.
-const SAID_AT_MOST: usize = 300;
 
 /// Nobody is believed who asks for more.
 const WAIT_AT_MOST: Duration = Duration::from_secs(24 * 3600);
@@ -81,7 +78,7 @@ impl Faults {
                 },
                 model,
             ),
-            other => self.stuck(other, &error_chain(other)),
+            other => self.stuck(other, &Causes::of(other)),
         }
     }
 
@@ -91,7 +88,7 @@ impl Faults {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let SdkError::ServiceError(exception) = error else {
-            return self.stuck(error, &error_chain(error));
+            return self.stuck(error, &Causes::of(error));
         };
         let named = match exception.raw() {
             RawMessage::Decoded(message) => message.headers().iter().find_map(|header| {
@@ -123,7 +120,7 @@ impl Faults {
             (None, None) => format!("{} refused model `{model}`", self.place),
         };
         if !said.is_empty() {
-            message = format!("{message} ({})", short(said));
+            message = format!("{message} ({})", on_one_line(said));
         }
         if let Some(remedy) = verdict.remedy {
             message = format!("{message}; {remedy}");
@@ -142,28 +139,28 @@ impl Faults {
     }
 
     /// Nothing was answered that can be read.
-    fn stuck<E, R>(&self, error: &SdkError<E, R>, chain: &Chain) -> ProviderFault {
-        if chain.credentials {
-            return self.no_credentials(&chain.text);
+    fn stuck<E, R>(&self, error: &SdkError<E, R>, causes: &Causes) -> ProviderFault {
+        if causes.credentials {
+            return self.no_credentials(&causes.text);
         }
         let place = &self.place;
         let (class, what) = match error {
             // The connector has no word for it: it has not tried.
             SdkError::DispatchFailure(failed) if failed.is_other() && failed.as_other().is_none() => {
-                return self.unmakable(&chain.text);
+                return self.unmakable(&causes.text);
             }
-            SdkError::ConstructionFailure(_) => return self.unmakable(&chain.text),
+            SdkError::ConstructionFailure(_) => return self.unmakable(&causes.text),
             SdkError::TimeoutError(_) => (
                 FaultClass::Transient,
-                format!("{place} did not answer in time ({})", chain.text),
+                format!("{place} did not answer in time ({})", causes.text),
             ),
             SdkError::DispatchFailure(_) => (
                 FaultClass::Transient,
-                format!("can't reach {place}, or the connection broke ({})", chain.text),
+                format!("can't reach {place}, or the connection broke ({})", causes.text),
             ),
             _ => (
                 FaultClass::Transient,
-                format!("{place} sent what can't be read ({})", chain.text),
+                format!("{place} sent what can't be read ({})", causes.text),
             ),
         };
         self.fault(class, what)
@@ -178,7 +175,7 @@ impl Faults {
 
     /// Nobody says who calls.
     pub(crate) fn no_credentials(&self, why: &str) -> ProviderFault {
-        let message = format!("no AWS credentials were found ({}); {CHAIN}", short(why));
+        let message = format!("no AWS credentials were found ({}); {CHAIN}", on_one_line(why));
         self.fault(FaultClass::HardDown, message)
     }
 
@@ -220,34 +217,6 @@ impl Faults {
     }
 }
 
-/// What an error was caused by.
-struct Chain {
-    text: String,
-    credentials: bool,
-}
-
-fn error_chain(error: &(dyn Error + 'static)) -> Chain {
-    let mut chain = Chain {
-        text: String::new(),
-        credentials: false,
-    };
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let said = e.to_string();
-        // Some show the whole request, with what it says and is signed with.
-        if !said.contains("Request {") {
-            if !chain.text.is_empty() {
-                chain.text.push_str(": ");
-            }
-            chain.text.push_str(&said);
-        }
-        chain.credentials |= e.is::<CredentialsError>();
-        cause = e.source();
-    }
-    chain.text = short(&chain.text);
-    chain
-}
-
 fn retry_after(answer: &HttpResponse) -> Option<Duration> {
     let number = |name| answer.headers().get(name)?.trim().parse::<f64>().ok();
     let milliseconds = number("x-amz-retry-after").map(|ms| ms / 1000.0);
@@ -262,13 +231,4 @@ fn capital(code: &str) -> String {
         first.make_ascii_uppercase();
     }
     code
-}
-
-/// On one line, and not too long.
-fn short(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(SAID_AT_MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
 }

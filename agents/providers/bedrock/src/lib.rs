@@ -27,9 +27,8 @@ mod traits;
 mod turns;
 mod whole;
 
-pub use aws_credential_types::Credentials;
-pub use aws_credential_types::provider::error::CredentialsError;
-pub use aws_credential_types::provider::future::ProvideCredentials as FutureCredentials;
-pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 pub use backend::BedrockBackend;
 pub use config::BedrockConfig;
+pub use greenroom_aws::{
+    Credentials, CredentialsError, FutureCredentials, ProvideCredentials, SharedCredentialsProvider,
+};

@@ -10,11 +10,12 @@ use std::borrow::Cow;
 use greenroom_kernel::{
     ANY_OBJECT_IN_WORDS, ModelRequest, OutputFormat, ToolChoice, ToolSpec, closed_schema, object_schema,
 };
+use greenroom_provider_claude::Sampling;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::thinking::{Asked, thinking};
-use crate::traits::{Form, Sampling, Traits};
+use crate::traits::{Form, Traits};
 use crate::turns::{Block, CachePoint, Marks, Turn, conversation};
 
 /// What Converse has no words for.

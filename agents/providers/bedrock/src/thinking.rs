@@ -4,14 +4,12 @@
 //! <https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html>
 
 use greenroom_kernel::{Effort, ModelMessage, ModelRequest, ModelRole, ReasoningWish};
+use greenroom_provider_claude::{LEAST_BUDGET, Off, Takes, Thinks, budget_of};
 use serde_json::{Map, Value, json};
 
 use crate::request::Unsayable;
 use crate::traits::{Thinking, Traits};
 use crate::turns::holds_a_thought;
-
-/// The least that Claude takes.
-const LEAST_BUDGET: u32 = 1024;
 
 /// A wish as it is sent: fields of the model's own, and an effort.
 #[derive(Debug, Default, PartialEq)]
@@ -44,10 +42,13 @@ impl Asked {
 pub(crate) fn thinking(traits: Traits<'_>, request: &ModelRequest, forced: bool) -> Result<Asked, Unsayable> {
     let wish = request.reasoning;
     match traits.thinking {
-        Thinking::Budget if forced || goes_on_thoughtless(&request.messages, traits.maker) => {
-            Ok(Asked::default())
+        Thinking::Claude(takes) if takes.thinks == Thinks::ByBudget => {
+            if forced || goes_on_thoughtless(&request.messages, traits.maker) {
+                return Ok(Asked::default());
+            }
+            asked(traits.thinking, wish, request.max_tokens)
         }
-        Thinking::Adaptive { .. } if forced && wish != Some(ReasoningWish::Off) => {
+        Thinking::Claude(_) if forced && wish != Some(ReasoningWish::Off) => {
             let mut asked = asked(traits.thinking, wish, request.max_tokens)?;
             asked.fields.remove("thinking");
             Ok(asked)
@@ -76,28 +77,8 @@ fn asked(
         return Ok(Asked::default());
     };
     Ok(match (thinking, wish) {
-        (Thinking::Unasked, _) | (Thinking::Budget, ReasoningWish::Off) => Asked::default(),
-        (Thinking::Budget, wish) => {
-            let budget = within(tokens(wish), max_tokens)?;
-            Asked::field("thinking", json!({"type": "enabled", "budget_tokens": budget}))
-        }
-        (Thinking::Adaptive { off, always, .. }, ReasoningWish::Off) => match off {
-            Some(off) => Asked::field("thinking", json!({ "type": off })),
-            None => Asked {
-                effort: always.then_some("low"),
-                ..Asked::default()
-            },
-        },
-        (Thinking::Adaptive { xhigh, .. }, wish) => Asked {
-            effort: Some(match effort(wish) {
-                Effort::Minimal | Effort::Low => "low",
-                Effort::Medium => "medium",
-                Effort::XHigh if xhigh => "xhigh",
-                Effort::High | Effort::XHigh => "high",
-                Effort::Max => "max",
-            }),
-            ..Asked::field("thinking", json!({"type": "adaptive"}))
-        },
+        (Thinking::Unasked, _) => Asked::default(),
+        (Thinking::Claude(takes), wish) => of_claude(takes, wish, max_tokens)?,
         (Thinking::Nova, ReasoningWish::Off) => Asked::field("reasoningConfig", json!({"type": "disabled"})),
         (Thinking::Nova, wish) => Asked::field(
             "reasoningConfig",
@@ -106,6 +87,28 @@ fn asked(
         // They always think.
         (Thinking::Effort, ReasoningWish::Off) => Asked::field("reasoning_effort", json!("low")),
         (Thinking::Effort, wish) => Asked::field("reasoning_effort", json!(of_three(effort(wish)))),
+    })
+}
+
+fn of_claude(takes: Takes, wish: ReasoningWish, max_tokens: Option<u32>) -> Result<Asked, Unsayable> {
+    let disabled = |kind: &str| Asked::field("thinking", json!({ "type": kind }));
+    Ok(match (takes.thinks, wish, takes.off) {
+        (Thinks::Never, ..) | (_, ReasoningWish::Off, Off::Unsaid) => Asked::default(),
+        (_, ReasoningWish::Off, Off::Disabled) => disabled("disabled"),
+        (_, ReasoningWish::Off, Off::BetweenTools) => disabled("between_tools"),
+        (_, ReasoningWish::Off, Off::LeastEffort) => Asked {
+            effort: Some("low"),
+            ..Asked::default()
+        },
+        (Thinks::ByBudget, wish, _) => {
+            let budget = within(tokens(wish), max_tokens)?;
+            Asked::field("thinking", json!({"type": "enabled", "budget_tokens": budget}))
+        }
+        // It takes budgets too at 4.6, where they are on their way out.
+        (Thinks::ByBoth | Thinks::ByEffort, wish, _) => Asked {
+            effort: Some(takes.level(effort(wish))),
+            ..Asked::field("thinking", json!({"type": "adaptive"}))
+        },
     })
 }
 
@@ -121,12 +124,8 @@ fn within(budget: u32, max_tokens: Option<u32>) -> Result<u32, Unsayable> {
 fn tokens(wish: ReasoningWish) -> u32 {
     let tokens = match wish {
         ReasoningWish::Tokens(tokens) => tokens,
-        ReasoningWish::Off | ReasoningWish::Effort(Effort::Minimal) => LEAST_BUDGET,
-        ReasoningWish::Effort(Effort::Low) => 2048,
-        ReasoningWish::Effort(Effort::Medium) => 8192,
-        ReasoningWish::Effort(Effort::High) => 16_384,
-        ReasoningWish::Effort(Effort::XHigh) => 24_576,
-        ReasoningWish::Effort(Effort::Max) => 32_000,
+        ReasoningWish::Off => LEAST_BUDGET,
+        ReasoningWish::Effort(effort) => budget_of(effort),
     };
     tokens.max(LEAST_BUDGET)
 }
@@ -166,18 +165,19 @@ mod tests {
         (Value::Object(asked.fields), asked.effort)
     }
 
-    const ADAPTIVE: Thinking = Thinking::Adaptive {
-        off: Some("disabled"),
-        always: false,
-        xhigh: true,
-    };
+    fn claude(name: &str) -> Thinking {
+        Thinking::Claude(Takes::of(name).unwrap())
+    }
+
+    const BY_BUDGET: &str = "claude-sonnet-4-5";
+    const BY_EFFORT: &str = "claude-opus-5";
 
     #[test]
     fn without_a_wish_nothing_is_said_to_anybody() {
         for thinking in [
             Thinking::Unasked,
-            Thinking::Budget,
-            ADAPTIVE,
+            claude(BY_BUDGET),
+            claude(BY_EFFORT),
             Thinking::Nova,
             Thinking::Effort,
         ] {
@@ -187,25 +187,25 @@ mod tests {
 
     #[test]
     fn a_budget_leaves_room_for_the_answer() {
-        let budget = |wish, most| said(Thinking::Budget, wish, most).0["thinking"]["budget_tokens"].clone();
+        let budget = |wish, most| said(claude(BY_BUDGET), wish, most).0["thinking"]["budget_tokens"].clone();
         assert_eq!(budget(ReasoningWish::Tokens(5000), None), 5000);
         assert_eq!(budget(ReasoningWish::Tokens(5), None), 1024);
         assert_eq!(budget(ReasoningWish::Effort(Effort::High), Some(4096)), 2048);
         assert_eq!(budget(ReasoningWish::Effort(Effort::High), Some(1025)), 1024);
         let wish = Some(ReasoningWish::Effort(Effort::Low));
         assert_eq!(
-            asked(Thinking::Budget, wish, Some(1024)).unwrap_err(),
+            asked(claude(BY_BUDGET), wish, Some(1024)).unwrap_err(),
             Unsayable::NoRoomToThink(1024)
         );
         assert_eq!(
-            said(Thinking::Budget, ReasoningWish::Off, Some(1)),
+            said(claude(BY_BUDGET), ReasoningWish::Off, Some(1)),
             (json!({}), None)
         );
     }
 
     #[test]
     fn adaptive_models_are_told_an_effort_that_they_know() {
-        let asked = |wish| said(ADAPTIVE, wish, None);
+        let asked = |wish| said(claude(BY_EFFORT), wish, None);
         assert_eq!(
             asked(ReasoningWish::Tokens(6000)),
             (json!({"thinking": {"type": "adaptive"}}), Some("medium"))
@@ -215,21 +215,13 @@ mod tests {
             asked(ReasoningWish::Off),
             (json!({"thinking": {"type": "disabled"}}), None)
         );
-        let older = Thinking::Adaptive {
-            off: None,
-            always: false,
-            xhigh: false,
-        };
+        let older = claude("claude-opus-4-6");
         assert_eq!(
             said(older, ReasoningWish::Effort(Effort::XHigh), None).1,
             Some("high")
         );
         assert_eq!(said(older, ReasoningWish::Off, None), (json!({}), None));
-        let always = Thinking::Adaptive {
-            off: None,
-            always: true,
-            xhigh: true,
-        };
+        let always = claude("claude-opus-5-5");
         assert_eq!(said(always, ReasoningWish::Off, None), (json!({}), Some("low")));
     }
 

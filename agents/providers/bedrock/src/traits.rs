@@ -4,6 +4,8 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>,
 //! <https://docs.aws.amazon.com/nova/latest/userguide/concept-chapter-servicename.html>
 
+use greenroom_provider_claude::{Sampling, Takes};
+
 /// How a model is held to a JSON schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -13,33 +15,13 @@ pub(crate) enum Form {
     Tool,
 }
 
-/// Which sampling settings a model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sampling {
-    /// All that the interface has.
-    All,
-    /// One of temperature and nucleus.
-    One,
-    /// None.
-    None,
-}
-
 /// How a model is asked to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thinking {
     /// It can't be asked.
     Unasked,
-    /// Claude, with a number of tokens; unasked it doesn't think.
-    Budget,
-    /// Claude, as it sees fit, by effort.
-    Adaptive {
-        /// What keeps it from thinking: a `type`; none where nothing need or can be said.
-        off: Option<&'static str>,
-        /// It can't be kept from thinking.
-        always: bool,
-        /// It knows the effort `xhigh`.
-        xhigh: bool,
-    },
+    /// Claude, in its generation's words.
+    Claude(Takes),
     /// Nova 2.
     Nova,
     /// OpenAI's open models.
@@ -93,28 +75,17 @@ impl<'a> Traits<'a> {
             one_tool_at_a_time: false,
         };
         match maker {
-            "anthropic" => {
-                let version = version(name);
-                Self {
-                    prefill: Some(version < (4, 6)),
-                    form: if version < (4, 5) {
-                        Form::Tool
-                    } else {
-                        Form::Schema
-                    },
-                    thinking: claude_thinks(name, version),
-                    sampling: match version {
-                        (..4, _) | (4, 0) => Sampling::All,
-                        (4, ..=6) => Sampling::One,
-                        _ => Sampling::None,
-                    },
-                    caches: version >= (3, 5),
-                    caches_tools: version >= (3, 5),
-                    caches_for_an_hour: version >= (4, 5),
-                    one_tool_at_a_time: version >= (4, 5),
-                    ..other
-                }
-            }
+            "anthropic" => Takes::of(name).map_or(other, |takes| Self {
+                prefill: Some(takes.prefill),
+                form: if takes.schemas { Form::Schema } else { Form::Tool },
+                thinking: Thinking::Claude(takes),
+                sampling: takes.sampling,
+                caches: takes.caches,
+                caches_tools: takes.caches,
+                caches_for_an_hour: takes.caches_for_an_hour,
+                one_tool_at_a_time: takes.caches_for_an_hour,
+                ..other
+            }),
             "amazon" if name.starts_with("nova-") => Self {
                 form: Form::Tool,
                 thinking: match name.starts_with("nova-2-") {
@@ -133,118 +104,41 @@ impl<'a> Traits<'a> {
     }
 }
 
-fn claude_thinks(name: &str, version: (u32, u32)) -> Thinking {
-    let is = |kind: &str| name.split('-').any(|part| part == kind);
-    if version < (3, 7) {
-        return Thinking::Unasked;
-    }
-    if version < (4, 6) {
-        return Thinking::Budget;
-    }
-    let always = is("fable") || is("mythos") || is("opus") && version >= (5, 5);
-    let off = match version {
-        _ if always => None,
-        (..5, _) => None,
-        (5, 5..) if is("sonnet") => Some("between_tools"),
-        _ => Some("disabled"),
-    };
-    Thinking::Adaptive {
-        off,
-        always,
-        xhigh: version >= (4, 7),
-    }
-}
-
-/// A Claude model's version: the first short number of its name and the one behind it.
-fn version(name: &str) -> (u32, u32) {
-    let short = |part: &str| (part.len() <= 2).then(|| part.parse::<u32>().ok()).flatten();
-    let mut parts = name.split('-').skip_while(|part| short(part).is_none());
-    let major = parts.next().and_then(short).unwrap_or(0);
-    (major, parts.next().and_then(short).unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn adaptive(off: Option<&'static str>, always: bool, xhigh: bool) -> Thinking {
-        Thinking::Adaptive { off, always, xhigh }
-    }
-
     #[test]
     fn claude_s_ways_go_by_its_version_wherever_it_is_served() {
-        for (id, form, thinking, hour) in [
-            ("anthropic.claude-v2:1", Form::Tool, Thinking::Unasked, false),
-            (
-                "anthropic.claude-3-5-sonnet-20241022-v2:0",
-                Form::Tool,
-                Thinking::Unasked,
-                false,
-            ),
+        for (id, name, form, hour) in [
+            ("anthropic.claude-v2:1", "claude-v2:1", Form::Tool, false),
             (
                 "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+                "claude-3-7-sonnet",
                 Form::Tool,
-                Thinking::Budget,
-                false,
-            ),
-            (
-                "anthropic.claude-sonnet-4-20250514-v1:0",
-                Form::Tool,
-                Thinking::Budget,
-                false,
-            ),
-            (
-                "us.anthropic.claude-opus-4-1-20250805-v1:0",
-                Form::Tool,
-                Thinking::Budget,
                 false,
             ),
             (
                 "global.anthropic.claude-haiku-4-5-20251001-v1:0",
+                "claude-haiku-4-5",
                 Form::Schema,
-                Thinking::Budget,
-                true,
-            ),
-            (
-                "anthropic.claude-opus-4-6-v1",
-                Form::Schema,
-                adaptive(None, false, false),
-                true,
-            ),
-            (
-                "eu.anthropic.claude-opus-4-7",
-                Form::Schema,
-                adaptive(None, false, true),
                 true,
             ),
             (
                 "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-5",
+                "claude-opus-5",
                 Form::Schema,
-                adaptive(Some("disabled"), false, true),
-                true,
-            ),
-            (
-                "anthropic.claude-sonnet-5-5",
-                Form::Schema,
-                adaptive(Some("between_tools"), false, true),
-                true,
-            ),
-            (
-                "us.anthropic.claude-opus-5-5",
-                Form::Schema,
-                adaptive(None, true, true),
-                true,
-            ),
-            (
-                "anthropic.claude-fable-5",
-                Form::Schema,
-                adaptive(None, true, true),
                 true,
             ),
         ] {
             let traits = Traits::of(id);
+            let takes = Takes::of(name).unwrap();
             assert_eq!(traits.maker, "anthropic", "{id}");
-            assert_eq!((traits.form, traits.thinking), (form, thinking), "{id}");
+            assert_eq!(
+                (traits.form, traits.thinking),
+                (form, Thinking::Claude(takes)),
+                "{id}"
+            );
             assert_eq!(traits.caches_for_an_hour, hour, "{id}");
         }
     }

@@ -8,18 +8,16 @@
     reason = "a test may fail where it stands"
 )]
 
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
+use greenroom_aws::testkit::Ministack;
 use greenroom_kernel::{
     CallContext, Capabilities, Clock, FinishReason, ModelBackend, ModelEvent, ModelInfo, ModelMessage,
     ModelRequest, ModelRole, Timestamp, Usage,
 };
-use greenroom_provider_bedrock::{BedrockBackend, BedrockConfig, Credentials, SharedCredentialsProvider};
+use greenroom_provider_bedrock::{BedrockBackend, BedrockConfig};
 
 const STREAMED: &str = "amazon.nova-lite-v1:0";
 const WHOLE: &str = "amazon.nova-micro-v1:0";
@@ -36,67 +34,20 @@ impl Clock for FixedClock {
     }
 }
 
-struct Ministack {
-    child: Child,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Ministack {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Ministack {
-    /// Starts it, and waits until it takes connections.
-    fn start() -> Self {
-        let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
-            .expect("run by `cargo xtask test`")
-            .into();
-        let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(parts.join("python/bin/ministack"))
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("IOT_MTLS_ENABLED", "0")
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self {
-            child,
-            url: format!("http://{address}"),
-            _folder: folder,
-        };
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < until, "ministack takes no connections");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        started
-    }
-
-    fn backend(&self) -> BedrockBackend {
-        let credentials = Credentials::new("AKIDFORATEST", "secret-for-a-test", None, None, "a test");
-        let can = Capabilities {
-            streaming: Some(false),
-            ..Capabilities::default()
-        };
-        let name = WHOLE.to_owned();
-        let config = BedrockConfig {
-            region: Some("us-east-1".to_owned()),
-            endpoint_url: Some(self.url.clone()),
-            credentials: Some(SharedCredentialsProvider::new(credentials)),
-            models: vec![ModelInfo::named(STREAMED), ModelInfo { name, can }],
-            ..BedrockConfig::new("bedrock")
-        };
-        BedrockBackend::new(config, Arc::new(FixedClock))
-    }
+fn backend(ministack: &Ministack) -> BedrockBackend {
+    let can = Capabilities {
+        streaming: Some(false),
+        ..Capabilities::default()
+    };
+    let name = WHOLE.to_owned();
+    let config = BedrockConfig {
+        region: Some("us-east-1".to_owned()),
+        endpoint_url: Some(ministack.url()),
+        credentials: Some(Ministack::credentials()),
+        models: vec![ModelInfo::named(STREAMED), ModelInfo { name, can }],
+        ..BedrockConfig::new("bedrock")
+    };
+    BedrockBackend::new(config, Arc::new(FixedClock))
 }
 
 /// The text of an answer, in how many pieces it came, and its figures.
@@ -133,7 +84,7 @@ async fn said(backend: &BedrockBackend, model: &str) -> (String, usize, Usage) {
 #[ignore = "needs ministack, which `cargo xtask test` installs"]
 async fn another_s_service_answers_in_a_stream_and_in_a_piece() {
     let ministack = Ministack::start();
-    let backend = ministack.backend();
+    let backend = backend(&ministack);
     backend.probe().await.unwrap();
 
     let (text, pieces, usage) = said(&backend, STREAMED).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use greenroom_kernel::{CallFailure, ErrorCode, FaultClass, ProviderFault, Unreadable};
 
-/// What clients of OpenAI know a used up budget by.
+/// What clients of OpenAI know a used up budget by, or a limit: they don't ask again.
 pub const NO_QUOTA: &str = "insufficient_quota";
 
 /// Kinds of errors, as every family tells them apart.
@@ -118,10 +118,8 @@ impl From<CallFailure> for EdgeError {
         let answered = fault.and_then(|fault| fault.answered);
         let (code, answered) = match answered {
             Some(answer) => (answer.code, answer.body.map(|body| (answer.status, body))),
-            // A budget says when it begins anew; a limit of the call's own never does.
-            None if failure.code == ErrorCode::LimitExceeded && failure.retry_after_ms.is_some() => {
-                (Some(NO_QUOTA.to_owned()), None)
-            }
+            // A budget, or a limit of the call's own: asking again at once changes nothing.
+            None if failure.code == ErrorCode::LimitExceeded => (Some(NO_QUOTA.to_owned()), None),
             None => (None, None),
         };
         Self {
@@ -210,18 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_is_used_up_is_an_insufficient_quota_and_a_task_s_own_limit_is_not() {
-        let own = Failure::new(ErrorCode::LimitExceeded, "no steps left");
-        let budget = Failure {
+    fn a_limit_is_an_insufficient_quota_whether_it_begins_anew_or_not() {
+        let own = Failure::new(ErrorCode::LimitExceeded, "no price is known for b/m");
+        let used_up = Failure {
             retry_after_ms: Some(9_000),
             ..own.clone()
         };
-        let error = EdgeError::from(CallFailure::from(budget));
-        assert_eq!(
-            (error.kind.status(), error.code.as_deref()),
-            (429, Some(NO_QUOTA))
-        );
-        assert_eq!(EdgeError::from(CallFailure::from(own)).code, None);
+        for (failure, retry_after) in [(own, None), (used_up, Some(Duration::from_secs(9)))] {
+            let error = EdgeError::from(CallFailure::from(failure));
+            assert_eq!(
+                (error.kind.status(), error.code.as_deref(), error.retry_after),
+                (429, Some(NO_QUOTA), retry_after)
+            );
+        }
     }
 
     #[test]

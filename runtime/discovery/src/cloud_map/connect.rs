@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_servicediscovery::Client;
 use aws_sdk_servicediscovery::config::Builder;
+use aws_sdk_servicediscovery::config::retry::RetryConfig;
+use aws_sdk_servicediscovery::config::timeout::TimeoutConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use greenroom_aws::Caller;
 
 use super::CloudMapConfig;
 
@@ -29,23 +26,17 @@ pub(super) struct Clients {
 
 /// Reads the environment and the profile files; connects to nothing, and asks nobody for credentials yet.
 pub(super) async fn connect(config: &CloudMapConfig) -> Clients {
-    // The machine isn't asked: elsewhere than on EC2 nobody answers, for seconds.
-    let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
-    if let Some(credentials) = &config.credentials {
-        loader = loader.credentials_provider(credentials.clone());
-    }
-    let found = loader.load().await;
+    let caller = Caller {
+        region: config.region.clone(),
+        endpoint: config.endpoint.clone(),
+        credentials: config.credentials.clone(),
+    };
+    let found = caller.find().await;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_WITHIN)
         .operation_attempt_timeout(ANSWER_WITHIN)
         .build();
-    let mut service = Builder::from(&found).timeout_config(timeouts);
-    if let Some(url) = &config.endpoint {
-        service = service.endpoint_url(url);
-    }
+    let service = Builder::from(&found).timeout_config(timeouts);
     let (reading, writing) = (RetryConfig::disabled(), RetryConfig::standard());
     Clients {
         reading: Client::from_conf(service.clone().retry_config(reading).build()),

@@ -2,15 +2,12 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_servicediscovery::config::http::HttpResponse;
 use aws_sdk_servicediscovery::error::{ProvideErrorMetadata, SdkError};
+use greenroom_aws::{Causes, on_one_line};
 use greenroom_kernel::DiscoveryError;
 
 use super::CloudMapConfig;
-
-/// Most characters kept of what is said.
-const SAID_AT_MOST: usize = 300;
 
 const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where AWS gives a role (ECS \
                    task, EKS web identity, EC2 instance)";
@@ -46,7 +43,10 @@ impl Refusals {
     {
         let place = self.place.clone();
         let SdkError::ServiceError(refused) = error else {
-            let (why, credentials) = chain(error);
+            let Causes {
+                text: why,
+                credentials,
+            } = Causes::of(error);
             return match credentials {
                 true => DiscoveryError::Refused {
                     place,
@@ -66,9 +66,9 @@ impl Refusals {
         let said = refused.err().message().unwrap_or_default();
         let why = match (code, said) {
             ("", "") => format!("HTTP {status}"),
-            ("", said) => short(&format!("HTTP {status} ({said})")),
+            ("", said) => on_one_line(&format!("HTTP {status} ({said})")),
             (code, "") => code.to_owned(),
-            (code, said) => short(&format!("{code} ({said})")),
+            (code, said) => on_one_line(&format!("{code} ({said})")),
         };
         let refused = |remedy| DiscoveryError::Refused {
             place: place.clone(),
@@ -125,36 +125,5 @@ impl Refusals {
             what: format!("service `{}` in namespace `{}`", self.service, self.namespace),
             remedy: SERVICE,
         }
-    }
-}
-
-/// What happened, from the outside in, and whether it was that nobody said who calls.
-fn chain(error: &(dyn Error + 'static)) -> (String, bool) {
-    let (mut text, mut credentials) = (String::new(), false);
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let said = e.to_string();
-        // Some show the whole request, with what it is signed with.
-        if !said.contains("Request {") && !text.contains(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&said);
-        }
-        credentials |= e.is::<CredentialsError>();
-        cause = e.source();
-    }
-    if text.is_empty() {
-        text = error.to_string();
-    }
-    (short(&text), credentials)
-}
-
-/// On one line, and not too long.
-fn short(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(SAID_AT_MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }

@@ -1,15 +1,9 @@
 //! The book of budgets: who counts what, what is spent and what is held.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
+use super::kept::{Apart, Kept};
 use super::refusal::fits;
-use super::{About, Amount, Budget, BudgetId, BudgetRefusal, BudgetStanding};
+use super::{Amount, Budget, BudgetId, BudgetRefusal};
 use crate::{TenantId, Timestamp};
-
-/// How many of those that a budget counts apart are remembered at once. Beyond it, those of past windows that nobody
-/// holds anything of are forgotten first, which loses nothing.
-const COUNTERS_TIDIED_AT: usize = 4_096;
 
 /// What a try is charged to.
 #[derive(Debug, Clone, Copy)]
@@ -24,72 +18,6 @@ pub struct Charge<'a> {
     pub provider: &'a str,
     /// Its model.
     pub model: &'a str,
-}
-
-/// What is counted apart in one budget.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Apart {
-    subject: Option<Arc<str>>,
-    key: Option<Arc<str>>,
-    model: Option<Arc<str>>,
-}
-
-impl Apart {
-    fn of(budget: &Budget, charge: &Charge<'_>) -> Self {
-        let each = |about: &About| *about == About::Each;
-        Self {
-            subject: each(&budget.subject).then(|| charge.subject.into()),
-            key: charge.key.filter(|_| each(&budget.key)).map(Arc::from),
-            model: each(&budget.model).then(|| format!("{}/{}", charge.provider, charge.model).into()),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Counter {
-    /// The window that `spent` is of.
-    since: Timestamp,
-    spent: Amount,
-    /// Held by calls under way, whenever they began.
-    held: Amount,
-    /// It was told that it is passed, in this window.
-    told: bool,
-}
-
-/// One budget and its counters.
-#[derive(Debug)]
-struct Kept {
-    budget: Budget,
-    /// Which one of its name this is: what an earlier one held isn't given back to a later one.
-    version: u64,
-    counters: HashMap<Apart, Counter>,
-}
-
-impl Kept {
-    fn counter(&mut self, apart: Apart, now: Timestamp) -> &mut Counter {
-        let since = self.budget.window.start(now);
-        if self.counters.len() >= COUNTERS_TIDIED_AT && !self.counters.contains_key(&apart) {
-            self.counters
-                .retain(|_, counter| counter.since >= since || counter.held != Amount::default());
-        }
-        let counter = self.counters.entry(apart).or_insert(Counter {
-            since,
-            spent: Amount::default(),
-            held: Amount::default(),
-            told: false,
-        });
-        // A clock that was set back opens no window anew.
-        if counter.since < since {
-            counter.since = since;
-            counter.spent = Amount::default();
-            counter.told = false;
-        }
-        counter
-    }
-
-    fn limit(&self) -> (Option<u64>, Option<u64>) {
-        (self.budget.limit_nanos, self.budget.limit_tokens)
-    }
 }
 
 /// What a call may spend, held until it is settled.
@@ -128,13 +56,23 @@ pub struct Passed {
     pub spent: Amount,
 }
 
+/// A budget whose past isn't known.
+#[derive(Debug, Clone)]
+pub struct UnknownPast {
+    /// The budget.
+    pub budget: Budget,
+    /// Since when what was spent is to be told.
+    pub since: Timestamp,
+    version: u64,
+}
+
 /// All budgets, and what is spent and held of each.
 ///
 /// A hard budget is never passed by more than what the calls that were under way when the last one was let in have
 /// used beyond what they had reserved.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    kept: Vec<Kept>,
+    pub(super) kept: Vec<Kept>,
     versions: u64,
 }
 
@@ -171,15 +109,11 @@ impl Budgets {
         self.kept.iter().position(is_it)
     }
 
-    /// Sets a budget in place of the one of its name. Says whether it begins at nothing: then what was spent already is
-    /// to be told by [`Budgets::spent_already`].
+    /// Sets a budget in place of the one of its name. Says whether it begins at nothing: then it lets nobody through
+    /// where it is hard, until what was spent already is told (see [`Budgets::unknown`]).
     pub fn put(&mut self, budget: Budget) -> bool {
         self.versions += 1;
-        let kept = Kept {
-            budget,
-            version: self.versions,
-            counters: HashMap::new(),
-        };
+        let kept = Kept::new(budget, self.versions);
         let at = self.at(&kept.budget.tenant, &kept.budget.id);
         match at.and_then(|at| self.kept.get_mut(at)) {
             Some(before) if before.budget.counts_the_same(&kept.budget) => {
@@ -212,15 +146,64 @@ impl Budgets {
         }
     }
 
-    /// Adds to a budget what was spent in its present window before it was set.
-    pub fn spent_already(&mut self, id: &BudgetId, charge: &Charge<'_>, spent: Amount, now: Timestamp) {
-        let at = self.at(charge.tenant, id);
-        if let Some(kept) = at.and_then(|at| self.kept.get_mut(at))
+    /// Whether a hard budget counts this charge whose past isn't known.
+    pub fn waits(&self, charge: &Charge<'_>) -> bool {
+        let waits = |kept: &Kept| kept.budget.hard && !kept.is_known && kept.budget.counts(charge);
+        self.kept.iter().any(waits)
+    }
+
+    /// Whether the past of any budget isn't known.
+    pub fn has_unknown(&self) -> bool {
+        self.kept.iter().any(|kept| !kept.is_known)
+    }
+
+    /// Whether the past of this one is known.
+    pub fn is_known(&self, tenant: &TenantId, id: &BudgetId) -> bool {
+        let at = self.at(tenant, id);
+        at.and_then(|at| self.kept.get(at))
+            .is_some_and(|kept| kept.is_known)
+    }
+
+    /// The budgets whose past isn't known. Each counts from nothing again from here on, so that what was settled until now
+    /// may be read from where it is written down, and told by [`Budgets::spent_already`] and [`Budgets::known`].
+    pub fn unknown(&mut self, now: Timestamp) -> Vec<UnknownPast> {
+        let unknown = self.kept.iter_mut().filter(|kept| !kept.is_known);
+        let begin = |kept: &mut Kept| {
+            let counters = kept.counters.values_mut();
+            counters.for_each(|counter| counter.spent = Amount::default());
+            UnknownPast {
+                budget: kept.budget.clone(),
+                since: kept.budget.window.start(now),
+                version: kept.version,
+            }
+        };
+        unknown.map(begin).collect()
+    }
+
+    fn of(&mut self, unknown: &UnknownPast) -> Option<&mut Kept> {
+        let at = self.at(&unknown.budget.tenant, &unknown.budget.id)?;
+        let kept = self.kept.get_mut(at)?;
+        (kept.version == unknown.version).then_some(kept)
+    }
+
+    /// Adds to a budget what was spent in its window before [`Budgets::unknown`] told of it. Where another window has begun
+    /// since, that is past.
+    pub fn spent_already(&mut self, unknown: &UnknownPast, charge: &Charge<'_>, spent: Amount) {
+        if let Some(kept) = self.of(unknown)
             && kept.budget.counts(charge)
         {
             let apart = Apart::of(&kept.budget, charge);
-            let counter = kept.counter(apart, now);
-            counter.spent = counter.spent.plus(spent);
+            let counter = kept.counter(apart, unknown.since);
+            if counter.since == unknown.since {
+                counter.spent = counter.spent.plus(spent);
+            }
+        }
+    }
+
+    /// All of its past was told.
+    pub fn known(&mut self, unknown: &UnknownPast) {
+        if let Some(kept) = self.of(unknown) {
+            kept.is_known = true;
         }
     }
 
@@ -239,6 +222,9 @@ impl Budgets {
         let counted = |kept: &&mut Kept| kept.budget.hard && kept.budget.counts(charge);
         for kept in self.kept.iter_mut().filter(counted) {
             let id = &kept.budget.id;
+            if !kept.is_known {
+                return Err(BudgetRefusal::Unknown { budget: id.clone() });
+            }
             if !is_priced && kept.budget.limit_nanos.is_some() {
                 return Err(BudgetRefusal::Unpriced {
                     budget: id.clone(),
@@ -326,49 +312,9 @@ impl Budgets {
         }
         passed
     }
-
-    /// How a tenant's budgets stand. One that counts many apart stands once for each of them, the dearest first, at
-    /// most `each` of them, and once for nobody where it hasn't met any.
-    pub fn standings(&self, tenant: &TenantId, each: usize, now: Timestamp) -> Vec<BudgetStanding> {
-        let mut standings = Vec::new();
-        for kept in self.kept.iter().filter(|kept| kept.budget.tenant == *tenant) {
-            let since = kept.budget.window.start(now);
-            let standing = |apart: &Apart, counter: Option<&Counter>| {
-                let current = counter.filter(|counter| counter.since >= since);
-                let spent = current.map_or(Amount::default(), |counter| counter.spent);
-                BudgetStanding {
-                    budget: kept.budget.clone(),
-                    subject: apart.subject.clone(),
-                    key: apart.key.clone(),
-                    model: apart.model.clone(),
-                    spent,
-                    held: counter.map_or(Amount::default(), |counter| counter.held),
-                    resets_at: kept.budget.window.end(now),
-                    exceeded: is_passed(kept.limit(), spent),
-                }
-            };
-            if kept.counters.is_empty() {
-                standings.push(standing(&Apart::default(), None));
-                continue;
-            }
-            let all = kept.counters.iter();
-            let mut all: Vec<_> = all
-                .map(|(apart, counter)| standing(apart, Some(counter)))
-                .collect();
-            all.sort_by(|a, b| {
-                let key = |s: &BudgetStanding| (s.spent.nanos, s.spent.tokens);
-                let name = |s: &BudgetStanding| (s.subject.clone(), s.key.clone(), s.model.clone());
-                key(b).cmp(&key(a)).then_with(|| name(a).cmp(&name(b)))
-            });
-            all.truncate(each.max(1));
-            standings.append(&mut all);
-        }
-        standings.sort_by(|a, b| a.budget.id.cmp(&b.budget.id));
-        standings
-    }
 }
 
 /// Whether a budget is used up.
-fn is_passed(limit: (Option<u64>, Option<u64>), spent: Amount) -> bool {
+pub(super) fn is_passed(limit: (Option<u64>, Option<u64>), spent: Amount) -> bool {
     limit.0.is_some_and(|nanos| spent.nanos >= nanos) || limit.1.is_some_and(|tokens| spent.tokens >= tokens)
 }

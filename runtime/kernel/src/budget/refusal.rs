@@ -8,6 +8,9 @@ use crate::{ErrorCode, Failure, Timestamp};
 /// How soon what calls under way hold may be free again.
 const HELD_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How soon what was spent may be known.
+const UNKNOWN_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BudgetRefusal {
@@ -35,12 +38,28 @@ pub enum BudgetRefusal {
         /// The target, as `provider/model`.
         target: String,
     },
+    /// What was spent of the budget before it was set isn't known yet.
+    Unknown {
+        /// Which budget.
+        budget: BudgetId,
+    },
 }
 
 impl BudgetRefusal {
+    /// The budget that refuses.
+    pub fn budget(&self) -> &BudgetId {
+        match self {
+            Self::Over { budget, .. } | Self::Unpriced { budget, .. } | Self::Unknown { budget } => budget,
+        }
+    }
+
     /// As its caller is told, at `now`.
     pub fn failure(&self, now: Timestamp) -> Failure {
         match self {
+            Self::Unknown { budget } => Failure::unavailable(format!(
+                "what was spent of budget {budget} is still being read: nothing goes out until it is known"
+            ))
+            .retry_after(UNKNOWN_RETRY_AFTER),
             Self::Unpriced { budget, target } => Failure::new(
                 ErrorCode::LimitExceeded,
                 format!(

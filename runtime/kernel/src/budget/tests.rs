@@ -47,6 +47,9 @@ fn book(budgets: impl IntoIterator<Item = Budget>) -> Budgets {
     for budget in budgets {
         assert!(book.put(budget));
     }
+    for unknown in book.unknown(at(0)) {
+        book.known(&unknown);
+    }
     book
 }
 
@@ -212,12 +215,109 @@ fn another_limit_keeps_what_was_spent_and_another_scope_begins_at_nothing() {
         ..budget("b", 50)
     };
     assert!(book.put(scoped));
-    book.spent_already(&BudgetId::parse("b").unwrap(), &charge, tokens(20), at(0));
+    let unknown = book.unknown(at(0)).remove(0);
+    book.spent_already(&unknown, &charge, tokens(20));
+    book.known(&unknown);
     // What the earlier one held is not given back to it.
     book.settle(open, &charge, tokens(10), at(0));
     let standing = &book.standings(&who, 10, at(0))[0];
     assert_eq!((standing.spent, standing.held), (tokens(30), tokens(0)));
     assert!(book.remove(&who, &BudgetId::parse("b").unwrap()) && book.is_empty());
+}
+
+#[test]
+fn a_hard_budget_lets_nothing_through_until_its_past_is_known_and_a_soft_one_does() {
+    let soft = Budget {
+        hard: false,
+        ..budget("soft", 100)
+    };
+    let (who, mut book) = (tenant(), Budgets::default());
+    let charge = charge(&who, "ann");
+    assert!(book.put(soft) && !book.waits(&charge) && book.has_unknown());
+    let open = book.reserve(&charge, tokens(1), true, at(0)).unwrap();
+    book.settle(open, &charge, tokens(5), at(0));
+    assert!(book.put(budget("hard", 100)) && book.waits(&charge));
+    let refused = book
+        .reserve(&charge, tokens(1), true, at(0))
+        .unwrap_err()
+        .failure(at(0));
+    assert_eq!(
+        (refused.code, refused.retryable, refused.retry_after_ms),
+        (ErrorCode::Unavailable, true, Some(1_000))
+    );
+    // A limit that is changed meanwhile makes nothing known.
+    assert!(!book.put(budget("hard", 50)) && book.waits(&charge));
+    // What is settled before the past is asked for is part of it, what is settled behind that is not.
+    for _ in 0..2 {
+        book.settle(Reservation::default(), &charge, tokens(7), at(0));
+        for unknown in book.unknown(at(0)) {
+            book.settle(Reservation::default(), &charge, tokens(1), at(0));
+            book.spent_already(&unknown, &charge, tokens(20));
+        }
+    }
+    for unknown in book.unknown(at(0)) {
+        book.spent_already(&unknown, &charge, tokens(20));
+        book.known(&unknown);
+    }
+    let told: Vec<_> = book.standings(&who, 1, at(0));
+    assert!(told.iter().all(|s| s.known && s.spent == tokens(20)), "{told:?}");
+    assert!(book.reserve(&charge, tokens(30), true, at(0)).is_ok());
+    assert!(book.reserve(&charge, tokens(1), true, at(0)).is_err());
+}
+
+#[test]
+fn a_past_that_is_told_behind_midnight_is_the_past_of_yesterday() {
+    let (who, mut book) = (tenant(), Budgets::default());
+    let charge = charge(&who, "ann");
+    book.put(budget("b", 100));
+    let unknown = book.unknown(at(DAY - 1)).remove(0);
+    book.settle(Reservation::default(), &charge, tokens(3), at(DAY + 1));
+    book.spent_already(&unknown, &charge, tokens(90));
+    book.known(&unknown);
+    assert_eq!(book.standings(&who, 1, at(DAY + 1))[0].spent, tokens(3));
+}
+
+#[test]
+fn a_past_that_was_asked_for_before_the_budget_was_replaced_is_not_its_past() {
+    let (who, mut book) = (tenant(), Budgets::default());
+    let charge = charge(&who, "ann");
+    book.put(budget("b", 100));
+    let earlier = book.unknown(at(0)).remove(0);
+    book.put(Budget {
+        window: BudgetWindow::Month,
+        ..budget("b", 100)
+    });
+    book.spent_already(&earlier, &charge, tokens(90));
+    book.known(&earlier);
+    assert!(book.waits(&charge));
+    assert_eq!(book.standings(&who, 1, at(0))[0].spent, tokens(0));
+}
+
+#[test]
+fn many_counted_apart_are_tidied_seldom_and_those_of_now_stay() {
+    let each = Budget {
+        subject: About::Each,
+        ..budget("each", 100)
+    };
+    let (who, mut book) = (tenant(), book([each]));
+    let mut settle = |subjects: std::ops::Range<u32>, now| {
+        for n in subjects {
+            let subject = format!("u{n}");
+            book.settle(
+                Reservation::default(),
+                &charge(&who, &subject),
+                tokens(1),
+                at(now),
+            );
+        }
+        book.standings(&who, 100_000, at(now))
+    };
+    assert_eq!(settle(0..10_000, 0).len(), 10_000);
+    // Yesterday's are forgotten, once.
+    let today = settle(20_000..37_000, DAY);
+    assert!(today.iter().all(|s| s.spent == tokens(1) || s.spent == tokens(0)));
+    assert_eq!(today.iter().filter(|s| s.spent == tokens(1)).count(), 17_000);
+    assert_eq!(today.len(), 17_000);
 }
 
 #[derive(Debug, Clone)]

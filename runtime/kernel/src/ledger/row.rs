@@ -86,6 +86,7 @@ pub struct LedgerRow {
     /// For whom.
     pub caller: Arc<Caller>,
     /// The model that was asked for; none asked for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Arc<str>>,
     /// The target that its route put first, as `provider/model`.
     pub assigned: Arc<str>,
@@ -98,6 +99,7 @@ pub struct LedgerRow {
     /// Why it was made.
     pub kind: TryKind,
     /// How it ended; none: well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultClass>,
     /// How many tries this row stands for: 1, or more where rows were drawn together because nobody could keep them as
     /// fast as they came.
@@ -105,11 +107,13 @@ pub struct LedgerRow {
     /// From its dispatch to its end, milliseconds.
     pub took_ms: u64,
     /// From its dispatch to its first content, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_content_ms: Option<u64>,
     /// What it used. Estimated where the provider gave no figures.
     pub usage: Usage,
     /// How far off our estimates for this model were of late, as a share: of estimated rows alone, once it was
     /// measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_error: Option<f64>,
     /// The version of the prices that its cost is by.
     pub prices: Arc<str>,
@@ -125,18 +129,22 @@ pub struct RequestRow {
     /// For whom.
     pub caller: Arc<Caller>,
     /// The model that was asked for; none asked for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Arc<str>>,
     /// Whether the answer was told as it came.
     pub streamed: bool,
     /// Who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<(Arc<str>, Arc<str>)>,
     /// How many tries were made.
     pub tries: u32,
     /// How it failed; none: it didn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ErrorCode>,
     /// From its arrival to its end, milliseconds.
     pub took_ms: u64,
     /// From its arrival to its first content, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_content_ms: Option<u64>,
     /// What all its tries used.
     pub usage: Usage,

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::{Amount, LedgerRow, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, BudgetWindow, Failure, LedgerRow, Timestamp, Usage};
+
+/// A day's milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 /// What sums are kept apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SpendDimension {
     /// The day, in UTC.
     Day,
@@ -24,7 +30,7 @@ pub enum SpendDimension {
 }
 
 /// Which tries to sum up, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpendQuery {
     /// From this day on, as `2026-11-26`.
     pub from: String,
@@ -34,6 +40,36 @@ pub struct SpendQuery {
     pub group_by: Vec<SpendDimension>,
     /// How many sums at most.
     pub limit: u32,
+}
+
+impl SpendQuery {
+    /// From one day to another, both included and as `2026-11-26`; the present month up to today where nothing is said.
+    ///
+    /// # Errors
+    /// BAD_USER_INPUT for what is no day.
+    pub fn of_days(
+        from: Option<&str>,
+        to: Option<&str>,
+        group_by: Vec<SpendDimension>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let day = |what: &str, given: Option<&str>, otherwise: Timestamp| match given {
+            None => Ok(otherwise),
+            Some(text) => Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"))
+                .ok_or_else(|| Failure::bad_input(format!("{what} must be a day, as in 2026-11-26"))),
+        };
+        let from = day("from", from, BudgetWindow::Month.start(now))?;
+        let to = day("to", to, now)?;
+        let next = Timestamp::from_millis(to.as_millis().saturating_add(DAY_MS));
+        let name = |at: Timestamp| at.to_string().split('T').next().unwrap_or_default().to_owned();
+        Ok(Self {
+            from: name(from),
+            to: name(next),
+            group_by,
+            limit,
+        })
+    }
 }
 
 /// One sum. What it isn't grouped by is none, and so is the key of tries without one.

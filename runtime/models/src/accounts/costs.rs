@@ -5,11 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     Budget, BudgetId, BudgetStanding, Costs, ErrorCode, Failure, Ledger, Page, PageRequest, Principal,
-    RequestRow, SpendQuery, SpendReport, StoreError,
+    RequestQuery, RequestRow, SpendQuery, SpendReport, StoreError,
 };
-use tokio::sync::oneshot;
 
-use super::{Accounts, Errand};
+use super::{Accounts, requests};
 
 /// How many budgets a tenant may have.
 const BUDGETS: usize = 100;
@@ -24,17 +23,25 @@ impl Accounts {
         self.ledger.as_deref().ok_or_else(absent)
     }
 
-    fn send(&self, errand: Errand) {
-        self.state.lock().errands.push(errand);
-        self.woken.notify_one();
-    }
-
     /// Waits until what has ended is in the ledger, for a while.
     async fn flushed(&self) {
-        let (done, told) = oneshot::channel();
-        self.send(Errand::Flush(done));
+        let wanted = self.state.lock().taken + 1;
+        let mut written = self.written.subscribe();
+        self.woken.notify_one();
         // Without it the answer is a little older.
-        let _ = tokio::time::timeout(PATIENCE, told).await;
+        let _ = tokio::time::timeout(PATIENCE, written.wait_for(|written| *written >= wanted)).await;
+    }
+
+    /// Puts a budget into force. One that counts what another of its name did goes on with its sums; else what was spent
+    /// already is read from the ledger, by the task that writes to it: it alone knows what is in there.
+    fn put(&self, budget: Budget) {
+        {
+            let mut state = self.state.lock();
+            state.book.put(budget);
+            state.is_set = state.book.has_unknown();
+        }
+        self.budgets_changed();
+        self.woken.notify_one();
     }
 
     fn standings(&self, who: &Principal) -> Vec<BudgetStanding> {
@@ -53,31 +60,22 @@ impl Costs for Accounts {
     async fn spend(&self, who: &Principal, query: SpendQuery) -> Result<SpendReport, Failure> {
         let ledger = self.kept_in()?;
         self.flushed().await;
-        let one_more = SpendQuery {
-            limit: query.limit.saturating_add(1),
-            ..query.clone()
-        };
-        let mut rows = ledger.spend(&who.tenant, &one_more).await.map_err(failed)?;
-        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > wanted;
-        rows.truncate(wanted);
-        let total = SpendQuery {
-            group_by: Vec::new(),
-            ..one_more
-        };
-        let total = ledger.spend(&who.tenant, &total).await.map_err(failed)?;
+        let report = ledger.report(&who.tenant, &query).await.map_err(failed)?;
         Ok(SpendReport {
-            total: total.first().map(|row| row.spent).unwrap_or_default(),
-            rows,
-            more,
             estimators: self.estimators.all(),
+            ..report
         })
     }
 
-    async fn requests(&self, who: &Principal, page: PageRequest) -> Result<Page<RequestRow>, Failure> {
+    async fn requests(
+        &self,
+        who: &Principal,
+        query: RequestQuery,
+        page: PageRequest,
+    ) -> Result<Page<RequestRow>, Failure> {
         let ledger = self.kept_in()?;
         self.flushed().await;
-        ledger.requests(&who.tenant, &page).await.map_err(failed)
+        requests::fitting(ledger, who, &query, page).await
     }
 
     async fn budgets(&self, who: &Principal) -> Result<Vec<BudgetStanding>, Failure> {
@@ -111,7 +109,8 @@ impl Costs for Accounts {
             }
             Some(budget) => {
                 ledger.put_budget(&budget).await.map_err(failed)?;
-                self.put(budget).await?;
+                self.put(budget);
+                self.until_known(&who.tenant, &id).await?;
             }
             None => {
                 ledger.remove_budget(&who.tenant, &id).await.map_err(failed)?;
@@ -124,27 +123,5 @@ impl Costs for Accounts {
             .into_iter()
             .filter(|standing| standing.budget.id == id)
             .collect())
-    }
-}
-
-impl Accounts {
-    /// Puts a budget into force. One that counts what another of its name did goes on with its sums; else what was
-    /// spent already is read from the ledger, by the task that writes to it: it alone knows what is in there.
-    async fn put(&self, budget: Budget) -> Result<(), Failure> {
-        let goes_on = {
-            let book = &mut self.state.lock().book;
-            let before = book.get(&budget.tenant, &budget.id);
-            let goes_on = before.is_some_and(|before| before.counts_the_same(&budget));
-            goes_on && !book.put(budget.clone())
-        };
-        if goes_on {
-            return Ok(());
-        }
-        let (done, told) = oneshot::channel();
-        self.send(Errand::Load(Box::new(budget), done));
-        match told.await {
-            Ok(loaded) => loaded.map_err(failed),
-            Err(_) => Err(Failure::unavailable("the process stops")),
-        }
     }
 }

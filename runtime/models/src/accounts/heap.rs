@@ -9,6 +9,8 @@ use greenroom_kernel::{Caller, FaultClass, LedgerRow, Records, RequestRow, Subje
 const ROWS: usize = 32_768;
 /// How many sums of rows wait beyond them.
 const SUMS: usize = 4_096;
+/// How many bytes of what was said wait. A request beyond them waits without.
+const SAID: usize = 32 << 20;
 
 /// By what rows are drawn together.
 #[derive(PartialEq, Eq, Hash)]
@@ -49,6 +51,8 @@ pub(super) enum Pushed {
     More,
     /// It was drawn together with one like it.
     Merged,
+    /// It waits without what was said: there was no room for that.
+    Bare,
     /// There was no room.
     Lost,
 }
@@ -58,6 +62,14 @@ pub(super) enum Pushed {
 pub(super) struct Heap {
     records: Records,
     sums: HashMap<Alike, LedgerRow>,
+    /// Bytes of what was said.
+    said: usize,
+}
+
+/// How many bytes of what was said a request keeps.
+pub(super) fn said(row: &RequestRow) -> usize {
+    let content = row.content.as_ref();
+    content.map_or(0, |content| content.asked.len() + content.answered.len())
 }
 
 impl Heap {
@@ -96,17 +108,27 @@ impl Heap {
         Pushed::Merged
     }
 
-    pub(super) fn push_request(&mut self, row: RequestRow) -> Pushed {
+    pub(super) fn push_request(&mut self, mut row: RequestRow) -> Pushed {
         let is_first = self.is_empty();
         if self.records.requests.len() >= ROWS {
             return Pushed::Lost;
         }
+        let is_bare = self.said + said(&row) > SAID;
+        if is_bare {
+            row.content = None;
+        }
+        self.said += said(&row);
         self.records.requests.push(row);
-        if is_first { Pushed::First } else { Pushed::More }
+        match (is_first, is_bare) {
+            (true, _) => Pushed::First,
+            (false, true) => Pushed::Bare,
+            (false, false) => Pushed::More,
+        }
     }
 
     /// Everything that waits.
     pub(super) fn take(&mut self) -> Records {
+        self.said = 0;
         let mut records = std::mem::take(&mut self.records);
         records.tries.extend(self.sums.drain().map(|(_, row)| row));
         records
@@ -115,7 +137,7 @@ impl Heap {
 
 #[cfg(test)]
 mod tests {
-    use greenroom_kernel::{LedgerId, Timestamp, Usage};
+    use greenroom_kernel::{LedgerId, RequestContent, Timestamp, Usage};
 
     use super::*;
 
@@ -164,6 +186,36 @@ mod tests {
         let tokens: u64 = taken.tries.iter().map(|row| row.usage.input_tokens).sum();
         assert_eq!((tries, tokens), (ROWS as u64 + 3, 2 * (ROWS as u64 + 3)));
         assert!(heap.is_empty());
+    }
+
+    #[test]
+    fn what_was_said_is_bounded_by_its_bytes_and_requests_beyond_them_wait_without() {
+        let LedgerRow { id, at, caller, .. } = row("ann");
+        let request = |bytes: usize| RequestRow {
+            id,
+            at,
+            caller: Arc::clone(&caller),
+            asked: None,
+            streamed: false,
+            served: None,
+            tries: 1,
+            failure: None,
+            took_ms: 1,
+            first_content_ms: None,
+            usage: Usage::default(),
+            content: Some(RequestContent {
+                asked: "x".repeat(bytes / 2),
+                answered: "x".repeat(bytes / 2),
+            }),
+        };
+        let mut heap = Heap::default();
+        assert_eq!(heap.push_request(request(SAID)), Pushed::First);
+        assert_eq!(heap.push_request(request(2)), Pushed::Bare);
+        assert_eq!(heap.push_request(request(0)), Pushed::More);
+        let kept: Vec<_> = heap.take().requests.iter().map(said).collect();
+        assert_eq!(kept, [SAID, 0, 0]);
+        heap.push_request(request(2));
+        assert_eq!(heap.push_request(request(2)), Pushed::More);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Candidates {
         match came {
             Ok(_) | Err(TryError::Cancelled | TryError::TimeUp) => true,
             Err(TryError::Refused(_)) => false,
-            Err(TryError::Fault(fault)) => self.course.is_final(fault.class),
+            Err(TryError::Fault(fault) | TryError::Stalled(fault)) => self.course.is_final(fault.class),
         }
     }
 }
@@ -157,7 +157,7 @@ impl Call {
         for (mut lane, error) in failed {
             match (error, &self.running) {
                 // A try that failed beside the one that goes on is a fault to be counted, no more.
-                (TryError::Fault(fault), Some(_)) => {
+                (TryError::Fault(fault) | TryError::Stalled(fault), Some(_)) => {
                     self.candidates.failed(lane.at, fault);
                 }
                 (error, _) => self.judged(lane.at, error, &mut lane.observed)?,

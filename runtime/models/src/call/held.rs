@@ -9,6 +9,9 @@ use crate::recover::Hold;
 /// Most bytes that are kept so; what is longer is shown.
 const HELD_AT_MOST: usize = 32 << 20;
 
+/// What keeping a step takes beside what it says.
+const STEP_BYTES: usize = 64;
+
 /// What is held back.
 pub(super) struct Held {
     hold: Hold,
@@ -32,6 +35,12 @@ impl Held {
 
     /// Another step; `now` is the call's clock, `said` the bytes of content until now.
     pub(super) fn add(&mut self, step: Step, now: Duration, said: u64) {
+        // That the model works is told once, and not once for each time that it was heard of.
+        let is_old = matches!((&step, self.steps.back()), (Step::Working, Some(Step::Working)));
+        self.bytes += match &step {
+            Step::Working if is_old => 0,
+            _ => STEP_BYTES,
+        };
         self.bytes += match &step {
             Step::Text(text) | Step::Thinking(text) => text.len(),
             Step::Call(call) => call.arguments.len() + call.name.len(),
@@ -39,7 +48,9 @@ impl Held {
             Step::Working | Step::Restart | Step::End(_) => 0,
         };
         let is_over = matches!(step, Step::End(_)) || self.bytes > HELD_AT_MOST;
-        self.steps.push_back(step);
+        if !is_old {
+            self.steps.push_back(step);
+        }
         let began = match said {
             0 => None,
             _ => Some(*self.first.get_or_insert(now)),
@@ -98,6 +109,26 @@ mod tests {
         held.forget();
         assert_eq!(text(&mut held, 7 * SECOND, 1), 0);
         assert_eq!(text(&mut held, 8 * SECOND, 2), 2);
+    }
+
+    #[test]
+    fn work_that_is_heard_of_for_long_takes_no_room_and_many_small_steps_do() {
+        let mut held = Held::new(Hold::All);
+        for _ in 0..10_000 {
+            held.add(Step::Working, SECOND, 0);
+        }
+        held.add(Step::Text("x".into()), SECOND, 1);
+        held.add(Step::Working, SECOND, 1);
+        held.add(Step::End(super::super::End::Relayed), SECOND, 1);
+        assert_eq!(std::iter::from_fn(|| held.take()).count(), 4);
+
+        let mut held = Held::new(Hold::All);
+        let at_most = HELD_AT_MOST / STEP_BYTES;
+        let kept = (0..2 * at_most).take_while(|_| {
+            held.add(Step::Thinking(String::new()), SECOND, 0);
+            !held.shown
+        });
+        assert_eq!(kept.count(), at_most);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(super) struct Observed {
     held: Reservation,
     /// Whether its request may have gone out.
     dispatched: bool,
+    /// A deadline of ours ended it.
+    stalled: bool,
     /// How the answer ended, once it did.
     end: Option<Ended>,
 }
@@ -73,12 +75,14 @@ impl Observed {
             ticket,
             held: Reservation::default(),
             dispatched: false,
+            stalled: false,
             end: None,
         }
     }
 
     /// Asks the backend, once what it may cost is held.
     pub(super) async fn open(&mut self, context: &CallContext, until: Instant) -> Result<(), TryError> {
+        self.known(context, until).await;
         self.hold()?;
         self.dispatched = true;
         let opening = Try::open(&self.target.gate, &self.target.model, &self.asked, context, until);
@@ -88,6 +92,22 @@ impl Observed {
                 Ok(())
             }
             Err(error) => Err(self.ended_badly(error)),
+        }
+    }
+
+    /// Waits a little where it isn't known what was spent of a budget that counts this try.
+    async fn known(&mut self, context: &CallContext, until: Instant) {
+        let accounts = &self.shared.accounts;
+        let Some(ticket) = self.ticket.as_ref().filter(|_| accounts.has_unknown()) else {
+            return;
+        };
+        let known = accounts.known_for(ticket, self.target.gate.name(), &self.target.model);
+        // Boxed: it is rare.
+        let known = Box::pin(known);
+        tokio::select! {
+            () = known => {}
+            () = context.cancel.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 
@@ -149,17 +169,26 @@ impl Observed {
 
     fn ended_badly(&mut self, error: TryError) -> TryError {
         match &error {
-            TryError::Fault(fault) => {
-                self.span
-                    .in_scope(|| tracing::debug!(phase = Phase::Failed.as_str(), "try"));
-                span::failed(&self.span, fault);
-                self.settle(Some(fault), None);
-                self.record(Some(fault.class), self.lost());
+            TryError::Fault(fault) => self.failed(fault),
+            TryError::Stalled(fault) => {
+                self.stalled = true;
+                self.failed(fault);
             }
             TryError::Cancelled | TryError::TimeUp => self.abandoned(),
             TryError::Refused(_) => {}
         }
-        error
+        match error {
+            TryError::Stalled(fault) => TryError::Fault(fault),
+            error => error,
+        }
+    }
+
+    fn failed(&mut self, fault: &ProviderFault) {
+        self.span
+            .in_scope(|| tracing::debug!(phase = Phase::Failed.as_str(), "try"));
+        span::failed(&self.span, fault);
+        self.settle(Some(fault), None);
+        self.record(Some(fault.class), self.lost());
     }
 
     /// What the try has brought.
@@ -209,10 +238,11 @@ impl Observed {
     }
 
     /// What a try that didn't end well is taken to have used: nothing, when neither the model gave a sign nor its
-    /// provider a figure.
+    /// provider a figure, save that we lost patience with it: its provider had the request, and may have answered later.
     pub(super) fn lost(&self) -> Usage {
         match self.brought() {
             Some(brought) if brought.first_sign.is_some() || brought.reported.is_some() => self.counted(),
+            _ if self.stalled => self.estimated(),
             _ => Usage::default(),
         }
     }

@@ -2,14 +2,17 @@
 
 mod budgets;
 mod figures;
+mod log;
+mod past;
 mod rows;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use greenroom_kernel::*;
 use greenroom_store::MemoryLedger;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,23 +25,56 @@ use crate::{Accounts, AccountsConfig, ModelsConfig, Price, PriceTable};
 struct Moody {
     kept: MemoryLedger,
     failing: AtomicU32,
+    /// How often sums can't be read.
+    blind: AtomicU32,
+    /// Whose rows can't be kept for what they are.
+    unfit: Mutex<Option<&'static str>>,
+    /// Whether requests can't be kept with what was said.
+    is_terse: AtomicBool,
+    /// How often it was asked to keep something.
+    asked: AtomicU32,
+}
+
+impl Moody {
+    fn fits(&self, records: &Records) -> bool {
+        let unfit = *self.unfit.lock();
+        let tries = records.tries.iter().map(|row| &row.caller);
+        let mut callers = tries.chain(records.requests.iter().map(|row| &row.caller));
+        let is_terse = self.is_terse.load(Ordering::SeqCst);
+        callers.all(|caller| Some(caller.subject.as_str()) != unfit)
+            && !(is_terse && records.requests.iter().any(|row| row.content.is_some()))
+    }
+}
+
+/// Whether it fails once more.
+fn fails(times: &AtomicU32) -> bool {
+    let once_less = |n: u32| n.checked_sub(1);
+    times
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, once_less)
+        .is_ok()
 }
 
 #[async_trait]
 impl Ledger for Moody {
     async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
-        let fails = |n: u32| n.checked_sub(1);
-        if self
-            .failing
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails)
-            .is_ok()
-        {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if !self.fits(&records) {
+            let what = "it is too strange".to_owned();
+            return Err(StoreError::Unfit {
+                operation: "record",
+                what,
+            });
+        }
+        if fails(&self.failing) {
             return Err(StoreError::Busy { operation: "record" });
         }
         self.kept.record(records).await
     }
 
     async fn spend(&self, tenant: &TenantId, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        if fails(&self.blind) {
+            return Err(StoreError::Busy { operation: "spend" });
+        }
         self.kept.spend(tenant, query).await
     }
 
@@ -124,7 +160,8 @@ impl Shop {
             after: None,
             limit: 10_000,
         };
-        let mut rows = self.accounts.requests(&who(), page).await.unwrap().rows;
+        let all = RequestQuery::default();
+        let mut rows = self.accounts.requests(&who(), all, page).await.unwrap().rows;
         rows.reverse();
         rows
     }

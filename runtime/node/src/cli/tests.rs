@@ -47,6 +47,8 @@ fn misuse_exits_with_2() {
         "tasks settle s.0 1",
         "tasks settle s.0 1 --done --not-done",
         "tasks list --limit 0",
+        "spend --by weather",
+        "spend --limit 0",
         "tasks export",
         "agent",
         "supervisor --insecure",

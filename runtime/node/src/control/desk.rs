@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Failure, PageRequest, Payload, Principal, ResolveAction, SessionId, Supervisor, TaskId, TaskRow,
+    Costs, Failure, PageRequest, Payload, Principal, ResolveAction, SessionId, Supervisor, TaskId, TaskRow,
     TaskStatus,
 };
 use greenroom_orchestrator::Orchestrator;
 use serde_json::{Value, json};
 
+use super::spend::spent;
 use super::view::{TaskInFull, TaskView, Texts, exported, is_json};
 use super::{Answer, Request};
 
 /// An administrator's desk over the running orchestrator.
 pub(crate) struct Desk {
     pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) costs: Arc<dyn Costs>,
     /// In whose name: it sees every session of its tenant.
     pub(crate) who: Principal,
 }
@@ -49,6 +51,7 @@ impl Desk {
                 let export = self.orchestrator.export(&self.who, &TaskId::parse(&id)?).await?;
                 exported(&export)
             }
+            Request::Spend(query) => Ok(spent(self.costs.spend(&self.who, query).await?)),
             Request::Kill { id } => {
                 let row = self.orchestrator.kill(&self.who, &TaskId::parse(&id)?).await?;
                 self.shown(&row).await

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    ErrorCode, Failure, JournalKey, OpenTask, PageRequest, Payload, SessionId, Slot, StepRecord, Store,
-    StoreError, TaskId, TaskQuery, TaskRow, TenantId,
+    ErrorCode, Failure, JournalKey, Ledger, OpenTask, PageRequest, Payload, SessionId, Slot, StepRecord,
+    Store, StoreError, TaskId, TaskQuery, TaskRow, TenantId,
 };
 use greenroom_store::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 
+use super::spend::spent;
 use super::view::{TaskInFull, TaskView, Texts, exported};
 use super::{Answer, Request};
 
@@ -18,6 +19,7 @@ const PAGE: u32 = 256;
 /// A store, read without anything running on it here.
 pub(crate) struct Offline {
     store: Arc<dyn Store>,
+    ledger: Arc<dyn Ledger>,
     tenant: TenantId,
 }
 
@@ -31,15 +33,21 @@ impl Offline {
             readers: 1,
             ..SqliteOptions::default()
         };
+        let store = Arc::new(SqliteStore::open(path, options)?);
         Ok(Self {
-            store: Arc::new(SqliteStore::open(path, options)?),
+            ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+            store,
             tenant,
         })
     }
 
     /// On a store that is open already.
-    pub(crate) fn on(store: Arc<dyn Store>, tenant: TenantId) -> Self {
-        Self { store, tenant }
+    pub(crate) fn on(store: Arc<dyn Store>, ledger: Arc<dyn Ledger>, tenant: TenantId) -> Self {
+        Self {
+            store,
+            ledger,
+            tenant,
+        }
     }
 
     /// Does what is asked for, or says what it takes.
@@ -63,6 +71,10 @@ impl Offline {
             }
             Request::Show { id } => self.show(&id).await,
             Request::Export { id } => self.export(&id).await,
+            Request::Spend(query) => {
+                let report = self.ledger.report(&self.tenant, &query).await;
+                report.map(spent).map_err(|error| Failure::from(&error))
+            }
             Request::Kill { .. } | Request::Retry { .. } | Request::Settle { .. } => Err(Failure::new(
                 ErrorCode::Unavailable,
                 "nothing runs the tasks of this store: start `greenroom dev` on it, then repeat this command",

@@ -76,3 +76,24 @@ async fn a_store_nobody_has_open_is_read_and_not_acted_on() {
     assert_eq!(refused, ErrorCode::Unavailable);
     assert!(why.contains("greenroom dev"), "{why}");
 }
+
+#[tokio::test]
+async fn what_was_spent_is_read_from_a_store_that_nobody_has_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let offline = Offline::open(&folder.path().join("s.sqlite"), TenantId::parse("dev").unwrap()).unwrap();
+    let now = greenroom_kernel::Timestamp::from_millis(0);
+    let by = vec![greenroom_kernel::SpendDimension::Model];
+    let query = SpendQuery::of_days(None, None, by, 10, now).unwrap();
+    let line = serde_json::to_string(&Request::Spend(query.clone())).unwrap();
+    assert_eq!(
+        line,
+        r#"{"do":"spend","from":"1970-01-01","to":"1970-01-02","group_by":["model"],"limit":10}"#
+    );
+    let Answer::Ok(spent) = offline.answer(Request::Spend(query)).await else {
+        panic!("refused");
+    };
+    assert_eq!(
+        (&spent["groups"], &spent["total"]["tries"]),
+        (&json!([]), &json!(0))
+    );
+}

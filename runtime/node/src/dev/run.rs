@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{
-    AgentName, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer,
+    AgentName, Costs, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer,
 };
 use greenroom_orchestrator::{Orchestrator, Parts};
 use greenroom_supervision::Root;
@@ -133,7 +133,7 @@ impl Dev {
                 ..config.gateway
             },
             supervisor: Arc::clone(&orchestrator) as Arc<dyn Supervisor>,
-            costs: accounts,
+            costs: Arc::clone(&accounts) as Arc<dyn Costs>,
             models: called,
             dialects: dialects(),
             authenticator: authenticator(args.insecure)?,
@@ -150,6 +150,7 @@ impl Dev {
             let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                costs: accounts,
                 who,
             };
             life.background.spawn(socket.serve(desk, life.closing.clone()));

@@ -114,6 +114,16 @@ fn write_accounts(page: &mut String, stats: AccountsStats) {
             stats.lost,
         ),
         (
+            "greenroom_ledger_unfit",
+            "Rows that are lost because the ledger can't keep what is in them.",
+            stats.unfit,
+        ),
+        (
+            "greenroom_requests_bare",
+            "Requests kept without what was said because too much of it waited.",
+            stats.bare,
+        ),
+        (
             "greenroom_budget_refusals",
             "Tries that budgets refused.",
             stats.refused,

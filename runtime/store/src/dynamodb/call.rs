@@ -202,7 +202,7 @@ impl<'s> Call<'s> {
                     resent = true;
                     true
                 }
-                Fault::Refused { .. } => false,
+                Fault::Refused { .. } | Fault::Unfit(_) => false,
             };
             let pause = pause(tries);
             if !again || Instant::now() + pause >= until {

@@ -3,16 +3,13 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Error as ServiceError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use greenroom_aws::{Causes, on_one_line};
 use greenroom_kernel::StoreError;
 
 use super::item::Item;
-
-/// Most characters kept of what the service says.
-const SAID_AT_MOST: usize = 300;
 
 const CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where AWS gives a role \
                            (ECS task, EKS web identity, EC2 instance)";
@@ -52,6 +49,8 @@ pub(super) enum Fault {
     Unanswered(Box<dyn StdError + Send + Sync>),
     /// It was refused, and will be until somebody mends something.
     Refused { what: String, remedy: String },
+    /// It was refused for what it would write.
+    Unfit(String),
 }
 
 impl Fault {
@@ -73,6 +72,7 @@ impl Fault {
                 what,
                 remedy,
             },
+            Self::Unfit(what) => StoreError::Unfit { operation, what },
         }
     }
 }
@@ -121,7 +121,7 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
         | "TransactionInProgressException"
         | "ReplicatedWriteConflictException"
         | "ServiceUnavailable"
-        | "ServiceUnavailableException" => Fault::Throttled(format!("{code}: {}", short(message))),
+        | "ServiceUnavailableException" => Fault::Throttled(format!("{code}: {}", on_one_line(message))),
         "ResourceNotFoundException" | "TableNotFoundException" => refused(
             format!("there is no {place}"),
             "run `greenroom migrate`, which creates it, or correct store.region and store.table_prefix",
@@ -138,14 +138,21 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
             refused(format!("the signature for {place} was refused"), SIGNATURE)
         }
         "AccessDeniedException" | "AccessDenied" => refused(
-            format!("access to {place} is denied ({})", short(message)),
+            format!("access to {place} is denied ({})", on_one_line(message)),
             DENIED,
         ),
+        // A key of another shape is the table's fault, or ours.
+        "ValidationException" if !message.contains("schema") => {
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
+        }
+        "ItemCollectionSizeLimitExceededException" => {
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
+        }
         _ if status.is_some_and(|status| status >= 500) => {
-            Fault::Unanswered(format!("{place}: {code}: {}", short(message)).into())
+            Fault::Unanswered(format!("{place}: {code}: {}", on_one_line(message)).into())
         }
         _ => refused(
-            format!("{place} refused a request: {code}: {}", short(message)),
+            format!("{place} refused a request: {code}: {}", on_one_line(message)),
             "report this as a defect, unless store.endpoint names something that isn't DynamoDB",
         ),
     }
@@ -181,8 +188,16 @@ fn cancelled_by(place: &Place, reasons: Vec<aws_sdk_dynamodb::types::Cancellatio
             || "a transaction was cancelled".to_owned(),
             |(code, _)| format!("a transaction was cancelled: {code}"),
         )),
+        Some((code, message))
+            if matches!(
+                code.as_str(),
+                "ValidationError" | "ItemCollectionSizeLimitExceeded"
+            ) && !message.contains("schema") =>
+        {
+            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
+        }
         Some((code, message)) => Fault::Refused {
-            what: format!("{place} refused a transaction: {code}: {}", short(message)),
+            what: format!("{place} refused a transaction: {code}: {}", on_one_line(message)),
             remedy: "report this as a defect".to_owned(),
         },
     }
@@ -192,10 +207,13 @@ fn stuck<E>(place: &Place, error: SdkError<E, HttpResponse>) -> Fault
 where
     E: StdError + Send + Sync + 'static,
 {
-    let (chain, credentials) = chain(&error);
+    let Causes {
+        text: why,
+        credentials,
+    } = Causes::of(&error);
     if credentials {
         return Fault::Refused {
-            what: format!("no AWS credentials were found for {place} ({})", short(&chain)),
+            what: format!("no AWS credentials were found for {place} ({why})"),
             remedy: CREDENTIALS.to_owned(),
         };
     }
@@ -207,31 +225,11 @@ where
     };
     if unmade {
         return Fault::Refused {
-            what: format!("a request to {place} can't be made ({})", short(&chain)),
+            what: format!("a request to {place} can't be made ({why})"),
             remedy: "check store.region and store.endpoint, or AWS_REGION and AWS_ENDPOINT_URL".to_owned(),
         };
     }
-    Fault::Unanswered(format!("{place}: {chain}").into())
-}
-
-/// The causes as one text, and whether credentials are among them.
-fn chain(error: &(dyn StdError + 'static)) -> (String, bool) {
-    let (mut text, mut credentials) = (error.to_string(), false);
-    let mut next = error.source();
-    while let Some(cause) = next {
-        credentials |= cause.is::<CredentialsError>();
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    (text, credentials)
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(SAID_AT_MOST).collect()
+    Fault::Unanswered(format!("{place}: {why}").into())
 }
 
 /// A store that gave no answer within a time of ours.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
+use greenroom_aws::SharedCredentialsProvider;
 
 use crate::CommitHook;
 

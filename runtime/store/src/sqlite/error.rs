@@ -39,6 +39,15 @@ pub(super) fn sqlite_error(operation: &'static str, path: &Path, error: rusqlite
             operation,
             path: path.display().to_string(),
         },
+        // Of a journal's slot the same would be a defect: the owner and its store would disagree.
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+            if operation == "record" =>
+        {
+            StoreError::Unfit {
+                operation,
+                what: error.to_string(),
+            }
+        }
         Some(ErrorCode::SystemIoFailure) => StoreError::Unanswered {
             operation,
             source: Some(Box::new(error)),

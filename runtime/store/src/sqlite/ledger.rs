@@ -1,5 +1,6 @@
 //! The ledger's tables.
 
+mod pages;
 mod read;
 mod write;
 
@@ -17,14 +18,27 @@ use super::rows::json;
 use super::writer::Written;
 use crate::page::{after_row, cut, fetch};
 
+/// Writes rows of an older schema as pages; their sums are there already.
+pub(super) fn rewrite(connection: &Connection, records: &Records) -> rusqlite::Result<()> {
+    let prepared = write::Prepared::of(records)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    prepared.write(connection, |_| {})
+}
+
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn record(&self, records: Arc<Records>) -> Result<(), StoreError> {
-        let requests = records.requests.iter();
-        let requests = requests.map(|row| Ok((row.caller.tenant.clone(), row.id, json("record", row)?)));
-        let requests = requests.collect::<Result<Vec<_>, StoreError>>()?;
+        // Text of a thousand rows is made beside the async threads, and not while others wait for the writer.
+        let made = tokio::task::spawn_blocking(move || {
+            let prepared = write::Prepared::of(&records)?;
+            Ok((records, prepared))
+        });
+        let (records, prepared) = made.await.map_err(|source| StoreError::Unanswered {
+            operation: "record",
+            source: Some(Box::new(source)),
+        })??;
         self.write("record", move |connection| {
-            write::record(connection, &records.tries, &requests)
+            write::record(connection, &records.tries, &prepared)
         })
         .await
     }
@@ -39,13 +53,13 @@ impl Ledger for SqliteStore {
 
     async fn tries(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<LedgerRow>, StoreError> {
         let (tenant, after, limit) = (tenant.clone(), after_row(page, "tries")?, fetch(page));
-        let read = move |connection: &Connection| read::tries(connection, &tenant, after, limit);
+        let read = move |connection: &Connection| pages::newest(connection, &tenant, after, limit);
         Ok(cut(self.query("tries", read).await?, page))
     }
 
     async fn requests(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<RequestRow>, StoreError> {
         let (tenant, after, limit) = (tenant.clone(), after_row(page, "requests")?, fetch(page));
-        let read = move |connection: &Connection| read::requests(connection, &tenant, after, limit);
+        let read = move |connection: &Connection| pages::newest(connection, &tenant, after, limit);
         Ok(cut(self.query("requests", read).await?, page))
     }
 

@@ -8,15 +8,35 @@ use greenroom_kernel::StoreError;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{io_error, sqlite_error};
+use super::migrations::rows_to_pages;
 use super::options::{FailPoint, SqliteOptions};
 
 /// Every migration, oldest first: the n-th leads to version n.
-pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_journal.sql"),
-    include_str!("migrations/0002_ended.sql"),
-    include_str!("migrations/0003_empty.sql"),
-    include_str!("migrations/0004_ledger.sql"),
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration::Sql(include_str!("migrations/0001_journal.sql")),
+    Migration::Sql(include_str!("migrations/0002_ended.sql")),
+    Migration::Sql(include_str!("migrations/0003_empty.sql")),
+    Migration::Sql(include_str!("migrations/0004_ledger.sql")),
+    Migration::Run(rows_to_pages),
 ];
+
+/// How one version of the schema becomes the next.
+#[derive(Clone, Copy)]
+pub(super) enum Migration {
+    /// By statements alone.
+    Sql(&'static str),
+    /// By what statements can't say.
+    Run(fn(&Connection) -> rusqlite::Result<()>),
+}
+
+impl Migration {
+    fn run(self, connection: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Sql(sql) => connection.execute_batch(sql),
+            Self::Run(run) => run(connection),
+        }
+    }
+}
 
 /// Marks the file as ours ("GnRm").
 const APPLICATION_ID: u32 = 0x476e_526d;
@@ -70,7 +90,7 @@ fn touch(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open_writer(
     path: &Path,
     options: &SqliteOptions,
-    migrations: &[&str],
+    migrations: &[Migration],
 ) -> Result<(Connection, MigrationReport), StoreError> {
     touch(path)?;
     let fail = |e| sqlite_error("open", path, e);
@@ -96,7 +116,7 @@ pub(super) fn open_writer(
 }
 
 /// The schema's version, when the file is a store that this binary knows.
-fn check(connection: &Connection, path: &Path, known: usize) -> Result<u32, StoreError> {
+pub(super) fn check(connection: &Connection, path: &Path, known: usize) -> Result<u32, StoreError> {
     let fail = |e| sqlite_error("open", path, e);
     let number = |sql: &str| connection.query_row(sql, [], |r| r.get::<_, u32>(0));
     let found = number("PRAGMA user_version").map_err(fail)?;
@@ -125,17 +145,17 @@ fn migrate(
     connection: &mut Connection,
     path: &Path,
     options: &SqliteOptions,
-    migrations: &[&str],
+    migrations: &[Migration],
     from: u32,
 ) -> Result<MigrationReport, StoreError> {
     let fail = |e| sqlite_error("migrate", path, e);
     let mut to = from;
-    for sql in migrations
+    for migration in migrations
         .iter()
         .skip(usize::try_from(from).unwrap_or(usize::MAX))
     {
         let transaction = connection.transaction().map_err(fail)?;
-        transaction.execute_batch(sql).map_err(fail)?;
+        migration.run(&transaction).map_err(fail)?;
         transaction
             .pragma_update(None, "application_id", APPLICATION_ID)
             .and_then(|()| transaction.pragma_update(None, "user_version", to + 1))

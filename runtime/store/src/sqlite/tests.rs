@@ -10,7 +10,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::lists::{DUE, FULL, List, OPEN, session_list, task_list};
-use super::schema::{MIGRATIONS, open_writer};
+use super::schema::{MIGRATIONS, Migration, open_writer};
 use super::*;
 use crate::testkit::fixture::{append, at, key, slot, subject, task_id, tenant};
 
@@ -20,9 +20,10 @@ const CHILD: &str = "GREENROOM_TEST_STORE";
 const NOW: u32 = MIGRATIONS.len() as u32;
 
 /// A migration that touches every slot.
-fn with_next_version() -> Vec<&'static str> {
+fn with_next_version() -> Vec<Migration> {
     let mut migrations = MIGRATIONS.to_vec();
-    migrations.push("ALTER TABLE slots ADD COLUMN note TEXT; UPDATE slots SET note = 'moved';");
+    let next = "ALTER TABLE slots ADD COLUMN note TEXT; UPDATE slots SET note = 'moved';";
+    migrations.push(Migration::Sql(next));
     migrations
 }
 

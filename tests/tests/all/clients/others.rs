@@ -1,17 +1,15 @@
 //! The clients against model servers that somebody else wrote: npm's `@copilotkit/aimock` on three wires, llama.cpp
 //! with a small model, and `ministack` as Bedrock.
 
-use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
-use std::time::Duration;
 
+use greenroom_aws::testkit::Ministack;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::greenroom::started;
 use super::script::{Language, Script, Upstream, parts, python};
-use crate::support::until;
 
 /// One thread: it is as fast as several where others work too.
 const LLAMA: &str = r#"
@@ -64,33 +62,17 @@ async fn llama() -> Upstream {
     Upstream::started(llama, "listening on ").await
 }
 
-/// Starts it in a folder, and waits until it takes connections.
-async fn ministack(folder: &TempDir) -> (Child, String) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let child = Command::new(parts().join("python/bin/ministack"))
-        .env("BIND_HOST", "127.0.0.1")
-        .env("GATEWAY_PORT", address.port().to_string())
-        .env("IOT_MTLS_ENABLED", "0")
-        .current_dir(folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    until("ministack takes connections", Duration::from_secs(60), || async {
-        TcpStream::connect(address).ok()
-    })
-    .await;
-    (child, format!("http://{address}"))
+async fn ministack() -> Ministack {
+    tokio::task::spawn_blocking(Ministack::start).await.unwrap()
 }
 
 async fn answer_every_client(language: Language) {
     // Nobody listens where this one is bound.
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
     let fixtures = tempfile::tempdir().unwrap();
-    let ((_bedrock, bedrock), mock, llama) = tokio::join!(ministack(&folder), aimock(&fixtures), llama());
+    let (emulator, mock, llama) = tokio::join!(ministack(), aimock(&fixtures), llama());
+    let bedrock = emulator.url();
     let server = started(format!(
         r#"
         [models.routes]

@@ -2,6 +2,7 @@ use greenroom_kernel::{Content, Reasoning, ToolCall};
 use serde_json::json;
 
 use super::*;
+use crate::takes::takes;
 
 const USUAL: u32 = 4096;
 
@@ -11,7 +12,7 @@ fn thought(model: &str, wish: ReasoningWish, bound: Option<u32>) -> Thought {
         max_tokens: bound,
         ..ModelRequest::default()
     };
-    Thought::of(Takes::of(model), &request, USUAL)
+    Thought::of(takes(model), &request, USUAL)
 }
 
 fn budget(thought: Thought) -> Option<u32> {
@@ -95,7 +96,7 @@ fn a_model_is_asked_not_to_think_in_the_words_it_has_for_that() {
     ] {
         for wish in [ReasoningWish::Off, ReasoningWish::Tokens(0)] {
             let thought = thought(model, wish, None);
-            if wish == ReasoningWish::Off || Takes::of(model).thinks == Thinks::ByEffort {
+            if wish == ReasoningWish::Off || takes(model).thinks == Thinks::ByEffort {
                 assert_eq!((thought.thinking, thought.effort), (thinking, effort), "{model}");
             }
             assert!(!thought.is_asked_for());
@@ -115,7 +116,7 @@ fn without_a_wish_nothing_is_said_and_a_model_that_thinks_anyway_gets_room_for_i
             max_tokens: bound,
             ..ModelRequest::default()
         };
-        let thought = Thought::of(Takes::of(model), &request, USUAL);
+        let thought = Thought::of(takes(model), &request, USUAL);
         assert_eq!((thought.thinking, thought.effort), (None, None));
         assert_eq!(thought.max_tokens, expected, "{model}");
     }
@@ -138,7 +139,7 @@ fn a_forced_tool_goes_before_a_wish_to_think() {
             tool_choice: tool_choice.clone(),
             ..ModelRequest::default()
         };
-        let of = |model, wish| Thought::of(Takes::of(model), &request(wish), USUAL).thinking;
+        let of = |model, wish| Thought::of(takes(model), &request(wish), USUAL).thinking;
         assert_eq!(of("claude-sonnet-4-5", ReasoningWish::Tokens(2000)), None);
         assert_eq!(of("claude-opus-4-8", ReasoningWish::Effort(Effort::High)), None);
     }
@@ -164,7 +165,7 @@ fn a_turn_begun_without_thoughts_goes_on_without_where_budgets_are_taken() {
             messages: vec![asking(content), last],
             ..ModelRequest::default()
         };
-        Thought::of(Takes::of(model), &request, USUAL).thinking
+        Thought::of(takes(model), &request, USUAL).thinking
     };
     let sealed = || {
         Content::Parts(vec![Part::Reasoning(Reasoning {

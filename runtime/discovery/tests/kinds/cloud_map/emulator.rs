@@ -1,23 +1,17 @@
 //! PyPI's `ministack`, and a gate before it that can be shut.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_servicediscovery::Client;
-use greenroom_discovery::{Credentials, SharedCredentialsProvider};
+use greenroom_aws::testkit::Ministack;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-/// The emulator's process.
+/// The emulator's process, and somebody who sets it up.
 pub(crate) struct Emulator {
-    _child: Child,
-    _folder: tempfile::TempDir,
+    _ministack: Ministack,
     pub(crate) address: SocketAddr,
     pub(crate) url: String,
     client: Client,
@@ -26,47 +20,12 @@ pub(crate) struct Emulator {
 impl Emulator {
     /// Starts it, and waits until it takes connections.
     pub(crate) async fn start() -> Self {
-        let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
-            .expect("run by `cargo xtask test`")
-            .into();
-        let folder = tempfile::tempdir().unwrap();
-        let address = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let child = Command::new(parts.join("python/bin/ministack"))
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("IOT_MTLS_ENABLED", "0")
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(address).await.is_err() {
-            assert!(
-                tokio::time::Instant::now() < until,
-                "ministack takes no connections"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let url = format!("http://{address}");
-        let credentials = Credentials::new("AKIDFORATEST", "secret-for-a-test", None, None, "a test");
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(&url)
-            .load()
-            .await;
+        let ministack = Ministack::start();
+        let config = ministack.caller("eu-west-1").find().await;
         Self {
-            _child: child,
-            _folder: folder,
-            address,
-            url,
+            address: ministack.address(),
+            url: ministack.url(),
+            _ministack: ministack,
             client: Client::new(&config),
         }
     }

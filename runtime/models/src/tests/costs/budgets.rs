@@ -8,7 +8,7 @@ use super::{Moody, Shop, paid, priced, who};
 use crate::tests::script::{Act, Scripted, USED, says, streams};
 use crate::tests::world::request;
 
-fn budget(id: &str, limit_tokens: u64) -> Budget {
+pub(super) fn budget(id: &str, limit_tokens: u64) -> Budget {
     Budget {
         id: BudgetId::parse(id).unwrap(),
         tenant: who().tenant,
@@ -24,14 +24,14 @@ fn budget(id: &str, limit_tokens: u64) -> Budget {
 }
 
 /// Six tokens by estimate, and no more than five to answer with.
-fn short() -> ModelRequest {
+pub(super) fn short() -> ModelRequest {
     ModelRequest {
         max_tokens: Some(5),
         ..request()
     }
 }
 
-fn tokens(amount: Amount) -> u64 {
+pub(super) fn tokens(amount: Amount) -> u64 {
     amount.tokens
 }
 
@@ -164,6 +164,10 @@ async fn a_budget_in_dollars_counts_prices_and_refuses_a_model_without_one() {
         refused.message.contains("no price is known for b/b-m"),
         "{}",
         refused.message
+    );
+    assert_eq!(
+        (refused.code, refused.retryable),
+        (ErrorCode::LimitExceeded, false)
     );
     assert_eq!(b.calls().len(), 0);
 }

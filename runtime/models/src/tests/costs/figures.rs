@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Shop, paid, priced};
 use crate::HedgeAfter;
 use crate::tests::hedging::hedging;
-use crate::tests::script::{Act, Scripted, says, streams};
+use crate::tests::script::{Act, Script, Scripted, USED, says, streams};
 use crate::tests::serving::wire;
 use crate::tests::world::{World, context, request};
 use crate::{Price, PriceTable};
@@ -127,6 +127,65 @@ async fn where_only_the_input_was_told_it_is_exact_and_the_output_estimated() {
         // Never less than was told.
         let acts = [tell(Reach::Begun), Act::Say("1234"), Act::Hang];
         assert_eq!(row_of(&acts, relayed).await.1, billed(11, true), "{relayed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_we_lost_patience_with_before_any_sign_is_billed_what_was_asked() {
+    let silent = [
+        Script {
+            opening: vec![Act::Hang],
+            stream: vec![],
+        },
+        streams(&[Act::Hang]),
+    ];
+    for script in silent {
+        let (a, b) = (
+            Scripted::new("a", vec![script]),
+            Scripted::new("b", vec![says("hello")]),
+        );
+        let shop = Shop::open(priced(&[&a, &b]), vec![]).await;
+        let answer = shop.world.call_with(&request(), &paid()).await.result.unwrap();
+        let rows = shop.rows().await;
+        let asked = Usage {
+            input_tokens: 6,
+            cost_usd: Some(6.0),
+            estimated: true,
+            ..Usage::default()
+        };
+        assert_eq!(
+            (rows[0].fault, rows[0].usage),
+            (Some(FaultClass::Transient), asked)
+        );
+        assert_eq!(rows.len(), 2);
+        // The call's own figures and the ledger's are the same.
+        assert_eq!(answer.usage, rows[0].usage.plus(rows[1].usage));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_beyond_reason_are_cut() {
+    let lies = Usage {
+        input_tokens: u64::MAX,
+        output_tokens: u64::MAX,
+        ..USED
+    };
+    let broken = [
+        Act::Say("1"),
+        Act::Tell(Reported {
+            usage: lies,
+            output: Reach::Until { ahead: 0 },
+        }),
+        Act::Say("12345678"),
+        Act::Hang,
+    ];
+    let whole = [Act::Say("1"), Act::End(Some(lies))];
+    for acts in [&broken[..], &whole[..]] {
+        for relayed in [false, true] {
+            let (_, usage) = row_of(acts, relayed).await;
+            assert_eq!(usage.input_tokens, 1_000_000_000_000, "{acts:?} {relayed}");
+            assert!(usage.output_tokens < 1_000_000_000_100, "{acts:?} {relayed}");
+        }
     }
 }
 

@@ -180,6 +180,44 @@ async fn a_ledger_that_is_away_holds_up_no_call_and_has_every_row_when_it_is_bac
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_row_that_can_t_be_kept_for_what_it_is_holds_up_no_other() {
+    let a = Scripted::new("a", vec![]);
+    let ledger = Arc::new(Moody::default());
+    *ledger.unfit.lock() = Some("bad");
+    let shop = Shop::over(priced(&[&a]), Arc::clone(&ledger), vec![]).await;
+    let bad = CallContext {
+        caller: Some(Arc::new(Caller::new(
+            who().tenant,
+            Subject::parse("bad").unwrap(),
+        ))),
+        ..paid()
+    };
+    for n in 0..200 {
+        let context = if n == 70 { &bad } else { &paid() };
+        shop.world.call_with(&request(), context).await.result.unwrap();
+    }
+    assert_eq!(shop.rows().await.len(), 199);
+    assert_eq!(shop.requests().await.len(), 199);
+    let stats = shop.accounts.stats();
+    // The try, and the request.
+    assert_eq!((stats.unfit, stats.lost, stats.written), (2, 0, 199));
+    let asked = ledger.asked.load(Ordering::SeqCst);
+    assert!((3..50).contains(&asked), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_words_can_t_be_kept_is_kept_without() {
+    let a = Scripted::new("a", vec![]);
+    let ledger = Arc::new(Moody::default());
+    ledger.is_terse.store(true, Ordering::SeqCst);
+    let shop = Shop::over(priced(&[&a]), ledger, vec![]).await;
+    shop.world.call_with(&request(), &paid()).await.result.unwrap();
+    let requests = shop.requests().await;
+    assert_eq!((requests.len(), &requests[0].content), (1, &None));
+    assert_eq!(shop.accounts.stats().unfit, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rows_are_written_within_their_window_and_all_of_them_before_the_process_stops() {
     let a = Scripted::new("a", vec![]);
     let shop = Shop::open(priced(&[&a]), vec![]).await;

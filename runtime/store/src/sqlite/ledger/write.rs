@@ -2,32 +2,63 @@
 
 use std::collections::HashMap;
 
-use greenroom_kernel::{LedgerId, LedgerRow, Spent, TenantId};
+use greenroom_kernel::{LedgerId, LedgerRow, Records, RequestRow, Spent, StoreError};
 use rusqlite::{Connection, params};
 
+use super::pages::{self, Draft};
 use crate::page::day_of;
 use crate::sqlite::writer::Written;
-
-/// How many bytes a row takes, roughly.
-const ROW_BYTES: usize = 300;
 
 /// A whole number as a column takes it; what is beyond is the largest.
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// Records as pages, made before the writer has its turn.
+pub(super) struct Prepared {
+    tries: Vec<Draft>,
+    requests: Vec<Draft>,
+}
+
+impl Prepared {
+    pub(super) fn of(records: &Records) -> Result<Self, StoreError> {
+        Ok(Self {
+            tries: pages::draft("record", &records.tries)?,
+            requests: pages::draft("record", &records.requests)?,
+        })
+    }
+
+    /// Writes what isn't there yet, and tells which of the tries that was.
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        mut is_new: impl FnMut(usize),
+    ) -> rusqlite::Result<()> {
+        for page in &self.tries {
+            page.write::<LedgerRow>(connection, &mut is_new)?;
+        }
+        for page in &self.requests {
+            page.write::<RequestRow>(connection, |_| {})?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes it takes.
+    fn bytes(&self) -> usize {
+        self.tries.iter().chain(&self.requests).map(Draft::bytes).sum()
+    }
+}
+
 pub(super) fn record(
     connection: &Connection,
     tries: &[LedgerRow],
-    requests: &[(TenantId, LedgerId, String)],
+    prepared: &Prepared,
 ) -> rusqlite::Result<Written<()>> {
     let mut sums: HashMap<[String; 7], Spent> = HashMap::new();
     // Rows that are written together are mostly of one kind: of a run of them one key is made.
     let mut run: Option<(&LedgerRow, Spent)> = None;
-    for row in tries {
-        if !insert(connection, row)? {
-            continue;
-        }
+    prepared.write(connection, |of| {
+        let row = &tries[of];
         let new = Spent::of(row);
         run = Some(match run.take() {
             Some((first, sum)) if is_summed_with(first, row) => (first, sum.plus(new)),
@@ -37,63 +68,14 @@ pub(super) fn record(
             }
             None => (row, new),
         });
-    }
+    })?;
     if let Some((first, sum)) = run {
         close(&mut sums, first, sum);
     }
     for (key, sum) in &sums {
         add(connection, key, sum)?;
     }
-    let mut bytes = tries.len() * ROW_BYTES;
-    for (tenant, id, row) in requests {
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO requests (tenant, id, row) VALUES (?1, ?2, ?3)")?
-            .execute(params![tenant.as_str(), id.0.to_be_bytes(), row])?;
-        bytes += row.len();
-    }
-    Ok(Written::other((), bytes))
-}
-
-/// Whether it was new.
-fn insert(connection: &Connection, row: &LedgerRow) -> rusqlite::Result<bool> {
-    let (caller, usage) = (&row.caller, &row.usage);
-    let inserted = connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                 ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
-        )?
-        .execute(params![
-            caller.tenant.as_str(),
-            row.id.0.to_be_bytes(),
-            row.at.as_millis(),
-            caller.subject.as_str(),
-            caller.key,
-            caller.session.as_ref().map(|session| session.as_str()),
-            caller.task.as_ref().map(ToString::to_string),
-            caller.request,
-            row.asked,
-            row.assigned,
-            row.provider,
-            row.model,
-            row.number,
-            row.kind.as_str(),
-            row.fault.map(|fault| fault.as_str()),
-            row.tries,
-            whole(row.took_ms),
-            row.first_content_ms.map(whole),
-            whole(usage.input_tokens),
-            whole(usage.cached_input_tokens),
-            whole(usage.cache_write_tokens),
-            whole(usage.output_tokens),
-            whole(usage.reasoning_tokens),
-            usage
-                .cost_usd
-                .map(|usd| whole(greenroom_kernel::Amount::nanos_of(usd))),
-            usage.estimated,
-            row.estimate_error,
-            row.prices,
-        ])?;
-    Ok(inserted > 0)
+    Ok(Written::other((), prepared.bytes()))
 }
 
 fn close(sums: &mut HashMap<[String; 7], Spent>, of: &LedgerRow, sum: Spent) {
@@ -162,11 +144,6 @@ fn add(connection: &Connection, key: &[String; 7], sum: &Spent) -> rusqlite::Res
 
 /// Removes requests of before, the oldest first.
 pub(super) fn sweep(connection: &Connection, before: LedgerId, limit: u32) -> rusqlite::Result<Written<u32>> {
-    let swept = connection
-        .prepare_cached(
-            "DELETE FROM requests WHERE (id, tenant) IN
-                 (SELECT id, tenant FROM requests WHERE id < ?1 ORDER BY id LIMIT ?2)",
-        )?
-        .execute(params![before.0.to_be_bytes(), limit])?;
+    let swept = pages::sweep::<RequestRow>(connection, before, limit as usize)?;
     Ok(Written::other(u32::try_from(swept).unwrap_or(u32::MAX), 0))
 }

@@ -49,7 +49,7 @@ async fn supervisor(identity: &Arc<TlsIdentity>) -> Served {
     let server = GrpcServer::new()
         .service(supervisor_service(Arc::new(nobody)))
         .service(peer_service(Arc::new(Still)))
-        .tls(Arc::clone(identity))
+        .tls(Arc::clone(identity), MemberRole::Supervisor)
         .serve(listener, stop.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { server.await.unwrap() });
@@ -89,7 +89,7 @@ async fn holds(at: SocketAddr, tls: Option<&Arc<TlsIdentity>>) -> Result<Holding
 #[tokio::test]
 async fn a_pool_and_a_peer_call_only_those_who_prove_that_they_are_supervisors() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let of = |role| TlsIdentity::load(authority.issue(&folder.path().join(tls_name(role)), &tls_name(role)));
+    let of = |role| TlsIdentity::load(authority.issue(&folder.path().join(tls_name(role)), &[role]));
     let [gateway, one, agent] =
         [MemberRole::Gateway, MemberRole::Supervisor, MemberRole::Agent].map(|role| of(role).unwrap());
 

@@ -1,4 +1,4 @@
-//! What a model of this wire takes, by its name. The generations of Claude differ in what they refuse, and a name is
+//! What a Claude takes, by its name, wherever it is served: the generations differ in what they refuse, and a name is
 //! all there is to tell them by before a call.
 //!
 //! - Sampling: models after 4.6 refuse `temperature` and `top_p` (all but their defaults); from 4.1 on, one of the two
@@ -7,12 +7,17 @@
 //!   <https://platform.claude.com/docs/en/build-with-claude/thinking>
 //! - Levels of effort: <https://platform.claude.com/docs/en/build-with-claude/effort>
 //!
-//! What is no Claude is another server's model, of which nothing is known: it is sent whatever the wire has. A Claude
-//! without a version in its name is taken for the newest.
+//! - Schemas that answers are held to, and cache marks that live for an hour: from 4.5 on; cache marks at all: from 3.5.
+//!   <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>,
+//!   <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>
+//!
+//! A Claude without a version in its name is taken for the newest.
+
+use greenroom_kernel::Effort;
 
 /// How a model is asked to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Thinks {
+pub enum Thinks {
     /// It doesn't.
     Never,
     /// Up to a number of tokens.
@@ -25,7 +30,7 @@ pub(crate) enum Thinks {
 
 /// How a model is asked not to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Off {
+pub enum Off {
     /// It doesn't think unless it is asked to.
     Unsaid,
     /// `disabled`.
@@ -38,7 +43,7 @@ pub(crate) enum Off {
 
 /// Which sampling settings a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sampling {
+pub enum Sampling {
     /// All that the wire has.
     All,
     /// One of temperature and nucleus.
@@ -47,18 +52,27 @@ pub(crate) enum Sampling {
     None,
 }
 
-/// What a model takes.
+/// What a Claude takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Takes {
-    pub(crate) sampling: Sampling,
-    pub(crate) thinks: Thinks,
-    pub(crate) off: Off,
+pub struct Takes {
+    /// While it isn't asked to think.
+    pub sampling: Sampling,
+    /// How it is asked to think.
+    pub thinks: Thinks,
+    /// How it is asked not to.
+    pub off: Off,
     /// It knows a level between `high` and `max`.
-    pub(crate) xhigh: bool,
+    pub xhigh: bool,
     /// It thinks unless it is asked not to.
-    pub(crate) by_default: bool,
-    /// It continues an assistant's message; none where that isn't known.
-    pub(crate) prefill: Option<bool>,
+    pub by_default: bool,
+    /// It continues an assistant's message.
+    pub prefill: bool,
+    /// It can be held to a JSON schema.
+    pub schemas: bool,
+    /// It takes cache marks.
+    pub caches: bool,
+    /// It takes them for an hour, and can be kept from asking for several tools at once on every wire.
+    pub caches_for_an_hour: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,21 +88,13 @@ enum Line {
 const NEWEST: u16 = u16::MAX;
 
 impl Takes {
-    /// By a model's name: Anthropic's, or one of the clouds' and routers', which put words before and behind it.
-    pub(crate) fn of(model: &str) -> Self {
+    /// By a model's name: Anthropic's, or one of the clouds' and routers', which put words before and behind it. None where
+    /// it names no Claude.
+    pub fn of(model: &str) -> Option<Self> {
         let name = model.to_ascii_lowercase();
-        let Some(at) = name.find("claude") else {
-            return Self {
-                sampling: Sampling::All,
-                thinks: Thinks::ByBudget,
-                off: Off::Disabled,
-                xhigh: true,
-                by_default: false,
-                prefill: None,
-            };
-        };
+        let at = name.find("claude")?;
         let (line, version) = parsed(&name[at..]);
-        Self {
+        Some(Self {
             sampling: match version {
                 ..=400 => Sampling::All,
                 401..=406 => Sampling::One,
@@ -109,8 +115,39 @@ impl Takes {
             },
             xhigh: version >= 407 && !name.contains("mythos-preview"),
             by_default: version >= 500 || (line == Line::Other && version >= 407),
-            prefill: Some(version < 406),
+            prefill: version < 406,
+            schemas: version >= 405,
+            caches: version >= 305,
+            caches_for_an_hour: version >= 405,
+        })
+    }
+}
+
+impl Takes {
+    /// A level of effort as it is said; the nearest where the model knows fewer.
+    pub const fn level(&self, effort: Effort) -> &'static str {
+        match effort {
+            Effort::Minimal | Effort::Low => "low",
+            Effort::Medium => "medium",
+            Effort::XHigh if self.xhigh => "xhigh",
+            Effort::High | Effort::XHigh => "high",
+            Effort::Max => "max",
         }
+    }
+}
+
+/// Fewest tokens that a model can be asked to think up to.
+pub const LEAST_BUDGET: u32 = 1_024;
+
+/// What a level of effort comes to, in tokens, for a model that only takes budgets.
+pub const fn budget_of(effort: Effort) -> u32 {
+    match effort {
+        Effort::Minimal => LEAST_BUDGET,
+        Effort::Low => 2_048,
+        Effort::Medium => 8_192,
+        Effort::High => 16_384,
+        Effort::XHigh => 24_576,
+        Effort::Max => 32_000,
     }
 }
 
@@ -168,12 +205,7 @@ mod tests {
         for (sampling, names) in [
             (
                 Sampling::All,
-                &[
-                    "claude-3-haiku-20240307",
-                    "claude-sonnet-4-20250514",
-                    "kimi-k2",
-                    "m",
-                ][..],
+                &["claude-3-haiku-20240307", "claude-sonnet-4-20250514"][..],
             ),
             (
                 Sampling::One,
@@ -200,7 +232,7 @@ mod tests {
             ),
         ] {
             for name in names {
-                assert_eq!(Takes::of(name).sampling, sampling, "{name}");
+                assert_eq!(Takes::of(name).unwrap().sampling, sampling, "{name}");
             }
         }
     }
@@ -221,20 +253,22 @@ mod tests {
             ("claude-fable-5", Thinks::ByEffort, Off::LeastEffort, true),
             ("claude-mythos-preview", Thinks::ByEffort, Off::LeastEffort, true),
             ("claude-opus-7", Thinks::ByEffort, Off::LeastEffort, true),
-            ("glm-5", Thinks::ByBudget, Off::Disabled, false),
         ] {
-            let takes = Takes::of(name);
+            let takes = Takes::of(name).unwrap();
             assert_eq!(
                 (takes.thinks, takes.off, takes.by_default),
                 (thinks, off, by_default),
                 "{name}"
             );
         }
-        assert!(!Takes::of("claude-opus-4-6").xhigh);
-        assert!(Takes::of("claude-opus-4-7").xhigh);
-        assert!(!Takes::of("claude-mythos-preview").xhigh);
-        assert_eq!(Takes::of("claude-sonnet-4-6").prefill, Some(false));
-        assert_eq!(Takes::of("claude-sonnet-4").prefill, Some(true));
-        assert_eq!(Takes::of("glm-5").prefill, None);
+        let of = |name| Takes::of(name).unwrap();
+        assert!(!of("claude-opus-4-6").xhigh);
+        assert!(of("claude-opus-4-7").xhigh);
+        assert!(!of("claude-mythos-preview").xhigh);
+        assert!(!of("claude-sonnet-4-6").prefill);
+        assert!(of("claude-sonnet-4").prefill);
+        assert!(of("claude-opus-4-5").schemas && !of("claude-opus-4-1").schemas);
+        assert!(of("claude-3-5-sonnet-20241022").caches && !of("claude-3-opus-20240229").caches);
+        assert_eq!(Takes::of("glm-5"), None);
     }
 }

@@ -1,0 +1,104 @@
+//! An emulator that somebody else wrote: PyPI's `ministack`. Table, directory, bucket, secret and model server behind one
+//! address; requests say which one is meant.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may fail where it stands, and starts a process of its own"
+)]
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Caller, Credentials, SharedCredentialsProvider};
+
+/// A busy machine takes a minute to read Python's files.
+const READY_WITHIN: Duration = Duration::from_secs(180);
+
+/// The emulator's process; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Ministack {
+    child: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Ministack {
+    /// Starts it on a free port of the loopback, and blocks until it takes connections.
+    ///
+    /// # Panics
+    /// When `GREENROOM_TEST_PARTS` is not set or holds no `ministack`, or it does not come up.
+    pub fn start() -> Self {
+        let parts: PathBuf = std::env::var_os("GREENROOM_TEST_PARTS")
+            .expect("run by `cargo xtask test`")
+            .into();
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(parts.join("python/bin/ministack"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", address.port().to_string())
+            .env("IOT_MTLS_ENABLED", "0")
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut started = Self {
+            child,
+            address,
+            _folder: folder,
+        };
+        let until = Instant::now() + READY_WITHIN;
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "ministack takes no connections");
+            if let Some(status) = started.child.try_wait().unwrap() {
+                panic!("ministack ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        started
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as an endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Somebody whom it knows.
+    pub fn credentials() -> SharedCredentialsProvider {
+        let own = Credentials::new("AKIDFORATEST", "secret-for-a-test", None, None, "a test");
+        SharedCredentialsProvider::new(own)
+    }
+
+    /// Who calls it, in `region`.
+    pub fn caller(&self, region: &str) -> Caller {
+        Caller {
+            region: Some(region.to_owned()),
+            endpoint: Some(self.url()),
+            credentials: Some(Self::credentials()),
+        }
+    }
+
+    /// Ends it at once, with all that it knows.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
