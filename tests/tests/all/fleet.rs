@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, ForeignHost, Language, until};
+use crate::support::{Client, until};
 use callers::Callers;
 use stage::{Stage, served, told};
 
@@ -21,8 +21,7 @@ const STOP: Duration = Duration::from_secs(25);
 #[ignore = "needs ministack and Python packages: run by `cargo xtask test`"]
 async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_is_lost() {
     let stage = Stage::set().await;
-    let mut python = ForeignHost::start(Language::Python).await;
-    stage.emulator.register("python", &python.url).await;
+    let mut python = stage.python().await;
     let (mut host_one, mut host_two) = (stage.host("host one").await, stage.host("host two").await);
     let mut one = stage.supervisor("supervisor one").await;
     let mut two = stage.supervisor("supervisor two").await;
@@ -112,8 +111,8 @@ async fn statuses(client: &Client, ids: &[String]) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs ministack: run by `cargo xtask test`"]
 async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_in_doubt() {
-    let stage = Stage::set().await;
-    let _tools = stage.tools("tools").await;
+    let mut stage = Stage::set().await;
+    let _tools = stage.tools().await;
     let _host = stage.host("the host").await;
     let mut old = vec![
         stage.supervisor("supervisor one").await,

@@ -1,5 +1,5 @@
 //! A whole fleet on one machine: a table and a directory as an emulator keeps them, a model, and processes of every role
-//! that find each other.
+//! that find each other and prove to each other by certificates what they are.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::callers::Gateways;
 use super::process::{PATIENCE, Process, greenroom};
 use crate::discovery::Emulator;
-use crate::support::{Client, FakeModel, Ledger, ToolHost, until};
+use crate::support::{Client, FakeModel, ForeignHost, Language, Ledger, ToolHost, until};
 
 /// What is there whoever comes and goes.
 pub(super) struct Stage {
@@ -17,6 +17,8 @@ pub(super) struct Stage {
     pub(super) ledger: Ledger,
     pub(super) gateways: Gateways,
     env: Vec<(String, String)>,
+    /// An authority's, and a certificate for each role.
+    certs: tempfile::TempDir,
 }
 
 impl Stage {
@@ -37,48 +39,76 @@ impl Stage {
         let env: Vec<_> = env
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec();
-        let home = tempfile::tempdir().unwrap();
-        let made = greenroom(home.path())
-            .arg("migrate")
-            .envs(env.iter().cloned())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let certs = tempfile::tempdir().unwrap();
+        for arguments in [&["migrate"][..], &["certs", "init", "--dir", "."]] {
+            let mut command = greenroom(certs.path());
+            let made = command
+                .args(arguments)
+                .envs(env.iter().cloned())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&made.stderr);
+            assert!(made.status.success(), "{arguments:?}: {said}");
+        }
         Self {
             emulator,
             model,
             ledger: Ledger::default(),
             gateways: Gateways::default(),
             env,
+            certs,
         }
     }
 
-    /// One more supervisor.
-    pub(super) async fn supervisor(&self, name: &str) -> Process {
-        let process = Process::start(name, &["supervisor"], &self.env).await;
+    /// By what a process proves its role.
+    fn proof(&self, role: &str) -> Vec<(String, String)> {
+        let file = |name: String| self.certs.path().join(name).display().to_string();
+        [
+            ("GREENROOM__TLS__AUTHORITY", file("authority.pem".to_owned())),
+            ("GREENROOM__TLS__CERTIFICATE", file(format!("{role}.pem"))),
+            ("GREENROOM__TLS__KEY", file(format!("{role}-key.pem"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    async fn process(&self, name: &str, arguments: &[&str]) -> Process {
+        let env = [self.env.clone(), self.proof(arguments[0])].concat();
+        let process = Process::start(name, arguments, &env).await;
         process.ready().await;
         process
     }
 
+    /// One more supervisor.
+    pub(super) async fn supervisor(&self, name: &str) -> Process {
+        self.process(name, &["supervisor"]).await
+    }
+
     /// One more gateway, which callers take from now on.
     pub(super) async fn gateway(&self, name: &str) -> Process {
-        let process = Process::start(name, &["gateway"], &self.env).await;
-        process.ready().await;
+        let process = self.process(name, &["gateway"]).await;
         self.gateways.add(&process.http());
         process
     }
 
     /// One more host of built-in agents.
     pub(super) async fn host(&self, name: &str) -> Process {
-        let process = Process::start(name, &["agent", "assistant", "echo"], &self.env).await;
-        process.ready().await;
-        process
+        self.process(name, &["agent", "assistant", "echo"]).await
     }
 
-    /// A host of agents that pay, registered by somebody else.
-    pub(super) async fn tools(&self, id: &str) -> ToolHost {
+    /// A host in Python, registered by somebody else.
+    pub(super) async fn python(&self) -> ForeignHost {
+        let host = ForeignHost::start_with(Language::Python, self.proof("agent")).await;
+        let address = host.url.trim_start_matches("https://");
+        self.emulator.register("python", address).await;
+        host
+    }
+
+    /// A host of agents that pay, in this process, which supervisors are told of: it shows no certificate.
+    pub(super) async fn tools(&mut self) -> ToolHost {
         let host = ToolHost::start_with(self.ledger.clone()).await;
-        self.emulator.register(id, &host.url).await;
+        let joined = format!("[\"{}\"]", host.url);
+        self.env.push(("GREENROOM__AGENT__JOIN".to_owned(), joined));
         host
     }
 }
