@@ -123,15 +123,15 @@ async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_i
     stage.model.slow(Duration::from_millis(40));
     let client = Client::new(&gateway.http());
     let mut ids: Vec<String> = Vec::new();
-    for round in 0..2 {
+    for round in 0..3 {
+        // A new one comes; in the middle of what is begun then, the oldest leaves.
+        old.push(stage.supervisor(&format!("supervisor {}", round + 3)).await);
         for number in 0..12 {
             let input = json!({ "agent": "worker", "wait": "ACCEPTED", "idempotencyKey": format!("{round}-{number}"),
                 "input": { "content": format!("bill {round}-{number}") } });
             let accepted = client.execute(input).await.data();
             ids.push(accepted["executeTaskOnAgent"]["id"].as_str().unwrap().to_owned());
         }
-        // A new one comes, the oldest leaves, in the middle of it all.
-        old.push(stage.supervisor(&format!("supervisor {}", round + 3)).await);
         let mut leaving = old.remove(0);
         let (code, took) = leaving.leave().await;
         assert!(
@@ -151,6 +151,12 @@ async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_i
         statuses(&client, &ids).await,
         BTreeSet::from(["COMPLETED".to_owned()])
     );
+    let mut moved = 0;
+    for id in &ids {
+        moved += usize::from(client.task(id).await["response"]["attempts"] != 1);
+    }
+    println!("{moved} of {} tasks moved", ids.len());
+    assert!(moved > 0, "nothing ran where a supervisor left");
     let paid = stage.ledger.counts("pay");
     assert!(
         paid.len() == ids.len() && paid.values().all(|times| *times == 1),
