@@ -123,8 +123,11 @@ pub(crate) enum Command {
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
     Schema,
-    /// Exit 0 if a gateway answers: for containers.
-    #[command(after_help = "Example:\n  greenroom healthcheck --url http://127.0.0.1:8080")]
+    /// Exit 0 if a gateway answers, or a process of another role at its operator's port: for containers.
+    #[command(
+        after_help = "Examples:\n  greenroom healthcheck --url http://127.0.0.1:8080\n  \
+        greenroom healthcheck --url http://127.0.0.1:9465   (a supervisor; 9466: an agent host)"
+    )]
     Healthcheck(HealthcheckArgs),
 }
 

@@ -64,6 +64,8 @@ impl Operator {
         let routes = Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
+            // What `greenroom healthcheck` asks for: a container is ended when it fails.
+            .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .with_state(Arc::new(self));
         tokio::select! {

@@ -1,6 +1,7 @@
 //! Processes of every role that come, leave and die while calls run.
 
 mod callers;
+mod compose;
 mod process;
 mod small;
 mod stage;

@@ -113,17 +113,19 @@ mod tests {
     use super::*;
     use axum::Router;
     use axum::routing::get;
+    use tokio::task::JoinSet;
 
     fn nothing(_: &str) -> Option<String> {
         None
     }
 
-    async fn metadata(task: &'static str) -> String {
+    async fn metadata(task: &'static str) -> (String, JoinSet<()>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v4/x", listener.local_addr().unwrap());
         let routes = Router::new().route("/v4/x/task", get(async move || task));
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        url
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        (url, serving)
     }
 
     #[tokio::test]
@@ -138,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_of_ecs_is_reached_at_its_own_address() {
-        let url = metadata(
+        let (url, _serving) = metadata(
             r#"{"Containers": [{"Name": "agent", "Networks": [{"NetworkMode": "bridge", "IPv4Addresses": ["172.17.0.2"]}]},
                 {"Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.2.106"], "MACAddress": "0e"}]}]}"#,
         )
@@ -157,7 +159,7 @@ mod tests {
             said.contains("set supervisor.advertise (GREENROOM__SUPERVISOR__ADVERTISE)"),
             "{said}"
         );
-        let url = metadata(r#"{"Containers": []}"#).await;
+        let (url, _serving) = metadata(r#"{"Containers": []}"#).await;
         let set = move |name: &str| (name == ECS).then(|| url.clone());
         let said = advertised("supervisor", None, bound, &set)
             .await

@@ -191,6 +191,7 @@ impl Registration {
 mod tests {
     use super::*;
     use greenroom_discovery::testkit::Board;
+    use tokio::task::JoinSet;
 
     fn mine() -> Member {
         let bound = "127.0.0.1:7071".parse().unwrap();
@@ -230,7 +231,8 @@ mod tests {
         board.away(true);
         let (registration, registered) = Registration::new(Arc::clone(&board) as _, mine()).unwrap();
         let until = CancellationToken::new();
-        let keeping = tokio::spawn(registration.keep(until.clone()));
+        let mut keeping = JoinSet::new();
+        keeping.spawn(registration.keep(until.clone()));
         until_true(async || {
             registered
                 .obstacle()
@@ -249,9 +251,8 @@ mod tests {
         until.cancel();
         tokio::time::sleep(Duration::from_secs(3)).await;
         board.away(false);
-        tokio::time::timeout(Duration::from_secs(60), keeping)
+        tokio::time::timeout(Duration::from_secs(60), keeping.join_all())
             .await
-            .unwrap()
             .unwrap();
         assert_eq!(listed(&board).await, []);
     }
