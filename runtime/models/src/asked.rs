@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    EmbeddingInput, EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Resumed, Shown, Unreadable,
-    Usage, WireCall, WireFamily, Wish,
+    Allows, EmbeddingInput, EmbeddingRequest, FaultClass, ModelRequest, ProviderFault, Resumed, Shown,
+    Unreadable, Usage, WireCall, WireFamily, Wish,
 };
 
 use crate::capability::Needs;
@@ -136,12 +136,22 @@ impl Asked {
     pub(crate) fn likely(&self) -> Usage {
         let needs = self.needs();
         let embeds = needs.map_or(self.embeds(), |needs| needs.embeddings);
+        let allows = match self {
+            Self::Wire(call) => call.raw.allows,
+            Self::Spoken(_) | Self::Vectors(_) => Allows::default(),
+        };
         let answer = needs
             .and_then(|needs| needs.max_tokens)
+            .or(allows.tokens)
             .unwrap_or(UNBOUNDED_ANSWER);
+        let answers = allows.answers.unwrap_or(1).max(1);
         Usage {
             input_tokens: needs.map_or_else(|| self.about(), |needs| needs.input_tokens),
-            output_tokens: if embeds { 0 } else { answer.into() },
+            output_tokens: if embeds {
+                0
+            } else {
+                u64::from(answer) * u64::from(answers)
+            },
             estimated: true,
             ..Usage::default()
         }
@@ -174,5 +184,73 @@ impl io::Write for Cut {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use greenroom_kernel::{RawRequest, Readable};
+
+    use super::*;
+
+    /// Asks for what has no words elsewhere, such as several answers or probabilities.
+    struct Strange;
+
+    impl Readable for Strange {
+        fn wish(&self) -> Result<Wish, Unreadable> {
+            Err(Unreadable::new("it has no words here"))
+        }
+    }
+
+    #[test]
+    fn a_request_that_nobody_can_read_is_held_for_all_that_it_lets_be_answered() {
+        let likely = |tokens, answers| {
+            let raw = RawRequest {
+                family: WireFamily::OpenAiChat,
+                before: Bytes::from_static(b"{\"x\": 12}"),
+                model: Bytes::new(),
+                after: Bytes::new(),
+                stream: false,
+                headers: http::HeaderMap::new(),
+                allows: Allows { tokens, answers },
+            };
+            let asked = Asked::Wire(WireCall {
+                model: None,
+                raw,
+                readable: Arc::new(Strange),
+            });
+            let Usage {
+                input_tokens,
+                output_tokens,
+                ..
+            } = asked.likely();
+            assert_eq!(input_tokens, 3);
+            output_tokens
+        };
+        assert_eq!(likely(None, None), 4_096);
+        assert_eq!(likely(None, Some(5)), 5 * 4_096);
+        assert_eq!(likely(Some(100_000), None), 100_000);
+        assert_eq!(likely(Some(7), Some(0)), 7);
+        assert_eq!(likely(Some(u32::MAX), Some(u32::MAX)), u64::from(u32::MAX).pow(2));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_long_request_is_cut_while_it_is_written() {
+        let request = ModelRequest {
+            messages: vec![greenroom_kernel::ModelMessage::text(
+                greenroom_kernel::ModelRole::User,
+                "\u{e9}".repeat(1_000),
+            )],
+            ..ModelRequest::default()
+        };
+        let whole = serde_json::to_string(&request).unwrap();
+        let asked = Asked::Spoken(Arc::new(request));
+        assert_eq!(asked.shown(usize::MAX), whole);
+        for at_most in [0, 1, 100, 101] {
+            let shown = asked.shown(at_most);
+            assert!(shown.len() + 2 >= at_most && shown.len() <= at_most, "{at_most}");
+            assert!(whole.starts_with(&shown), "{shown}");
+        }
     }
 }

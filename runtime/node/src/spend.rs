@@ -104,27 +104,22 @@ fn table(spent: &Value, by: &[By]) -> String {
     if groups.is_empty() {
         return format!("nothing was spent {period}");
     }
-    let mut lines: Vec<(Vec<String>, [String; 5])> = groups
-        .iter()
-        .map(|group| {
-            let labels = by.iter().map(|by| label(group, *by)).collect();
-            (labels, figures(&group["sum"]))
-        })
-        .collect();
+    let line = |group: &Value| -> Vec<String> {
+        let labels = by.iter().map(|by| label(group, *by));
+        labels.chain(figures(&group["sum"])).collect()
+    };
+    let mut lines: Vec<_> = groups.iter().map(line).collect();
     // Days are read in their order; of each the dearest comes first.
     if let Some(at) = by.iter().position(|by| matches!(by, By::Day | By::Month)) {
-        lines.sort_by(|a, b| a.0.get(at).cmp(&b.0.get(at)));
+        lines.sort_by(|a, b| a.get(at).cmp(&b.get(at)));
     }
-    let heads = by.iter().map(|by| head(*by).to_owned()).collect();
-    let columns = ["tries", "failed", "input", "output", "US dollars"].map(str::to_owned);
-    lines.insert(0, (heads, columns));
-    let mut total = vec![String::new(); by.len()];
-    if let Some(first) = total.first_mut() {
-        *first = "all".to_owned();
-    }
-    lines.push((total, figures(&spent["total"])));
+    let heads = by.iter().map(|by| head(*by));
+    let heads = heads.chain(["tries", "failed", "input", "output", "US dollars"]);
+    lines.insert(0, heads.map(str::to_owned).collect());
+    let all = std::iter::once("all").chain(std::iter::repeat("")).take(by.len());
+    lines.push(all.map(str::to_owned).chain(figures(&spent["total"])).collect());
     let mut said = vec![period];
-    said.extend(aligned(&lines));
+    said.extend(aligned(&lines, by.len()));
     if spent["more"] == true {
         said.push("more sums: raise --limit, or narrow the days".to_owned());
     }
@@ -146,31 +141,20 @@ fn table(spent: &Value, by: &[By]) -> String {
     said.join("\n")
 }
 
-/// Labels to the left, figures to the right.
-fn aligned(lines: &[(Vec<String>, [String; 5])]) -> Vec<String> {
-    let widths = |cells: &dyn Fn(&(Vec<String>, [String; 5])) -> Vec<usize>| {
-        lines
-            .iter()
-            .map(cells)
-            .fold(Vec::new(), |widest: Vec<usize>, line| {
-                let before = widest.into_iter().chain(std::iter::repeat(0));
-                line.into_iter().zip(before).map(|(a, b)| a.max(b)).collect()
-            })
+/// The first `labels` cells of each line to the left, figures to the right.
+fn aligned(lines: &[Vec<String>], labels: usize) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let lengths = |cells: &[String]| cells.iter().map(|cell| cell.chars().count()).collect::<Vec<_>>();
-    let labels = widths(&|(labels, _)| lengths(labels));
-    let numbers = widths(&|(_, figures)| lengths(figures));
-    let line = |(names, figures): &(Vec<String>, [String; 5])| {
-        let names = names
-            .iter()
-            .zip(&labels)
-            .map(|(name, width)| format!("{name:<width$}"));
-        let figures = figures
-            .iter()
-            .zip(&numbers)
-            .map(|(figure, width)| format!("{figure:>width$}"));
-        names.chain(figures).collect::<Vec<_>>().join("  ")
+    let cell = |(column, cell): (usize, &String)| {
+        let width = width(column);
+        match column < labels {
+            true => format!("{cell:<width$}"),
+            false => format!("{cell:>width$}"),
+        }
     };
+    let line = |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
     lines.iter().map(line).collect()
 }
 

@@ -1,7 +1,7 @@
 //! What must be known of a request to route it, found without reading the rest.
 
 use bytes::Bytes;
-use greenroom_kernel::{RawRequest, Unreadable, WireFamily};
+use greenroom_kernel::{Allows, RawRequest, Unreadable, WireFamily};
 use http::HeaderMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -25,6 +25,30 @@ struct Fields<'a> {
     stream: Option<bool>,
     #[serde(borrow, default, deserialize_with = "written")]
     greenroom: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_output_tokens: Option<&'a RawValue>,
+}
+
+impl Fields<'_> {
+    /// What is no number here says nothing: who reads the request will say so.
+    fn allows(&self) -> Allows {
+        let number = |written: Option<&RawValue>| serde_json::from_str::<u32>(written?.get()).ok();
+        let bounds = [
+            self.max_tokens,
+            self.max_completion_tokens,
+            self.max_output_tokens,
+        ];
+        Allows {
+            tokens: bounds.into_iter().filter_map(number).max(),
+            answers: number(self.n),
+        }
+    }
 }
 
 /// What is written there, be it null: an option alone would take that for absent.
@@ -59,6 +83,7 @@ pub fn peek(family: WireFamily, body: &Bytes, headers: HeaderMap) -> Result<Peek
         }
         None => (None, None),
     };
+    let allows = fields.allows();
     let (before, model, after) = match at {
         Some(at) => (
             body.slice(..at.start),
@@ -78,6 +103,7 @@ pub fn peek(family: WireFamily, body: &Bytes, headers: HeaderMap) -> Result<Peek
             // Vectors are never streamed, whatever is said.
             stream: family != WireFamily::OpenAiEmbeddings && fields.stream.unwrap_or(false),
             headers,
+            allows,
         },
     })
 }
@@ -119,6 +145,32 @@ mod tests {
             let seen = seen(body).unwrap();
             assert_eq!((seen.model, seen.raw.stream), (None, false));
             assert_eq!(&seen.raw.before[..], before.as_bytes());
+        }
+    }
+
+    #[test]
+    fn how_much_may_be_answered_is_seen_in_the_words_of_every_family() {
+        for (body, tokens, answers) in [
+            ("{}", None, None),
+            (r#"{"max_tokens": 7, "n": null}"#, Some(7), None),
+            (r#"{"max_output_tokens": 8}"#, Some(8), None),
+            (
+                r#"{"max_completion_tokens": 9, "max_tokens": 3, "n": 5}"#,
+                Some(9),
+                Some(5),
+            ),
+            (
+                r#"{"max_tokens": "many", "n": 12345678901234567890123}"#,
+                None,
+                None,
+            ),
+            (r#"{"max_tokens": -1, "n": 1.5}"#, None, None),
+        ] {
+            assert_eq!(
+                seen(body).unwrap().raw.allows,
+                Allows { tokens, answers },
+                "{body}"
+            );
         }
     }
 

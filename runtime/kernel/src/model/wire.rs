@@ -41,6 +41,17 @@ pub struct RawRequest {
     pub stream: bool,
     /// Headers of the family that the provider should see, such as `anthropic-beta`. None carries credentials.
     pub headers: HeaderMap,
+    /// How much may be answered.
+    pub allows: Allows,
+}
+
+/// How much a request lets be answered, as far as that shows without reading the rest of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allows {
+    /// Most tokens of an answer; none where it doesn't say.
+    pub tokens: Option<u32>,
+    /// How many answers are asked for; none where it doesn't say.
+    pub answers: Option<u32>,
 }
 
 /// What a request wishes, in the kernel's words.

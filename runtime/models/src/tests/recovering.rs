@@ -56,6 +56,7 @@ fn wire(request: ModelRequest) -> WireCall {
             after: Bytes::from_static(b"}"),
             stream: true,
             headers: HeaderMap::new(),
+            allows: greenroom_kernel::Allows::default(),
         },
         readable: Arc::new(Caller(request)),
     }

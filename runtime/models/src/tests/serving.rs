@@ -37,6 +37,7 @@ pub(super) fn wire(stream: bool) -> WireCall {
             after: Bytes::from_static(b"}"),
             stream,
             headers: HeaderMap::new(),
+            allows: greenroom_kernel::Allows::default(),
         },
         readable: Arc::new(Reads(true)),
     }

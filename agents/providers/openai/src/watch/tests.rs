@@ -18,6 +18,7 @@ fn watcher_of(body: &'static str) -> ChatWatcher {
         after: bytes::Bytes::new(),
         stream: true,
         headers: greenroom_provider_http::HeaderMap::new(),
+        allows: greenroom_kernel::Allows::default(),
     };
     ChatWatcher::new(faults(), "m", &request)
 }

@@ -63,26 +63,23 @@ async fn a_hard_budget_whose_past_can_t_be_read_lets_nothing_through_and_it_is_r
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_a_little_for_what_was_spent_to_be_known() {
     let a = Scripted::new("a", vec![]);
-    let shop = Arc::new(Shop::open(priced(&[&a]), vec![]).await);
+    let shop = Shop::open(priced(&[&a]), vec![]).await;
     shop.ledger.blind.store(2, Ordering::SeqCst);
-    let setting = tokio::spawn({
-        let shop = Arc::clone(&shop);
-        async move {
-            let me = who();
-            let set = shop.accounts.set_budget(&me, mine(), Some(budget("mine", 40)));
-            set.await.unwrap()
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!shop.standing().await.known);
-    let outcome = shop.world.call_with(&short(), &paid()).await;
+    let me = who();
+    let setting = shop.accounts.set_budget(&me, mine(), Some(budget("mine", 40)));
+    let calling = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!shop.standing().await.known);
+        shop.world.call_with(&short(), &paid()).await
+    };
+    let (set, outcome) = tokio::join!(setting, calling);
+    assert!(set.unwrap()[0].known);
     outcome.result.unwrap();
     assert!(
         (Duration::from_millis(1)..Duration::from_secs(2)).contains(&outcome.took),
         "{:?}",
         outcome.took
     );
-    assert!(setting.await.unwrap()[0].known);
 }
 
 #[tokio::test(start_paused = true)]

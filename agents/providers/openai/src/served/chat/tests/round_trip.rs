@@ -99,6 +99,7 @@ fn watcher() -> ChatWatcher {
         after: Bytes::new(),
         stream: true,
         headers: HeaderMap::new(),
+        allows: greenroom_kernel::Allows::default(),
     };
     ChatWatcher::new(faults(), "m", &request)
 }
