@@ -1,12 +1,14 @@
 //! Steps the supervisor runs for an agent: model calls, calls of other agents, timers.
 
+mod child;
+
 use std::sync::Arc;
 
 use futures::FutureExt;
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, Caller, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
-    StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
+    StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, Timestamp, Usage,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -16,16 +18,14 @@ use crate::hub::Hub;
 use crate::journal_actor::Operation;
 use crate::membership::Way;
 use crate::meter::Meter;
-use crate::payloads::{fetch, patiently, stash_patiently};
+use crate::payloads::{patiently, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
+use child::{child_result, wait_for_end};
+
 /// How long after its task's end a model call ends by itself.
 const OWNERS_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How often a child's row is looked at that this process runs, and one that another does.
-const HERE: std::time::Duration = std::time::Duration::from_secs(5);
-const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One step to run.
 pub(crate) struct Step {
@@ -253,75 +253,5 @@ impl Step {
             time_ms: u64::try_from(self.shared.now().until(left).as_millis()).unwrap_or(limits.time_ms),
             depth: limits.depth - 1,
         })
-    }
-}
-
-/// Waits until a task is terminal, whoever runs it: told by its owner, or found in the store when that is lost.
-pub(crate) async fn wait_for_end(
-    shared: &Arc<Shared>,
-    key: &JournalKey,
-    ordinal: u32,
-    told: oneshot::Receiver<TaskRow>,
-) -> Result<TaskRow, Failure> {
-    let id = TaskId {
-        journal: key.journal.clone(),
-        ordinal,
-    };
-    if let Ok(row) = told.await
-        && row.status.is_terminal()
-    {
-        return Ok(row);
-    }
-    // It rests with a person, or its owner was lost: its journal's hub tells of every change.
-    let hub = shared.journals.hub(key);
-    let mut changes = hub.subscribe();
-    loop {
-        changes.borrow_and_update();
-        let read = || async {
-            let row = shared.store.task(&key.tenant, &id).await;
-            row.map_err(|error| Failure::from(&error))
-        };
-        match patiently(read).await? {
-            Some(row) if row.status.is_terminal() => return Ok(row),
-            Some(_) => {}
-            None => return Err(Failure::not_found("task")),
-        }
-        // A hub only knows of this process: look again now and then.
-        let pause = match shared.fleet.is_some() && !shared.journals.is_live(key) {
-            true => ELSEWHERE,
-            false => HERE,
-        };
-        let _ = tokio::time::timeout(pause, changes.changed()).await;
-    }
-}
-
-async fn child_result(shared: &Shared, key: &JournalKey, row: TaskRow) -> Result<String, Failure> {
-    let failed = |code, message: &str| Failure::new(code, format!("agent {}: {message}", row.agent));
-    match (row.status, &row.output, &row.error) {
-        (TaskStatus::Completed, Some(output), _) => {
-            let content = match &output.content {
-                Some(content) => {
-                    let text = patiently(|| fetch(&*shared.store, key, content)).await?;
-                    Some(text.to_string())
-                }
-                None => None,
-            };
-            let data: Option<Box<serde_json::value::RawValue>> = match &output.data {
-                Some(data) => {
-                    let text = patiently(|| fetch(&*shared.store, key, data)).await?;
-                    serde_json::from_str(&text).ok()
-                }
-                None => None,
-            };
-            let answer =
-                serde_json::json!({ "taskId": row.id.to_string(), "content": content, "data": data });
-            Ok(answer.to_string())
-        }
-        (TaskStatus::Cancelled, ..) => Err(failed(ErrorCode::Cancelled, "cancelled")),
-        (_, _, Some(failure)) => Err(Failure {
-            message: format!("agent {}: {}", row.agent, failure.message),
-            ..failure.clone()
-        }),
-        _ => Err(failed(ErrorCode::AgentFailed, "ended without an answer")),
     }
 }

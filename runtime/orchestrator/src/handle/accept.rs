@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskId, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, SessionId, TaskId, TaskRow,
 };
 use tokio::sync::oneshot;
 
@@ -291,6 +291,16 @@ impl Orchestrator {
         })
     }
 
+    /// Whoever waits at a process that leaves is sent on when it has let go of the journal: by its key the caller finds
+    /// its task elsewhere, and the process need not stay for it.
+    fn sends_on(&self, who: &Principal, journal: &SessionId) -> Result<(), Failure> {
+        let key = self.key(who, journal);
+        match &self.shared.fleet {
+            Some(fleet) if fleet.is_leaving() && !self.shared.journals.is_live(&key) => fleet.shows(&key),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Follows a task whose owner was lost until it rests or the time is over.
     pub(super) async fn as_stands_at(
         &self,
@@ -308,6 +318,7 @@ impl Orchestrator {
             if !row.status.needs_owner() || over {
                 return Ok(row);
             }
+            self.sends_on(who, &row.id.journal)?;
             tokio::select! {
                 () = self.shared.stopping.cancelled() => {}
                 _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}

@@ -139,9 +139,14 @@ impl Fleet {
         let _ = told.wait_for(|told| *told == Some(state)).await;
     }
 
+    /// Whether this process has begun to leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state() != NodeState::Serving
+    }
+
     /// Whether this process may take journals at all.
     pub(crate) fn takes(&self) -> bool {
-        self.state() == NodeState::Serving && self.view().may_take()
+        !self.is_leaving() && self.view().may_take()
     }
 
     /// Whether a journal that has no actor here may get one.
@@ -166,7 +171,7 @@ impl Fleet {
         match self.view().owner_of(key) {
             Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
             // Who can't renew its row for a while still reads as well as anybody.
-            Some(_) if self.state() == NodeState::Serving => Ok(()),
+            Some(_) if !self.is_leaving() => Ok(()),
             Some(_) | None => Err(self.takes_nothing()),
         }
     }

@@ -195,7 +195,7 @@ async fn of_two_that_take_a_dead_one_s_journal_at_once_one_does_and_isnt_robbed_
     fleet.kill(&holder);
     // Both fold the same, and both then append behind it.
     for process in &fleet.live {
-        let late = Fault::StartLate(Duration::from_millis(300));
+        let late = Fault::StartLate(Duration::from_secs(2));
         process
             .store
             .set_rule(move |asked| matches!(asked, Asked::Append(_)).then_some(late));
@@ -262,4 +262,24 @@ async fn an_idle_owner_that_was_robbed_while_it_was_cut_off_looks_and_learns_of_
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert!(!lost.orchestrator.shared().journals.is_live(&key));
     assert_eq!(fleet.holders(&told.journal).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_task_is_cancelled_by_its_owner_and_when_that_is_dead_by_whoever_takes_it() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move { talk.linger().await }));
+    for dies in [false, true] {
+        let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+        let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+        let holder = fleet.holders(&told.journal)[0].to_owned();
+        if dies {
+            fleet.kill(&holder);
+        }
+        let begun = tokio::time::Instant::now();
+        let cancelled = fleet.ask(|show| {
+            let id = told.clone();
+            async move { show.cancel(&ann(), &id).await }
+        });
+        assert_eq!(cancelled.await.unwrap().status, TaskStatus::Cancelled);
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
 }

@@ -1,6 +1,7 @@
 //! Processes that leave in good order.
 
 use greenroom_kernel::{NodeState, Nodes};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 
@@ -35,6 +36,56 @@ async fn a_process_that_leaves_turns_no_step_into_a_doubt_and_its_turns_go_on_at
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_let_go_of_goes_on_while_the_leaving_process_still_works_on_something_else() {
+    let host = Arc::new(
+        host("h")
+            .agent("helper", |mut talk: Talk| async move {
+                for number in 0..5 {
+                    let step = tool(&number.to_string(), Effect::NonIdempotent);
+                    if talk.slowly(step, 3).await.is_none() {
+                        return;
+                    }
+                }
+                talk.done("careful");
+            })
+            .agent("long", |mut talk: Talk| async move {
+                if talk.slowly(tool("0", Effect::NonIdempotent), 30).await.is_some() {
+                    talk.done("long");
+                }
+            }),
+    );
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    for number in 0..20 {
+        fleet.accept(task("long", &format!("l{number}"), NOT)).await;
+    }
+    let mut walkers = Vec::new();
+    for number in 0..20 {
+        let request = chat(None, "go", &format!("w{number}"), NOT);
+        walkers.push(fleet.accept(request).await.task.id);
+    }
+    walkers.retain(|id| fleet.holders(&id.journal) == ["n0"]);
+    assert!(!walkers.is_empty());
+    let begun = tokio::time::Instant::now();
+    let leaving = fleet.process("n0").orchestrator.clone();
+    let tracker = TaskTracker::new();
+    let drain = tracker.spawn(async move { leaving.drain(Duration::from_secs(60)).await });
+    for id in &walkers {
+        fleet.until(id, |row| row.attempts == 2).await;
+    }
+    assert!(
+        begun.elapsed() < Duration::from_millis(4_700),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(!drain.is_finished());
+    drain.await.unwrap();
+    for id in &walkers {
+        assert_eq!(fleet.ended(id).await.status, TaskStatus::Completed);
+    }
+    fleet.drain("n0", NOT).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on() {
     let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
         if talk.slowly(tool("0", Effect::NonIdempotent), 10).await.is_some() {
@@ -57,7 +108,8 @@ async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on
         sessions.push(fleet.session().await);
     }
     let leaving = fleet.process("n0").orchestrator.clone();
-    let drain = tokio::spawn(async move { leaving.drain(Duration::from_secs(30)).await });
+    let tracker = TaskTracker::new();
+    let drain = tracker.spawn(async move { leaving.drain(Duration::from_secs(30)).await });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (n0, n1) = (fleet.process("n0"), fleet.process("n1"));
     for session in &sessions {
@@ -74,6 +126,32 @@ async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on
     let row = fleet.ended(&working).await;
     assert_eq!(row.status, TaskStatus::Completed);
     fleet.drain("n0", NOT).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_at_a_leaving_process_is_sent_on_and_finds_the_same_task_elsewhere() {
+    let host = careful();
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let session = fleet.session().await;
+    let owner = fleet.owner(&session).node.to_string();
+    let request = chat(Some(&session), "go", "k", LONG);
+    let (leaving, waiting) = (Arc::clone(&fleet.process(&owner).orchestrator), request.clone());
+    let who = ann();
+    let begun = tokio::time::Instant::now();
+    let (sent_on, _) = tokio::join!(leaving.accept(&who, waiting), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fleet.drain(&owner, Duration::from_secs(20)).await
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let sent_on = sent_on.unwrap_err();
+    assert!(
+        sent_on.retryable && sent_on.code == ErrorCode::Unavailable,
+        "{sent_on}"
+    );
+    assert_eq!(sent_on.elsewhere.as_deref(), Some(&fleet.live[0].address));
+    let found = fleet.accept(request).await.task;
+    assert_eq!((found.status, found.id.ordinal), (TaskStatus::Completed, 0));
+    each_once(&host, 5);
 }
 
 #[tokio::test(start_paused = true)]

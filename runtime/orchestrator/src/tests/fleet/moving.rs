@@ -44,12 +44,39 @@ async fn a_caller_s_next_call_moves_a_session_at_a_step_boundary_with_nothing_in
     let refused = n1.orchestrator.accept(&ann(), next.clone()).await.unwrap_err();
     assert_eq!(refused.elsewhere.as_deref(), Some(&fleet.process("n0").address));
     assert_eq!(fleet.holders(&told.journal), ["n0"]);
+    let asked = tokio::time::Instant::now();
     let next = fleet.accept(next).await.task.id;
     fleet.until(&told, |row| row.attempts == 2).await;
+    // The rest of the step, and no scan's pause.
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(fleet.holders(&told.journal), ["n1"]);
     assert_eq!(fleet.ended(&told).await.status, TaskStatus::Completed);
     assert_eq!(fleet.ended(&next).await.status, TaskStatus::Completed);
     each_once(&host, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_ends_as_its_session_moves_leaves_the_next_to_the_next_owner() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        if talk.slowly(tool("0", Effect::NonIdempotent), 6).await.is_some() {
+            talk.done("done");
+        }
+    }));
+    let mut fleet = Fleets::of(1, [Arc::clone(&host)]).await;
+    let told = to_be_moved(&fleet).await;
+    fleet.start("n1").await;
+    fleet.settle().await;
+    let next = chat(Some(&told.journal), "more", "k2", NOT);
+    let next = fleet.accept(next).await.task.id;
+    // The agent is done with its turn before its step is known to be durable.
+    let late = Fault::AnswerLate(Duration::from_millis(200));
+    let slow = fleet.process("n0");
+    slow.store
+        .set_rule(move |asked| matches!(asked, Asked::Append(_)).then_some(late));
+    assert_eq!(fleet.ended(&told).await.attempts, 1);
+    assert_eq!(fleet.ended(&next).await.status, TaskStatus::Completed);
+    assert_eq!(fleet.holders(&told.journal), ["n1"]);
+    assert_eq!(host.runs(), 2, "the next turn began once");
 }
 
 #[tokio::test(start_paused = true)]
