@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::callers::Gateways;
+use super::payer::PayerHost;
 use super::process::{PATIENCE, Process, greenroom};
 use crate::discovery::Emulator;
-use crate::support::{Client, FakeModel, ForeignHost, Language, Ledger, ToolHost, until};
+use crate::support::{Client, FakeModel, ForeignHost, Language, Ledger, until};
 
 /// What is there whoever comes and goes.
 pub(super) struct Stage {
@@ -104,9 +105,9 @@ impl Stage {
         host
     }
 
-    /// A host of agents that pay, in this process, which supervisors are told of: it shows no certificate.
-    pub(super) async fn tools(&mut self) -> ToolHost {
-        let host = ToolHost::start_with(self.ledger.clone()).await;
+    /// A host of an agent that pays, in this process. Supervisors are told of it, as it shows no certificate.
+    pub(super) async fn payer(&mut self) -> PayerHost {
+        let host = PayerHost::start(self.ledger.clone()).await;
         let joined = format!("[\"{}\"]", host.url);
         self.env.push(("GREENROOM__AGENT__JOIN".to_owned(), joined));
         host
