@@ -413,8 +413,8 @@ impl Supervised for JournalActor {
                 self.leave(ctx, "the process leaves");
                 return Ok(());
             }
-            // It is about to let go: the attempt's next run asks again.
-            Message::Called { .. } if self.releasing => {}
+            // It is about to let go: the attempt's next run asks again. Unless what runs and must end may wait for this.
+            Message::Called { .. } if self.holds_calls_back() => {}
             Message::Command(mut command) => {
                 command.admission = admission.take();
                 self.command(ctx, *command);

@@ -138,6 +138,28 @@ impl Journals {
                 }
             }
         };
+        if let Some(handle) = slot.handle.get() {
+            return Ok((handle.clone(), slot));
+        }
+        // Whoever asks may leave: an actor that was being started is not to be forgotten half-way.
+        let (starting, of, place) = (Arc::clone(shared), key.clone(), Arc::clone(&slot));
+        let started = shared.tasks.spawn(async move {
+            let started = starting.journals.start(&starting, &of, way, &place).await;
+            started.inspect_err(|_| starting.journals.left(&of, &place))
+        });
+        match started.await {
+            Ok(started) => started.map(|handle| (handle, slot)),
+            Err(_) => Err(Failure::unavailable("the session's owner was not started")),
+        }
+    }
+
+    async fn start(
+        &self,
+        shared: &Arc<Shared>,
+        key: &JournalKey,
+        way: Way,
+        slot: &Arc<Slot>,
+    ) -> Result<Handle<Message>, Failure> {
         let started = slot.handle.get_or_try_init(|| async {
             let sessions = self
                 .sessions
@@ -145,20 +167,14 @@ impl Journals {
                 .ok_or_else(|| Failure::unavailable("the supervisor is starting"))?;
             let number = self.started.fetch_add(1, Ordering::Relaxed);
             let hub = self.hub(key);
-            let actor = JournalActor::new(Arc::clone(shared), key.clone(), way, hub, Arc::clone(&slot));
+            let actor = JournalActor::new(Arc::clone(shared), key.clone(), way, hub, Arc::clone(slot));
             let spec = ChildSpec::once(format!("{}@{number}", key.journal), "session", actor).capacity(256);
             sessions
                 .add(spec)
                 .await
                 .map_err(|error| Failure::unavailable(error.to_string()))
         });
-        match started.await {
-            Ok(handle) => Ok((handle.clone(), slot)),
-            Err(failure) => {
-                self.left(key, &slot);
-                Err(failure)
-            }
-        }
+        started.await.cloned()
     }
 
     /// Gives a command to the journal's owner and waits for its answer. An owner that is lost meanwhile is
@@ -176,9 +192,8 @@ impl Journals {
         loop {
             let (handle, slot) = match self.handle(shared, key, way).await {
                 Ok(found) => found,
-                Err(failure) if given && failure.elsewhere.is_none() => {
-                    return Err(Failure::unavailable(failure.message));
-                }
+                // Said elsewhere, it would seem not to have begun.
+                Err(failure) if given => return Err(Failure::unavailable(failure.message)),
                 Err(failure) => return Err(failure),
             };
             let (answer, answered) = oneshot::channel();

@@ -4,7 +4,6 @@ mod child;
 
 use std::sync::Arc;
 
-use futures::FutureExt;
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, Caller, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
@@ -18,7 +17,7 @@ use crate::hub::Hub;
 use crate::journal_actor::Operation;
 use crate::membership::Way;
 use crate::meter::Meter;
-use crate::payloads::{patiently, stash_patiently};
+use crate::payloads::{patiently_unless_elsewhere, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
 
@@ -26,6 +25,9 @@ use child::{child_result, wait_for_end};
 
 /// How long after its task's end a model call ends by itself.
 const OWNERS_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long a child rests that can't begin here now.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One step to run.
 pub(crate) struct Step {
@@ -213,15 +215,21 @@ impl Step {
         let journals = &self.shared.journals;
         let _watch = self.shared.meters.watch(&key, &self.key, &self.meter);
         let mut done = Some(done);
-        let ask = || {
-            let asked = journals.ask(&self.shared, &key, Way::Inside, operation.clone(), done.take());
-            // It has begun before, and goes on where it is: its end is found in the store.
-            asked.map(|asked| match asked {
-                Err(failure) if failure.elsewhere.is_some() => Ok(None),
-                asked => asked.map(Some),
-            })
+        let reply = loop {
+            let ask = || journals.ask(&self.shared, &key, Way::Inside, operation.clone(), done.take());
+            match patiently_unless_elsewhere(ask).await {
+                Ok(reply) => break Some(reply),
+                // One that began before goes on where it is: its end is found in the store. One that did not begins when
+                // this process, or the next that has the task, may begin it.
+                Err(failure) if self.shared.fleet.is_some() && failure.code == ErrorCode::Unavailable => {
+                    if failure.elsewhere.is_some() && child::is_known(&self.shared, &key).await? {
+                        break None;
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(failure) => return Err(failure),
+            }
         };
-        let reply = patiently(ask).await?;
         if let Some(Reply::Task(row)) = reply {
             // One that was found again has used something before.
             self.meter.set(row.usage.unwrap_or_default());

@@ -216,6 +216,11 @@ impl Owner {
         self.is_settled() && !running.into_iter().any(dear)
     }
 
+    /// Whether a step runs whose interruption would leave its outcome unknown.
+    pub fn has_doubtful_live(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::has_doubtful_live)
+    }
+
     /// Writes down that this owner lets go, at a boundary in the middle of an attempt: the next one loses nothing by it,
     /// and need not ask. Nothing at all while no attempt runs. The owner is left once this is settled.
     pub fn release(&mut self, now: Timestamp) {

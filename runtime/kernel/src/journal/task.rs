@@ -227,7 +227,6 @@ impl OpenTask {
                     (None, Entry::Accepted(accepted)) if accepted.ordinal == ordinal => {
                         task = Some(Self::new((**accepted).clone(), position, slot.at));
                     }
-                    (Some(task), Entry::Released) => task.handed_over = true,
                     (Some(task), entry) if entry.task() == Some(ordinal) => {
                         task.apply(position, slot.at, entry)
                     }

@@ -12,6 +12,19 @@ use crate::shared::Shared;
 const HERE: std::time::Duration = std::time::Duration::from_secs(5);
 const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Whether a child's task was ever accepted.
+pub(super) async fn is_known(shared: &Shared, key: &JournalKey) -> Result<bool, Failure> {
+    let id = TaskId {
+        journal: key.journal.clone(),
+        ordinal: 0,
+    };
+    let read = || async {
+        let row = shared.store.task(&key.tenant, &id).await;
+        row.map_err(|error| Failure::from(&error))
+    };
+    Ok(patiently(read).await?.is_some())
+}
+
 /// Waits until a task is terminal, whoever runs it: told by its owner, or found in the store when that is lost.
 pub(super) async fn wait_for_end(
     shared: &Arc<Shared>,

@@ -50,6 +50,20 @@ impl Talk {
     /// The same, but what it is told to run takes so many seconds; cut off before its end, it is not reported.
     pub(crate) async fn slowly(&mut self, call: StepCall, seconds: u64) -> Option<Result<String, Failure>> {
         let place = call.path.clone();
+        if let Some(finished) = self.begin(call).await? {
+            return Some(finished);
+        }
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.say(FromAgent::Heartbeat);
+        }
+        self.report(&place);
+        Some(Ok("\"ran\"".to_owned()))
+    }
+
+    /// Asks for a step and begins it when told to; what came of it if it ran before.
+    pub(crate) async fn begin(&mut self, call: StepCall) -> Option<Option<Result<String, Failure>>> {
+        let place = call.path.clone();
         self.say(FromAgent::Call(call));
         loop {
             let Ok(frame) = tokio::time::timeout(Duration::from_secs(3), self.inbox.recv()).await else {
@@ -58,7 +72,7 @@ impl Talk {
             };
             match frame? {
                 ToAgent::Answer { path, answer } if path == place => match answer {
-                    StepAnswer::Finished(result) => return Some(result),
+                    StepAnswer::Finished(result) => return Some(Some(result)),
                     StepAnswer::Go => break,
                 },
                 ToAgent::Cancel(_) => return None,
@@ -67,15 +81,15 @@ impl Talk {
         }
         // What it does is done whether or not anybody hears of it.
         self.fired.lock().push(format!("{} {place}", self.start.task));
-        for _ in 0..seconds {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            self.say(FromAgent::Heartbeat);
-        }
+        Some(None)
+    }
+
+    /// A step that was begun is done.
+    pub(crate) fn report(&self, place: &StepPath) {
         self.say(FromAgent::Report {
-            path: place,
+            path: place.clone(),
             outcome: StepOutcome::Done(Payload::inline("\"ran\"")),
         });
-        Some(Ok("\"ran\"".to_owned()))
     }
 
     /// Waits for a step's answer, sending heartbeats meanwhile.
