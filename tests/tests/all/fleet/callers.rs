@@ -168,7 +168,8 @@ impl Callers {
                 );
             }
         }
-        for (_, task, _) in self.seen.turns.lock().iter() {
+        let turns = self.seen.turns.lock().clone();
+        for (_, task, _) in &turns {
             assert_eq!(client.task(task).await["status"], "COMPLETED", "{task}");
         }
         println!(

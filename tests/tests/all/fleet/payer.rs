@@ -46,7 +46,10 @@ impl PayerHost {
     pub(super) async fn start(ledger: Ledger) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, host) = (CancellationToken::new(), AgentHost::new().agent(Arc::new(Payer(ledger))));
+        let (stop, host) = (
+            CancellationToken::new(),
+            AgentHost::new().agent(Arc::new(Payer(ledger))),
+        );
         let stopped = stop.clone();
         tokio::spawn(async move { host.serve(listener, stopped).await.unwrap() });
         Self { url, stop }
