@@ -23,6 +23,7 @@ mod discovery;
 mod docs;
 mod dynamodb;
 mod export;
+mod fleet;
 mod house;
 mod languages;
 mod layers;

@@ -16,7 +16,9 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
     let Some(settings) = &config.discovery else {
         return Vec::new();
     };
-    match directory(&settings.place, &|name| std::env::var(name).ok()) {
+    match directory(&settings.place, MemberRole::Agent, &|name| {
+        std::env::var(name).ok()
+    }) {
         Ok(directory) => look(&*directory).await,
         Err(failed) => vec![Line::fail(DISCOVERY, failed.to_string(), "mend [discovery]")],
     }
