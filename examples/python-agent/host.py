@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from context import Context
+import tls
 from protocol import MESSAGE_LIMIT, SERVICE, pb, rpc
 from run import Run
 
@@ -85,7 +86,9 @@ async def serve(agents, address):
     """Serves until Ctrl-C or SIGTERM, and prints where once it listens."""
     limits = [("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)]
     # An address that is taken is refused, not shared.
-    server = grpc.aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
+    credentials = tls.credentials()
+    only_supervisors = [tls.OnlySupervisors()] if credentials else []
+    server = grpc.aio.server(options=[*limits, ("grpc.so_reuseport", 0)], interceptors=only_supervisors)
     service = AgentService(agents)
     rpc.add_AgentServiceServicer_to_server(service, server)
     checks = health.aio.HealthServicer()
@@ -94,12 +97,12 @@ async def serve(agents, address):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     host, _, _ = address.rpartition(":")
-    port = server.add_insecure_port(address)
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(tls.here(address))
     await server.start()
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    print(f"ready: http://{host}:{port}", flush=True)
+    print(f"ready: {'https' if credentials else 'http'}://{host}:{port}", flush=True)
     await stop.wait()
     await checks.enter_graceful_shutdown()
     await service.drain()

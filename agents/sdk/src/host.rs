@@ -2,17 +2,20 @@
 
 mod service;
 pub(crate) mod stream;
+mod tls;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{AgentCard, AgentName, Clock, InvalidId, MemberRole};
 use greenroom_proto::v1::agent_service_server::AgentServiceServer;
-use greenroom_wire::{GrpcServer, InProcessListener, MAX_MESSAGE_BYTES, ServeError, TlsIdentity};
+use greenroom_wire::{
+    GrpcServer, InProcessListener, LinkError, Links, MAX_MESSAGE_BYTES, ServeError, TlsError, TlsIdentity,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +58,26 @@ pub enum HostError {
         /// Why.
         source: std::io::Error,
     },
+    /// One of the variables that name certificates is missing.
+    #[error(
+        "{missing} is not set: GREENROOM__TLS__AUTHORITY, GREENROOM__TLS__CERTIFICATE and GREENROOM__TLS__KEY go together"
+    )]
+    Unset {
+        /// Which.
+        missing: &'static str,
+    },
+    /// The certificates can't be used.
+    #[error("the agent host's certificates can't be used: {0}")]
+    Tls(#[from] TlsError),
+    /// The certificate isn't an agent host's, so that supervisors would refuse it.
+    #[error("{certificate} is not an agent host's certificate: `greenroom certs init agent` makes one")]
+    Role {
+        /// Which.
+        certificate: String,
+    },
+    /// Other machines could speak to it in plaintext.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// The server failed.
     #[error("the agent host's server failed")]
     Serve(#[from] ServeError),
@@ -69,6 +92,7 @@ pub struct AgentHost {
     grace: Duration,
     in_process: Option<InProcessListener>,
     tls: Option<Arc<TlsIdentity>>,
+    plaintext: bool,
 }
 
 impl Default for AgentHost {
@@ -88,6 +112,7 @@ impl AgentHost {
             grace: GRACE,
             in_process: None,
             tls: None,
+            plaintext: false,
         }
     }
 
@@ -141,6 +166,14 @@ impl AgentHost {
         self
     }
 
+    /// Lets [`serve_at`](Self::serve_at) listen where other machines reach it without certificates: whoever does may run
+    /// every agent in anybody's name.
+    #[must_use]
+    pub fn insecure(mut self) -> Self {
+        self.plaintext = true;
+        self
+    }
+
     /// Serves on `listener` until `shutdown` fires. Then health says NOT_SERVING, new runs are refused as
     /// UNAVAILABLE, those that run get the drain time, the rest is cancelled and gets the grace time.
     ///
@@ -188,16 +221,36 @@ impl AgentHost {
         Ok(served?)
     }
 
-    /// Serves on `address` until Ctrl-C or SIGTERM.
-    pub async fn serve_at(self, address: &str) -> Result<(), HostError> {
+    /// Serves on `address` until Ctrl-C or SIGTERM: by TLS where an identity was given, or where the environment names one's
+    /// files by `GREENROOM__TLS__AUTHORITY`, `GREENROOM__TLS__CERTIFICATE` and `GREENROOM__TLS__KEY`, which are read
+    /// again every minute.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, and an address in plaintext that other machines can reach.
+    pub async fn serve_at(mut self, address: &str) -> Result<(), HostError> {
         let failed = |source| HostError::Listen {
             address: address.to_owned(),
             source,
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound: Option<SocketAddr> = listener.local_addr().ok();
-        tracing::info!(address = ?bound, agents = self.agents.len(), "the agent host listens");
+        let bound = listener.local_addr().map_err(failed)?;
+        let named = match &self.tls {
+            Some(_) => None,
+            None => tls::identity(&|name| std::env::var_os(name).map(PathBuf::from))?,
+        };
+        self.tls = self.tls.or_else(|| named.clone());
+        let links = Links::new(self.tls.clone());
+        if !self.plaintext {
+            links.may_serve(bound)?;
+        }
+        tracing::info!(address = %bound, agents = self.agents.len(), tls = self.tls.is_some(), "the agent host listens");
         let shutdown = CancellationToken::new();
+        let watched = async {
+            if let Some(identity) = named {
+                identity.watch(tls::RELOAD, shutdown.clone()).await;
+            }
+            std::future::pending::<()>().await;
+        };
         let signalled = async {
             stop_signal().await;
             shutdown.cancel();
@@ -206,6 +259,7 @@ impl AgentHost {
         tokio::select! {
             served = self.serve(listener, shutdown.clone()) => served,
             () = signalled => Ok(()),
+            () = watched => Ok(()),
         }
     }
 

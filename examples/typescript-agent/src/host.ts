@@ -9,10 +9,12 @@ import type { Agent } from "./context.js";
 import { MESSAGE_LIMIT, SERVICE, agentService, definition } from "./protocol.js";
 import type { RunRequest, RunStream } from "./protocol.js";
 import { Run } from "./run.js";
+import { credentials, here, isForeign } from "./tls.js";
 
 const FIRST_FRAME = 10_000; // ms in which a stream has to start
 const DRAIN = 10_000; // ms that runs get when the host ends
 const GRACE = 2_000; // ms that the rest gets after that
+const ONLY_SUPERVISORS = "only supervisors are served";
 
 /** The whole of `agent.proto`'s service. */
 class AgentService {
@@ -27,7 +29,8 @@ class AgentService {
 
   implementation(): grpc.UntypedServiceImplementation {
     return {
-      Describe: (_: unknown, answer: grpc.sendUnaryData<object>) => {
+      Describe: (call: grpc.ServerUnaryCall<object, object>, answer: grpc.sendUnaryData<object>) => {
+        if (isForeign(call)) return answer({ code: grpc.status.PERMISSION_DENIED, details: ONLY_SUPERVISORS });
         answer(null, { agents: [...this.#agents.values()].map(card) });
       },
       Run: (stream: RunStream) => this.#accept(stream),
@@ -40,6 +43,7 @@ class AgentService {
       if (!refused) stream.emit("error", { code, details });
       refused = true;
     };
+    if (isForeign(stream)) return refuse(grpc.status.PERMISSION_DENIED, ONLY_SUPERVISORS);
     const late = setTimeout(() => refuse(grpc.status.INVALID_ARGUMENT, "no start in time"), FIRST_FRAME);
     let run: Run | undefined;
     stream.on("data", (frame: RunRequest) => {
@@ -125,11 +129,12 @@ export async function serve(agents: Agent[], address: string): Promise<void> {
   const health = new HealthImplementation({ "": "SERVING", [SERVICE]: "SERVING" });
   health.addToServer(server);
   new ReflectionService(definition).addToServer(server);
+  const tls = credentials();
   const port = await new Promise<number>((bound, failed) => {
-    const insecure = grpc.ServerCredentials.createInsecure();
-    server.bindAsync(address, insecure, (error, port) => (error ? failed(error) : bound(port)));
+    const shown = tls ?? grpc.ServerCredentials.createInsecure();
+    server.bindAsync(tls ? address : here(address), shown, (error, port) => (error ? failed(error) : bound(port)));
   });
-  console.log(`ready: http://${address.slice(0, address.lastIndexOf(":"))}:${port}`);
+  console.log(`ready: ${tls ? "https" : "http"}://${address.slice(0, address.lastIndexOf(":"))}:${port}`);
   await new Promise<void>((stopped) => {
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stopped());
   });

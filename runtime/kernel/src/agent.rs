@@ -164,6 +164,15 @@ pub struct AgentRun {
     pub inbound: BoxStream<'static, Result<FromAgent, Failure>>,
 }
 
+/// What a host says of itself that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostState {
+    /// It takes new runs.
+    Serving,
+    /// It takes none: it ends what it has, and leaves or comes back.
+    Draining,
+}
+
 /// One agent host, reached.
 #[async_trait]
 pub trait AgentEndpoint: Send + Sync + 'static {
@@ -173,8 +182,8 @@ pub trait AgentEndpoint: Send + Sync + 'static {
     /// The agents it hosts.
     async fn describe(&self) -> Result<Vec<AgentCard>, Failure>;
 
-    /// Whether it could serve now.
-    async fn check(&self) -> Result<(), Failure>;
+    /// Whether it could serve now; an error is no answer, or one of something that is broken.
+    async fn check(&self) -> Result<HostState, Failure>;
 
     /// Begins an attempt.
     async fn run(&self, start: RunStart) -> Result<AgentRun, Failure>;

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod roles;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use greenroom_kernel::MemberRole;
+
+pub(crate) use roles::{AgentArgs, RoleArgs, ServeGatewayArgs};
 
 const AFTER: &str = "Exit status: 0 done, 1 failed, 2 misused.";
 
@@ -29,6 +33,33 @@ pub(crate) enum Command {
         accepted is lost either way."
     )]
     Dev(DevArgs),
+    /// Take clients' connections, in a process of its own: as many as there are to take.
+    #[command(after_help = "Examples:\n  greenroom gateway --supervisor 127.0.0.1:7070\n  \
+        GREENROOM__DISCOVERY__KIND=cloud-map GREENROOM__DISCOVERY__NAMESPACE=prod.internal \\\n    \
+        GREENROOM__DISCOVERY__SERVICE=greenroom greenroom gateway\n\n\
+        It keeps nothing: sessions and tasks are the supervisors', which it finds in [discovery] or by --supervisor. Model \
+        calls under /v1 are its own, to the providers that are configured. There are no identities yet: it listens on \
+        loopback only, unless --insecure.\n\n\
+        Ctrl-C or SIGTERM: no new connections; what runs may end, within gateway.stop_ms.")]
+    Gateway(ServeGatewayArgs),
+    /// Own sessions and run tasks, in a process of its own: as many as share a store.
+    #[command(
+        after_help = "Examples:\n  GREENROOM__STORE__KIND=dynamodb greenroom supervisor\n  \
+        GREENROOM__STORE__PATH=./alone.sqlite greenroom supervisor --listen 127.0.0.1:7070\n\n\
+        Several supervisors share a table of DynamoDB; a file has one. Agent hosts are found in [discovery] or named in \
+        agent.join. Other machines reach it by TLS only: see [tls].\n\n\
+        Ctrl-C or SIGTERM: hands its sessions over to the others at their next step, within supervisor.stop_ms; what can't \
+        be is taken over once it is gone. Nothing that was accepted is lost."
+    )]
+    Supervisor(RoleArgs),
+    /// Host built-in agents, in a process of its own.
+    #[command(
+        after_help = "Examples:\n  greenroom agent assistant\n  greenroom agent summarizer extractor --listen 127.0.0.1:7072\n\n\
+        Supervisors find it in [discovery], or are told by agent.join. It has no provider's key: every model call is made by \
+        the supervisor. Other machines reach it by TLS only: see [tls].\n\n\
+        Ctrl-C or SIGTERM: no new runs; what runs may end, within agent.stop_ms."
+    )]
+    Agent(AgentArgs),
     /// Chat in the terminal with a running gateway.
     #[command(
         after_help = "Examples:\n  greenroom chat\n  greenroom chat --session 01JD…   (goes on where it was)\n  \
@@ -96,8 +127,11 @@ pub(crate) enum Command {
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  greenroom schema > schema.graphql")]
     Schema,
-    /// Exit 0 if a gateway answers: for containers.
-    #[command(after_help = "Example:\n  greenroom healthcheck --url http://127.0.0.1:8080")]
+    /// Exit 0 if a gateway answers, or a process of another role at its operator's port: for containers.
+    #[command(
+        after_help = "Examples:\n  greenroom healthcheck --url http://127.0.0.1:8080\n  \
+        greenroom healthcheck --url http://127.0.0.1:9465   (a supervisor; 9466: an agent host)"
+    )]
     Healthcheck(HealthcheckArgs),
 }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod discovery;
 mod error;
+mod fleet;
 mod load;
 mod mistake;
 mod paths;
@@ -28,6 +29,7 @@ use greenroom_orchestrator::OrchestratorConfig;
 pub(crate) use agents::AgentSettings;
 pub(crate) use discovery::{DiscoverySettings, Place};
 pub(crate) use error::ConfigError;
+pub(crate) use fleet::{Berth, FleetSettings, RunAs};
 pub(crate) use load::{Flags, Sources, load};
 #[cfg(feature = "local-model")]
 pub(crate) use paths::cache_folder;
@@ -51,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) gateway_listen: SocketAddr,
     pub(crate) agent_listen: SocketAddr,
     pub(crate) agent_hosts: Vec<String>,
+    pub(crate) fleet: FleetSettings,
     pub(crate) discovery: Option<DiscoverySettings>,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) operator_listen: SocketAddr,
@@ -85,7 +88,6 @@ impl Config {
     /// Checks what was written.
     fn of(raw: &Raw) -> Result<Self, ConfigError> {
         let gateway_listen = address("gateway.listen", &raw.gateway.listen)?;
-        address("supervisor.listen", &raw.supervisor.listen)?;
         positive("gateway.max_connections", raw.gateway.max_connections as u64)?;
         positive("tasks.max_steps", raw.tasks.max_steps.into())?;
         positive("tasks.silence_ms", raw.tasks.silence_ms)?;
@@ -112,6 +114,7 @@ impl Config {
             gateway_listen,
             agent_listen: address("agent.listen", &raw.agent.listen)?,
             agent_hosts: raw.agent.join.clone(),
+            fleet: FleetSettings::of(raw)?,
             discovery: DiscoverySettings::of(&raw.discovery)?,
             tls: TlsSettings::of(&raw.tls)?,
             operator_listen: address("operator.listen", &raw.operator.listen)?,
@@ -175,6 +178,7 @@ fn tasks(raw: &Raw) -> OrchestratorConfig {
         scan_ms: set.scan_ms,
         snapshot_every: set.snapshot_every,
         live_journals: set.live_journals,
+        in_flight: set.in_flight,
         ..OrchestratorConfig::default()
     }
 }

@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use greenroom_discovery::Fixed;
-use greenroom_kernel::{Discovery, MemberRole};
+use greenroom_kernel::{Discovery, DiscoveryError, MemberListing, MemberRole};
 
 use crate::config::Place;
 use crate::failed::Failed;
 
-/// Builds what is asked; connects to nothing yet. `set` reads the environment.
+/// Builds what is asked; connects to nothing yet. `role` is what members are where nobody says so: entries of a list, and
+/// names. Those in Cloud Map that say nothing are agent hosts, which needn't be ours. `set` reads the environment.
 ///
 /// # Errors
 /// A kind that this binary was built without, and what the system lacks.
 pub(crate) fn directory(
     place: &Place,
+    role: MemberRole,
     set: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Discovery>, Failed> {
     match place {
-        Place::Static(hosts) => Ok(Arc::new(Fixed::new(MemberRole::Agent, hosts.iter().cloned()))),
+        Place::Static(hosts) => Ok(Arc::new(Fixed::new(role, hosts.iter().cloned()))),
         #[cfg(feature = "dns")]
         Place::Dns { names, server } => {
-            let dns = greenroom_discovery::Dns::new(names.clone(), MemberRole::Agent, *server)?;
+            let dns = greenroom_discovery::Dns::new(names.clone(), role, *server)?;
             Ok(Arc::new(dns))
         }
         #[cfg(not(feature = "dns"))]
@@ -46,6 +49,26 @@ pub(crate) fn directory(
             let _ = set;
             Err(without("cloud-map"))
         }
+    }
+}
+
+/// Those of a directory that have a role.
+pub(crate) struct OfRole(pub(crate) Arc<dyn Discovery>, pub(crate) MemberRole);
+
+#[async_trait]
+impl Discovery for OfRole {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    async fn revision(&self) -> Result<Option<i64>, DiscoveryError> {
+        self.0.revision().await
+    }
+
+    async fn list(&self) -> Result<MemberListing, DiscoveryError> {
+        let mut listing = self.0.list().await?;
+        listing.members.retain(|seen| seen.member.role == self.1);
+        Ok(listing)
     }
 }
 
@@ -90,7 +113,9 @@ mod tests {
                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" if ignored => Some("TRUE".to_owned()),
                 _ => None,
             };
-            directory(&place(endpoint), &set).unwrap().place()
+            directory(&place(endpoint), MemberRole::Agent, &set)
+                .unwrap()
+                .place()
         };
         assert_eq!(
             shown(None, false),

@@ -1,6 +1,7 @@
 //! The `greenroom` binary: reads what it is asked for, runs it, and says how it went by its exit status (0 done,
 //! 1 failed, 2 misused).
 
+mod agent;
 mod certs;
 mod chat;
 mod cli;
@@ -10,15 +11,18 @@ mod dev;
 mod discovery;
 mod doctor;
 mod failed;
+mod gateway;
 mod keep;
 mod links;
 mod new;
 mod operator;
 mod output;
+mod parts;
 mod ports;
 mod probe;
 mod settings;
 mod spend;
+mod supervisor;
 mod table;
 mod tasks;
 
@@ -43,6 +47,9 @@ fn run(cli: Cli) -> Result<(), Failed> {
     let config = cli.config;
     match cli.command {
         Command::Dev(args) => dev::run(config, args),
+        Command::Gateway(args) => gateway::run(config, &args),
+        Command::Supervisor(args) => supervisor::run(config, &args),
+        Command::Agent(args) => agent::run(config, &args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
         Command::Spend(args) => spend::run(config, args),

@@ -1,40 +1,60 @@
 //! The operator's HTTP port: metrics, liveness, readiness. Never exposed with the API.
 
+mod checks;
 mod gauges;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use greenroom_kernel::{AgentName, Clock, Store, Supervisor};
+use greenroom_kernel::{Clock, Models, Store, Supervisor};
 use greenroom_models::Accounts;
+use greenroom_supervision::Tree;
 use greenroom_telemetry::Metrics;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long readiness waits for the store.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+use crate::parts::{Life, World};
 
-/// What the port tells about.
+pub(crate) use checks::{AgentKnown, Check, InFleet, StoreAnswers, SupervisorServes};
+
+/// What the port tells about: what this process has of it.
 pub(crate) struct Operator {
     pub(crate) metrics: Metrics,
-    pub(crate) supervisor: Arc<dyn Supervisor>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) models: Option<Arc<dyn Models>>,
+    /// Who knows agents' breakers.
+    pub(crate) agents: Option<Arc<dyn Supervisor>>,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) accounts: Option<Arc<Accounts>>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Ready means that this one is known.
-    pub(crate) default_agent: AgentName,
     /// Set once the process takes no new work.
     pub(crate) draining: Arc<AtomicBool>,
+    /// What being ready takes.
+    pub(crate) checks: Vec<Box<dyn Check>>,
 }
 
 impl Operator {
+    /// Of a process that has nothing yet: what it has is filled in.
+    pub(crate) fn of(world: &World, life: &Life) -> Self {
+        Self {
+            metrics: world.metrics.clone(),
+            tree: Arc::clone(world.environment.tree()),
+            models: None,
+            agents: None,
+            store: None,
+            accounts: None,
+            clock: Arc::clone(&world.clock),
+            draining: Arc::clone(&life.draining),
+            checks: Vec::new(),
+        }
+    }
+
     /// Serves until `shutdown` fires.
     pub(crate) async fn serve(
         self,
@@ -44,6 +64,8 @@ impl Operator {
         let routes = Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
+            // What `greenroom healthcheck` asks for: a container is ended when it fails.
+            .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .with_state(Arc::new(self));
         tokio::select! {
@@ -58,17 +80,12 @@ impl Operator {
         if self.draining.load(Ordering::Acquire) {
             return Some("draining".to_owned());
         }
-        let reading = self.store.open_journals(self.clock.now(), None, 1);
-        match tokio::time::timeout(STORE_PATIENCE, reading).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Some(error.to_string()),
-            Err(_) => return Some("store: no answer in time".to_owned()),
+        for check in &self.checks {
+            if let Some(why) = check.obstacle().await {
+                return Some(why);
+            }
         }
-        match self.supervisor.agent(&self.default_agent).await {
-            Ok(Some(_)) => None,
-            Ok(None) => Some(format!("agent {} is not known", self.default_agent)),
-            Err(failure) => Some(failure.message),
-        }
+        None
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Ledger, Store, StoreError};
+use greenroom_kernel::{Ledger, Nodes, Store, StoreError};
 use greenroom_store::{CommitHook, MigrationReport};
 
 use crate::config::DynamoSettings;
@@ -19,10 +19,11 @@ fn options(settings: &DynamoSettings) -> greenroom_store::DynamoOptions {
     }
 }
 
-/// A table by both its ports, and how people call it.
+/// A table by all its ports, and how people call it.
 pub(crate) struct Table {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) nodes: Arc<dyn Nodes>,
     pub(crate) shown: String,
 }
 
@@ -47,6 +48,7 @@ pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> R
     let store = Arc::new(greenroom_store::DynamoStore::open(options).await?);
     Ok(Table {
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        nodes: Arc::clone(&store) as Arc<dyn Nodes>,
         shown: store.place(),
         store,
     })

@@ -1,5 +1,6 @@
 //! Which agents there are and which instance runs the next attempt.
 
+mod choice;
 mod leaving;
 
 use std::collections::BTreeMap;
@@ -8,11 +9,13 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AgentCard, AgentEndpoint, AgentName, AgentStatus, BreakerState, CallOutcome, Clock, ErrorCode, Failure,
-    Health, Randomness,
+    Health, HostState, Randomness,
 };
 use greenroom_supervision::GatePermit;
 use parking_lot::RwLock;
 use tokio::sync::watch;
+
+pub(crate) use choice::Wanted;
 
 use crate::instance::Instance;
 use crate::latency::percentile;
@@ -59,8 +62,18 @@ impl Lease {
         self.instance.settled(took, error, failed);
     }
 
-    /// The instance could not be reached: it takes no work until a check finds it again.
-    pub(crate) fn unreached(self, failure: Failure) {
+    /// The version of the agent that the attempt runs on.
+    pub(crate) fn version(&self) -> Arc<str> {
+        self.instance.version()
+    }
+
+    /// The instance began no run: it takes no work until a check finds it again. One that says it drains has not failed.
+    pub(crate) async fn unreached(self, failure: Failure) {
+        if let Ok(HostState::Draining) = self.instance.ask().await {
+            // Dropped, the lease says nothing to the breaker.
+            self.instance.checked(Ok(HostState::Draining));
+            return;
+        }
         self.instance.checked(Err(failure.clone()));
         self.settle(CallOutcome::Failure, Some(failure.message));
     }
@@ -135,19 +148,24 @@ impl AgentDirectory {
         self.refused.read().why(name)
     }
 
-    /// Refuses an input that an agent's card doesn't admit.
+    /// Refuses an input that no card of an agent admits: instances may be of several versions.
     async fn takes(&self, name: &AgentName, input: &str) -> Result<(), Failure> {
-        let first = |agents: &BTreeMap<AgentName, Vec<Arc<Instance>>>| agents.get(name)?.first()?.contract();
-        let contract = first(&self.agents.read());
-        let Some(contract) = contract else {
-            return Ok(());
-        };
-        let checked = contract.check(Side::Input, input).await;
-        checked.map_err(|why| {
-            Failure::bad_input(format!(
+        let mut refused = None;
+        for contract in self.contracts(name) {
+            let Some(contract) = contract else {
+                return Ok(());
+            };
+            match contract.check(Side::Input, input).await {
+                Ok(()) => return Ok(()),
+                Err(why) => refused = refused.or(Some(why)),
+            }
+        }
+        match refused {
+            None => Ok(()),
+            Some(why) => Err(Failure::bad_input(format!(
                 "the input is not what agent {name} takes (see its card): {why}"
-            ))
-        })
+            ))),
+        }
     }
 
     /// Refuses an agent nobody ever heard of, and an input that its card doesn't admit. In the first moments of a
@@ -202,80 +220,6 @@ impl AgentDirectory {
             }
             let _ = tokio::time::timeout_at(until, changes.changed()).await;
         }
-    }
-
-    /// An instance for one attempt: the less loaded of two whose breaker admits, waiting up to `patience`.
-    pub(crate) async fn lease(&self, name: &AgentName, patience: Duration) -> Result<Lease, Failure> {
-        if let Some(lease) = self.try_lease(name) {
-            return Ok(lease);
-        }
-        let _queued = Queued::new(self, name);
-        let mut changes = self.changes();
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            if let Some(lease) = self.try_lease(name) {
-                return Ok(lease);
-            }
-            // A breaker half-opens by time alone, which nobody announces.
-            let look_again = tokio::time::Instant::now() + Duration::from_millis(100);
-            tokio::select! {
-                _ = changes.changed() => {}
-                () = tokio::time::sleep_until(look_again.min(deadline)) => {}
-            }
-            if tokio::time::Instant::now() >= deadline {
-                return Err(self.none(name));
-            }
-        }
-    }
-
-    fn try_lease(&self, name: &AgentName) -> Option<Lease> {
-        let now = self.clock.monotonic();
-        let (well, faltering) = {
-            let agents = self.agents.read();
-            let instances = agents.get(name)?;
-            if let [only] = instances.as_slice() {
-                return self.admit(only);
-            }
-            let taking = instances.iter().filter(|instance| instance.takes_work());
-            taking.cloned().partition(|instance| !instance.faltered(now))
-        };
-        self.among(well).or_else(|| self.among(faltering))
-    }
-
-    fn among(&self, mut candidates: Vec<Arc<Instance>>) -> Option<Lease> {
-        while !candidates.is_empty() {
-            let a = self.pick(candidates.len());
-            let b = self.pick(candidates.len());
-            let chosen = if candidates[a].in_flight() <= candidates[b].in_flight() {
-                a
-            } else {
-                b
-            };
-            let instance = candidates.swap_remove(chosen);
-            if let Some(lease) = self.admit(&instance) {
-                return Some(lease);
-            }
-        }
-        None
-    }
-
-    fn admit(&self, instance: &Arc<Instance>) -> Option<Lease> {
-        if !instance.takes_work() {
-            return None;
-        }
-        let permit = instance.gate().admit().ok()?;
-        instance.taken();
-        let (instance, clock) = (Arc::clone(instance), Arc::clone(&self.clock));
-        Some(Lease {
-            instance,
-            permit: Some(permit),
-            begun: clock.monotonic(),
-            clock,
-        })
-    }
-
-    fn pick(&self, among: usize) -> usize {
-        usize::try_from(self.random.next_u64() % among.max(1) as u64).unwrap_or(0)
     }
 
     fn none(&self, name: &AgentName) -> Failure {

@@ -13,7 +13,7 @@ use greenroom_supervision::Loopback;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use crate::agents::Lease;
+use crate::agents::{Lease, Wanted};
 use crate::hub::Hub;
 use crate::journal_actor::Message;
 use crate::payloads::{fetch, patiently, stash_patiently};
@@ -31,6 +31,7 @@ pub(crate) struct AttemptLine {
     /// Steps asked for and not answered or reported: what the agent's credit bounds.
     unanswered: Arc<AtomicU32>,
     span: Arc<OnceLock<Span>>,
+    version: Arc<OnceLock<Arc<str>>>,
 }
 
 impl AttemptLine {
@@ -42,6 +43,7 @@ impl AttemptLine {
             sink: Arc::default(),
             unanswered: Arc::default(),
             span: Arc::default(),
+            version: Arc::default(),
         }
     }
 
@@ -92,6 +94,11 @@ impl AttemptLine {
         self.cancel.clone()
     }
 
+    /// The version of the agent that runs it, once it does.
+    pub(crate) fn version(&self) -> Option<Arc<str>> {
+        self.version.get().cloned()
+    }
+
     pub(crate) fn span(&self) -> Span {
         self.span.get().cloned().unwrap_or_else(Span::none)
     }
@@ -106,6 +113,8 @@ pub(crate) struct Briefing {
     pub(crate) accepted_at: Timestamp,
     pub(crate) deadline: Timestamp,
     pub(crate) history: Vec<(Role, Payload)>,
+    /// The version of the agent that asked for the steps that are journaled.
+    pub(crate) version: Option<Arc<str>>,
 }
 
 impl Briefing {
@@ -172,10 +181,14 @@ impl Attempt {
         };
         let (agents, agent) = (&self.shared.agents, &self.briefing.accepted.agent);
         let wait = self.shared.config.instance_wait();
+        let mut wanted = Wanted {
+            version: self.briefing.version.clone(),
+            unfit: Vec::new(),
+        };
         let until = tokio::time::Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
-            let lease = match agents.lease(agent, left).await {
+            let lease = match agents.lease(agent, &wanted, left).await {
                 Ok(lease) => lease,
                 Err(failure) => return AttemptEnd::Failed(failure),
             };
@@ -186,11 +199,19 @@ impl Attempt {
                     Err(failure) => return AttemptEnd::Failed(failure),
                 },
             };
+            let contract = lease.contract();
+            // When it was accepted, some version's card took it.
+            if agents.differs(agent) && !takes(contract.as_ref(), &start.input).await {
+                wanted.unfit.push(lease.version());
+                continue;
+            }
             let silence = self.shared.config.silence();
             let begun = tokio::time::timeout(silence, lease.endpoint().run(start));
-            let contract = lease.contract();
             let end = match begun.await {
-                Ok(Ok(run)) => self.converse(run, contract).await,
+                Ok(Ok(run)) => {
+                    let _ = self.line.version.set(lease.version());
+                    self.converse(run, contract).await
+                }
                 Ok(Err(failure))
                     if failure.code == ErrorCode::BadUserInput || failure.code == ErrorCode::NotFound =>
                 {
@@ -198,12 +219,13 @@ impl Attempt {
                 }
                 // Nothing ran, so no attempt is lost: another instance, or this one when it is back.
                 Ok(Err(failure)) => {
-                    lease.unreached(failure);
+                    lease.unreached(failure).await;
                     agents.change();
                     continue;
                 }
                 Err(_) => {
-                    lease.unreached(Failure::unavailable("the agent host does not answer"));
+                    let failure = Failure::unavailable("the agent host does not answer");
+                    lease.unreached(failure).await;
                     agents.change();
                     continue;
                 }
@@ -364,6 +386,14 @@ impl Attempt {
             }
             other => other,
         }
+    }
+}
+
+/// Whether a card admits an input.
+async fn takes(contract: Option<&Arc<Contract>>, input: &str) -> bool {
+    match contract {
+        Some(contract) => contract.check(Side::Input, input).await.is_ok(),
+        None => true,
     }
 }
 

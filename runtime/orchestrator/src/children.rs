@@ -73,7 +73,10 @@ async fn end(shared: &Arc<Shared>, key: &JournalKey, operation: Operation) -> Re
         {
             Err(failure) if shared.fleet.is_some() && failure.retryable && asked < ASKED => {
                 asked += 1;
-                tokio::time::sleep(PAUSE).await;
+                tokio::select! {
+                    () = shared.stopping.cancelled() => return Err(failure),
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
             }
             outcome => return outcome,
         }

@@ -27,6 +27,8 @@ pub struct OrchestratorConfig {
     pub snapshot_every: u64,
     /// How many journals may have a live actor at once; more is refused.
     pub live_journals: usize,
+    /// How many tasks that callers brought may be at work at once, from their acceptance until they rest; more is refused.
+    pub in_flight: usize,
 }
 
 impl Default for OrchestratorConfig {
@@ -41,6 +43,7 @@ impl Default for OrchestratorConfig {
             scan_ms: 5_000,
             snapshot_every: 64,
             live_journals: 10_000,
+            in_flight: 4_096,
         }
     }
 }

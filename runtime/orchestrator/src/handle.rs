@@ -30,6 +30,7 @@ use crate::journals::Journals;
 use crate::membership::{Fleet, MembershipActor, MembershipParts};
 use crate::meter::Meters;
 use crate::recovery::ScanActor;
+use crate::room::Room;
 use crate::shared::Shared;
 
 /// What an orchestrator is made of.
@@ -86,6 +87,7 @@ impl Orchestrator {
         let fleet = membership.map(|parts| Arc::new(Fleet::new(writer.clone(), parts)));
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
         let shared = Arc::new(Shared {
+            room: Room::new(config.in_flight),
             config,
             store,
             models,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentInstance, BreakerConfig, Failure, Health, HealthThresholds,
+    AgentCard, AgentEndpoint, AgentInstance, BreakerConfig, Failure, Health, HealthThresholds, HostState,
 };
 use greenroom_supervision::{
     ActorError, AddError, Admission, ChildSpec, Context, Gate, Supervised, SupervisorHandle,
@@ -19,6 +19,8 @@ use crate::schema::Contract;
 
 /// How often a host is asked whether it is well.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// Within which time a host is dialled again that could not be.
+const FIRST_AGAIN: Duration = Duration::from_millis(250);
 /// How long an instance on which an attempt died is the second choice.
 const FALTERS_FOR: Duration = Duration::from_secs(5);
 /// How long it may take to say so.
@@ -33,6 +35,8 @@ pub(crate) struct Instance {
     gate: Arc<Gate>,
     reachable: AtomicBool,
     leaving: AtomicBool,
+    /// It says that it takes nothing new.
+    draining: AtomicBool,
     in_flight: AtomicU32,
     starts: AtomicU32,
     latencies: Mutex<Latencies>,
@@ -68,7 +72,21 @@ impl Instance {
 
     /// Whether an attempt may begin on it.
     pub(crate) fn takes_work(&self) -> bool {
-        self.is_reachable() && !self.is_leaving()
+        self.is_reachable() && self.stays()
+    }
+
+    /// Whether it is worth waiting for, should it be away now.
+    pub(crate) fn stays(&self) -> bool {
+        !self.is_leaving() && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The version of its agent.
+    pub(crate) fn version(&self) -> Arc<str> {
+        self.card.lock().version.as_str().into()
+    }
+
+    pub(crate) fn is_of(&self, version: &str) -> bool {
+        self.card.lock().version == version
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -127,10 +145,10 @@ impl Instance {
     /// The instance as others see it.
     pub(crate) fn view(&self) -> AgentInstance {
         let status = self.gate.status();
-        let health = match (self.is_reachable(), self.is_leaving()) {
+        let health = match (self.is_reachable(), self.stays()) {
             (false, _) => Health::Unhealthy,
-            (true, true) => Health::Draining,
-            (true, false) => status.health,
+            (true, false) => Health::Draining,
+            (true, true) => status.health,
         };
         AgentInstance {
             id: self.id.clone(),
@@ -145,12 +163,23 @@ impl Instance {
     }
 
     /// Notes what a check said. Tells whether that is news.
-    pub(crate) fn checked(&self, checked: Result<(), Failure>) -> bool {
+    pub(crate) fn checked(&self, checked: Result<HostState, Failure>) -> bool {
         let reachable = checked.is_ok();
-        if let Err(failure) = checked {
-            *self.last_error.lock() = Some(failure.message);
-        }
-        self.reachable.swap(reachable, Ordering::Relaxed) != reachable
+        let draining = match checked {
+            Ok(state) => state == HostState::Draining,
+            Err(failure) => {
+                *self.last_error.lock() = Some(failure.message);
+                false
+            }
+        };
+        let other_state = self.draining.swap(draining, Ordering::Relaxed) != draining;
+        self.reachable.swap(reachable, Ordering::Relaxed) != reachable || other_state
+    }
+
+    /// Asks it how it is.
+    pub(crate) async fn ask(&self) -> Result<HostState, Failure> {
+        let asked = tokio::time::timeout(CHECK_WITHIN, self.endpoint.check()).await;
+        asked.unwrap_or_else(|_| Err(Failure::unavailable("the agent host does not answer")))
     }
 }
 
@@ -164,10 +193,7 @@ impl InstanceActor {
     async fn watch(instance: Arc<Instance>, directory: Arc<AgentDirectory>) {
         let mut gate = instance.gate.subscribe();
         loop {
-            let checked = tokio::time::timeout(CHECK_WITHIN, instance.endpoint.check()).await;
-            let checked =
-                checked.unwrap_or_else(|_| Err(Failure::unavailable("the agent host does not answer")));
-            if instance.checked(checked) {
+            if instance.checked(instance.ask().await) {
                 directory.change();
             }
             tokio::select! {
@@ -208,9 +234,11 @@ impl HostActor {
         directory: Arc<AgentDirectory>,
         agents: SupervisorHandle,
     ) {
+        let mut failures = 0;
         loop {
             match tokio::time::timeout(CHECK_WITHIN, endpoint.describe()).await {
                 Ok(Ok(cards)) => {
+                    failures = 0;
                     directory.offers(&endpoint.address(), &cards);
                     for card in cards {
                         meet(&endpoint, &directory, &agents, card).await;
@@ -220,12 +248,19 @@ impl HostActor {
                 Ok(Err(failure)) => {
                     tracing::debug!(host = %endpoint.address(), %failure, "an agent host does not describe itself");
                     directory.offers(&endpoint.address(), &[]);
-                    tokio::time::sleep(CHECK_EVERY / 8).await;
+                    tokio::time::sleep(directory.jitter(meet_again(failures))).await;
+                    failures += 1;
                 }
                 Err(_) => directory.offers(&endpoint.address(), &[]),
             }
         }
     }
+}
+
+/// Within which time a host is dialled again that failed so often before: hosts and supervisors that come back together
+/// find each other soon, and don't dial in step.
+fn meet_again(failures: u32) -> Duration {
+    FIRST_AGAIN.saturating_mul(1 << failures.min(10)).min(CHECK_EVERY)
 }
 
 /// Makes an instance of what a host said of itself, or brings the known one up to date.
@@ -266,6 +301,7 @@ async fn meet(
         gate: Arc::clone(&gate),
         reachable: AtomicBool::new(true),
         leaving: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         in_flight: AtomicU32::new(0),
         starts: AtomicU32::new(0),
         latencies: Mutex::default(),

@@ -343,7 +343,7 @@ impl JournalActor {
         }
         if !self.idling {
             self.idling = true;
-            let (wait, work, loopback) = (self.shared.config.idle(), self.work, ctx.loopback());
+            let (wait, work, loopback) = (self.shared.idle(), self.work, ctx.loopback());
             ctx.spawn(async move {
                 tokio::time::sleep(wait).await;
                 loopback.send(Message::Idle(work));
@@ -413,8 +413,8 @@ impl Supervised for JournalActor {
                 self.leave(ctx, "the process leaves");
                 return Ok(());
             }
-            // It is about to let go: the attempt's next run asks again.
-            Message::Called { .. } if self.releasing => {}
+            // It is about to let go: the attempt's next run asks again. Unless what runs and must end may wait for this.
+            Message::Called { .. } if self.holds_calls_back() => {}
             Message::Command(mut command) => {
                 command.admission = admission.take();
                 self.command(ctx, *command);
@@ -422,7 +422,14 @@ impl Supervised for JournalActor {
             Message::Loaded(loaded) => self.loaded(ctx, loaded),
             Message::Appended { nonce, outcome } => self.appended(ctx, nonce, outcome),
             Message::Called { task, attempt, call } => {
-                self.with_owner(|owner| owner.step_called(now, task, attempt, *call))
+                let line = self.attempt.as_ref().filter(|line| line.is(task, attempt));
+                let version = line.and_then(AttemptLine::version);
+                self.with_owner(|owner| {
+                    if let Some(version) = version {
+                        owner.attempt_runs(task, attempt, version);
+                    }
+                    owner.step_called(now, task, attempt, *call);
+                });
             }
             Message::Finished {
                 task,

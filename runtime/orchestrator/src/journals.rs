@@ -1,12 +1,14 @@
 //! Live journals: which have an actor, and the hubs their readers meet at.
 
+mod letting_go;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use greenroom_kernel::{ErrorCode, Failure, Holding, JournalKey, Reply as OwnerReply, TaskRow};
+use greenroom_kernel::{ErrorCode, Failure, JournalKey, Reply as OwnerReply, TaskRow};
 use greenroom_supervision::{ChildSpec, Handle, SendError, SupervisorHandle};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, oneshot};
@@ -136,6 +138,28 @@ impl Journals {
                 }
             }
         };
+        if let Some(handle) = slot.handle.get() {
+            return Ok((handle.clone(), slot));
+        }
+        // Whoever asks may leave: an actor that was being started is not to be forgotten half-way.
+        let (starting, of, place) = (Arc::clone(shared), key.clone(), Arc::clone(&slot));
+        let started = shared.tasks.spawn(async move {
+            let started = starting.journals.start(&starting, &of, way, &place).await;
+            started.inspect_err(|_| starting.journals.left(&of, &place))
+        });
+        match started.await {
+            Ok(started) => started.map(|handle| (handle, slot)),
+            Err(_) => Err(Failure::unavailable("the session's owner was not started")),
+        }
+    }
+
+    async fn start(
+        &self,
+        shared: &Arc<Shared>,
+        key: &JournalKey,
+        way: Way,
+        slot: &Arc<Slot>,
+    ) -> Result<Handle<Message>, Failure> {
         let started = slot.handle.get_or_try_init(|| async {
             let sessions = self
                 .sessions
@@ -143,20 +167,14 @@ impl Journals {
                 .ok_or_else(|| Failure::unavailable("the supervisor is starting"))?;
             let number = self.started.fetch_add(1, Ordering::Relaxed);
             let hub = self.hub(key);
-            let actor = JournalActor::new(Arc::clone(shared), key.clone(), way, hub, Arc::clone(&slot));
+            let actor = JournalActor::new(Arc::clone(shared), key.clone(), way, hub, Arc::clone(slot));
             let spec = ChildSpec::once(format!("{}@{number}", key.journal), "session", actor).capacity(256);
             sessions
                 .add(spec)
                 .await
                 .map_err(|error| Failure::unavailable(error.to_string()))
         });
-        match started.await {
-            Ok(handle) => Ok((handle.clone(), slot)),
-            Err(failure) => {
-                self.left(key, &slot);
-                Err(failure)
-            }
-        }
+        started.await.cloned()
     }
 
     /// Gives a command to the journal's owner and waits for its answer. An owner that is lost meanwhile is
@@ -174,9 +192,8 @@ impl Journals {
         loop {
             let (handle, slot) = match self.handle(shared, key, way).await {
                 Ok(found) => found,
-                Err(failure) if given && failure.elsewhere.is_none() => {
-                    return Err(Failure::unavailable(failure.message));
-                }
+                // Said elsewhere, it would seem not to have begun.
+                Err(failure) if given => return Err(Failure::unavailable(failure.message)),
                 Err(failure) => return Err(failure),
             };
             let (answer, answered) = oneshot::channel();
@@ -242,71 +259,6 @@ impl Journals {
         if let Some(handle) = slot.as_ref().and_then(|slot| slot.handle.get()) {
             // A busy actor looks at the time, and at its meters, anyway.
             let _ = handle.send(message);
-        }
-    }
-
-    /// How many journals have an actor.
-    pub(crate) fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// Has a live journal's actor look whether somebody else writes it.
-    pub(crate) fn look(&self, key: &JournalKey) {
-        self.tell(key, Message::Look);
-    }
-
-    /// The same for all of them.
-    pub(crate) fn look_all(&self) {
-        self.tell_all(|| Message::Look);
-    }
-
-    /// Asks every actor to let go of its journal at its next step boundary.
-    pub(crate) fn release_all(&self) {
-        self.tell_all(|| Message::Release(oneshot::channel().0));
-    }
-
-    /// Has every actor let go of its journal where it stands.
-    pub(crate) fn leave_all(&self) {
-        self.tell_all(|| Message::Leave);
-    }
-
-    fn tell_all(&self, message: impl Fn() -> Message) {
-        for shard in &self.shards {
-            let slots: Vec<Arc<Slot>> = shard.lock().actors.values().cloned().collect();
-            for handle in slots.iter().filter_map(|slot| slot.handle.get()) {
-                // One that is busy writes, and so learns what there is to learn; who asks it to leave asks again.
-                let _ = handle.send(message());
-            }
-        }
-    }
-
-    /// Whether a journal has an actor; a live one learns by it that there is work.
-    pub(crate) fn holds(&self, key: &JournalKey) -> Holding {
-        if !self.is_live(key) {
-            return Holding::Free;
-        }
-        self.nudge(key);
-        Holding::Held
-    }
-
-    /// Asks a journal's actor to let go of it.
-    pub(crate) async fn release(&self, key: &JournalKey) -> Holding {
-        let slot = self.shard(key).lock().actors.get(key).cloned();
-        let Some(slot) = slot else {
-            return Holding::Free;
-        };
-        let Some(handle) = slot.handle.get() else {
-            return Holding::Held;
-        };
-        let (answer, answered) = oneshot::channel();
-        match handle.send(Message::Release(answer)) {
-            // One that ends meanwhile has let go.
-            Ok(()) => answered.await.unwrap_or(match self.is_live(key) {
-                true => Holding::Held,
-                false => Holding::Free,
-            }),
-            Err(SendError::Busy { .. } | SendError::Down { .. }) => Holding::Held,
-            Err(SendError::Gone { .. }) => Holding::Free,
         }
     }
 }

@@ -23,6 +23,7 @@ mod payloads;
 mod perform;
 mod recovery;
 mod refused;
+mod room;
 mod schema;
 mod shared;
 mod steps;

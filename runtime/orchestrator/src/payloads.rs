@@ -43,14 +43,32 @@ pub(crate) async fn stash_patiently(
 }
 
 /// Does it again while the store may yet answer, at most [`TRIES`] times: for work that would be lost otherwise.
-pub(crate) async fn patiently<T, F>(mut operation: impl FnMut() -> F) -> Result<T, Failure>
+pub(crate) async fn patiently<T, F>(operation: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    repeat(operation, |_| true).await
+}
+
+/// The same, but what another process is to do isn't asked for again here.
+pub(crate) async fn patiently_unless_elsewhere<T, F>(operation: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    repeat(operation, |failure| failure.elsewhere.is_none()).await
+}
+
+async fn repeat<T, F>(
+    mut operation: impl FnMut() -> F,
+    again: impl Fn(&Failure) -> bool,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     let mut tried = 0;
     loop {
         match operation().await {
-            Err(failure) if failure.retryable && tried < TRIES => {
+            Err(failure) if failure.retryable && again(&failure) && tried < TRIES => {
                 tried += 1;
                 tokio::time::sleep(PAUSE * tried.min(10)).await;
             }

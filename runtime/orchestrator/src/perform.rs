@@ -1,12 +1,13 @@
 //! Steps the supervisor runs for an agent: model calls, calls of other agents, timers.
 
+mod child;
+
 use std::sync::Arc;
 
-use futures::FutureExt;
 use greenroom_kernel::{
     Accepted, AgentName, CallContext, Caller, ContentPiece, ErrorCode, Failure, IdempotencyKey, InputHash,
     JournalKey, JournalKind, Limits, ModelRequest, NewTask, Opened, ParentStep, Payload, Reply, SessionId,
-    StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
+    StepCall, StepCost, StepHead, StepKind, StepOutcome, TaskId, Timestamp, Usage,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -16,16 +17,17 @@ use crate::hub::Hub;
 use crate::journal_actor::Operation;
 use crate::membership::Way;
 use crate::meter::Meter;
-use crate::payloads::{fetch, patiently, stash_patiently};
+use crate::payloads::{patiently_unless_elsewhere, stash_patiently};
 use crate::shared::Shared;
 use crate::trace;
+
+use child::{child_result, wait_for_end};
 
 /// How long after its task's end a model call ends by itself.
 const OWNERS_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// How often a child's row is looked at that this process runs, and one that another does.
-const HERE: std::time::Duration = std::time::Duration::from_secs(5);
-const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a child rests that can't begin here now.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One step to run.
 pub(crate) struct Step {
@@ -213,15 +215,21 @@ impl Step {
         let journals = &self.shared.journals;
         let _watch = self.shared.meters.watch(&key, &self.key, &self.meter);
         let mut done = Some(done);
-        let ask = || {
-            let asked = journals.ask(&self.shared, &key, Way::Inside, operation.clone(), done.take());
-            // It has begun before, and goes on where it is: its end is found in the store.
-            asked.map(|asked| match asked {
-                Err(failure) if failure.elsewhere.is_some() => Ok(None),
-                asked => asked.map(Some),
-            })
+        let reply = loop {
+            let ask = || journals.ask(&self.shared, &key, Way::Inside, operation.clone(), done.take());
+            match patiently_unless_elsewhere(ask).await {
+                Ok(reply) => break Some(reply),
+                // One that began before goes on where it is: its end is found in the store. One that did not begins when
+                // this process, or the next that has the task, may begin it.
+                Err(failure) if self.shared.fleet.is_some() && failure.code == ErrorCode::Unavailable => {
+                    if failure.elsewhere.is_some() && child::is_known(&self.shared, &key).await? {
+                        break None;
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(failure) => return Err(failure),
+            }
         };
-        let reply = patiently(ask).await?;
         if let Some(Reply::Task(row)) = reply {
             // One that was found again has used something before.
             self.meter.set(row.usage.unwrap_or_default());
@@ -253,75 +261,5 @@ impl Step {
             time_ms: u64::try_from(self.shared.now().until(left).as_millis()).unwrap_or(limits.time_ms),
             depth: limits.depth - 1,
         })
-    }
-}
-
-/// Waits until a task is terminal, whoever runs it: told by its owner, or found in the store when that is lost.
-pub(crate) async fn wait_for_end(
-    shared: &Arc<Shared>,
-    key: &JournalKey,
-    ordinal: u32,
-    told: oneshot::Receiver<TaskRow>,
-) -> Result<TaskRow, Failure> {
-    let id = TaskId {
-        journal: key.journal.clone(),
-        ordinal,
-    };
-    if let Ok(row) = told.await
-        && row.status.is_terminal()
-    {
-        return Ok(row);
-    }
-    // It rests with a person, or its owner was lost: its journal's hub tells of every change.
-    let hub = shared.journals.hub(key);
-    let mut changes = hub.subscribe();
-    loop {
-        changes.borrow_and_update();
-        let read = || async {
-            let row = shared.store.task(&key.tenant, &id).await;
-            row.map_err(|error| Failure::from(&error))
-        };
-        match patiently(read).await? {
-            Some(row) if row.status.is_terminal() => return Ok(row),
-            Some(_) => {}
-            None => return Err(Failure::not_found("task")),
-        }
-        // A hub only knows of this process: look again now and then.
-        let pause = match shared.fleet.is_some() && !shared.journals.is_live(key) {
-            true => ELSEWHERE,
-            false => HERE,
-        };
-        let _ = tokio::time::timeout(pause, changes.changed()).await;
-    }
-}
-
-async fn child_result(shared: &Shared, key: &JournalKey, row: TaskRow) -> Result<String, Failure> {
-    let failed = |code, message: &str| Failure::new(code, format!("agent {}: {message}", row.agent));
-    match (row.status, &row.output, &row.error) {
-        (TaskStatus::Completed, Some(output), _) => {
-            let content = match &output.content {
-                Some(content) => {
-                    let text = patiently(|| fetch(&*shared.store, key, content)).await?;
-                    Some(text.to_string())
-                }
-                None => None,
-            };
-            let data: Option<Box<serde_json::value::RawValue>> = match &output.data {
-                Some(data) => {
-                    let text = patiently(|| fetch(&*shared.store, key, data)).await?;
-                    serde_json::from_str(&text).ok()
-                }
-                None => None,
-            };
-            let answer =
-                serde_json::json!({ "taskId": row.id.to_string(), "content": content, "data": data });
-            Ok(answer.to_string())
-        }
-        (TaskStatus::Cancelled, ..) => Err(failed(ErrorCode::Cancelled, "cancelled")),
-        (_, _, Some(failure)) => Err(Failure {
-            message: format!("agent {}: {}", row.agent, failure.message),
-            ..failure.clone()
-        }),
-        _ => Err(failed(ErrorCode::AgentFailed, "ended without an answer")),
     }
 }

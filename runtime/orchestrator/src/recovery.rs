@@ -93,8 +93,9 @@ async fn wake(shared: &Arc<Shared>, key: &JournalKey) {
     if shared.journals.is_live(key) {
         return shared.journals.nudge(key);
     }
-    if shared.journals.admits(shared, key, Way::Scan).is_err() {
-        // It belongs to another, who scans too.
+    let held = shared.fleet.as_ref().is_some_and(|fleet| fleet.is_held(key));
+    if held || shared.journals.admits(shared, key, Way::Scan).is_err() {
+        // It belongs to another, who scans too; or another has it.
         return;
     }
     let (asking, of) = (Arc::clone(shared), key.clone());
@@ -109,6 +110,9 @@ async fn wake(shared: &Arc<Shared>, key: &JournalKey) {
     match tokio::time::timeout(WAKE_WAIT, asked).await {
         Ok(Ok(Ok(_))) => {}
         Ok(Ok(Err(failure))) => {
+            if let (Some(fleet), Some(_)) = (&shared.fleet, &failure.elsewhere) {
+                fleet.found_held(key);
+            }
             tracing::debug!(journal = %key.journal, %failure, "an open journal was not taken, it is tried again");
         }
         Ok(Err(error)) => {

@@ -13,6 +13,7 @@ use crate::config::OrchestratorConfig;
 use crate::journals::Journals;
 use crate::membership::Fleet;
 use crate::meter::Meters;
+use crate::room::Room;
 
 /// How often is scanned while another process lets go of what it has.
 const OTHERS_LEAVE: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) agents: Arc<AgentDirectory>,
     pub(crate) journals: Journals,
     pub(crate) meters: Meters,
+    /// Places for the tasks that callers bring.
+    pub(crate) room: Arc<Room>,
     /// The others on the same store; none where this process has it to itself.
     pub(crate) fleet: Option<Arc<Fleet>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -47,6 +50,17 @@ impl Shared {
             tenant: tenant.clone(),
             journal: journal.clone(),
         }
+    }
+
+    /// How long an actor without work stays: less once more than half of those that may live do, and not at all when nearly
+    /// all do, so that sessions at rest keep nobody out.
+    pub(crate) fn idle(&self) -> Duration {
+        let (live, most) = (self.journals.live(), self.config.live_journals);
+        let share = match most.saturating_sub(live).saturating_mul(16) / most.max(1) {
+            8.. => 16,
+            left => u32::try_from(left.saturating_sub(1)).unwrap_or(0),
+        };
+        self.config.idle() * share / 16
     }
 
     /// Waits for the next scan: for that long, unless journals move or somebody else is leaving.

@@ -59,11 +59,16 @@ pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> 
     let Some(fleet) = &shared.fleet else {
         return Ok(loaded);
     };
-    let mut free: Option<Writer> = None;
+    // Who let go, and how far its log went then.
+    let mut free: Option<(Writer, u64)> = None;
     for _ in 0..OWNERS {
         match &loaded.journal.epoch {
             Some(_) if loaded.journal.released => return Ok(loaded),
-            Some(writer) if free.as_ref() != Some(writer) && *writer != shared.writer => {
+            Some(writer) if *writer != shared.writer => {
+                let known = (writer.clone(), loaded.journal.next);
+                if free.as_ref() == Some(&known) {
+                    return Ok(loaded);
+                }
                 let writer = writer.clone();
                 if let Err(failure) = fleet.free(key, &writer, way).await {
                     if let (Way::Outside, Some(at)) = (way, &failure.elsewhere) {
@@ -71,7 +76,7 @@ pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> 
                     }
                     return Err(failure);
                 }
-                free = Some(writer);
+                free = Some(known);
                 // What it wrote before it let go.
                 fold_on(&*shared.store, key, &mut loaded.journal)
                     .await

@@ -17,5 +17,6 @@ mod recovery;
 mod snapshots;
 mod spending;
 mod stage;
+mod versions;
 
 pub(super) use stage::*;

@@ -2,12 +2,9 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-
-/// Most characters kept of what is said.
-const SAID_AT_MOST: usize = 300;
+use greenroom_aws::{Causes, on_one_line};
 
 const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where AWS gives a role (ECS \
                    task, EKS web identity, EC2 instance)";
@@ -68,7 +65,10 @@ impl SecretError {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let SdkError::ServiceError(refused) = error else {
-            let (why, credentials) = chain(error);
+            let Causes {
+                text: why,
+                credentials,
+            } = Causes::of(error);
             return match credentials {
                 true => Self::Refused {
                     place,
@@ -81,7 +81,7 @@ impl SecretError {
         let code = refused.err().code().unwrap_or_default();
         let status = refused.raw().status().as_u16();
         let said = refused.err().message().unwrap_or_default();
-        let why = short(&match (code, said) {
+        let why = on_one_line(&match (code, said) {
             ("", said) => format!("HTTP {status} {said}"),
             (code, "") => code.to_owned(),
             (code, said) => format!("{code} ({said})"),
@@ -109,36 +109,5 @@ impl SecretError {
             _ if matches!(status, 401 | 403) => refused(RENEW),
             _ => refused(NAME),
         }
-    }
-}
-
-/// What happened, from the outside in, and whether it was that nobody said who calls.
-fn chain(error: &(dyn Error + 'static)) -> (String, bool) {
-    let (mut text, mut credentials) = (String::new(), false);
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let said = e.to_string();
-        // Some show the whole request, with what it is signed with.
-        if !said.contains("Request {") && !text.contains(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&said);
-        }
-        credentials |= e.is::<CredentialsError>();
-        cause = e.source();
-    }
-    if text.is_empty() {
-        text = error.to_string();
-    }
-    (short(&text), credentials)
-}
-
-/// On one line, and not too long.
-fn short(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(SAID_AT_MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }

@@ -2,63 +2,53 @@
 
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
+use greenroom_aws::Caller;
 use tokio::sync::OnceCell;
 
-use crate::connect::{Connected, connect};
 use crate::{Secret, SecretError};
 
 /// How long one reading may take, repetitions and the search for credentials included.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// Which secret, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretsManagerConfig {
-    /// Its name or its ARN.
-    pub id: String,
-    /// None: the ARN's, `AWS_REGION`, or the profile's.
-    pub region: Option<String>,
-    /// None: `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL`, or the region's own.
-    pub endpoint: Option<String>,
-    /// None: as the AWS SDKs find them.
-    pub credentials: Option<Credentials>,
-}
-
-impl SecretsManagerConfig {
-    /// Everything else is found as the AWS SDKs find it.
-    pub fn new(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            region: None,
-            endpoint: None,
-            credentials: None,
-        }
-    }
-}
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// One secret of AWS Secrets Manager.
 #[derive(Debug)]
 pub struct SecretsManager {
-    config: SecretsManagerConfig,
+    id: String,
+    caller: Caller,
     connected: OnceCell<Connected>,
 }
 
+/// A client, and the region that it asks, if one is known.
+#[derive(Debug)]
+struct Connected {
+    client: Client,
+    region: Option<String>,
+}
+
 impl SecretsManager {
-    /// Connects to nothing yet.
-    pub fn new(config: SecretsManagerConfig) -> Self {
+    /// The one of this name or ARN; an ARN names its region too. Connects to nothing yet.
+    pub fn new(id: &str, mut caller: Caller) -> Self {
+        caller.region = caller.region.or_else(|| region_of(id));
         Self {
-            config,
+            id: id.to_owned(),
+            caller,
             connected: OnceCell::new(),
         }
     }
 
     /// Which secret it is, for people.
     pub fn place(&self) -> String {
-        let at = match &self.config.endpoint {
+        let at = match &self.caller.endpoint {
             Some(url) => format!(" at {url}"),
             None => String::new(),
         };
-        format!("secret {}{at}", self.config.id)
+        format!("secret {}{at}", self.id)
     }
 
     /// Its present text. May be dropped at any time.
@@ -76,16 +66,12 @@ impl SecretsManager {
     }
 
     async fn ask(&self) -> Result<Secret, SecretError> {
-        let connected = self.connected.get_or_init(|| connect(&self.config)).await;
+        let connected = self.connected.get_or_init(|| connect(&self.caller)).await;
         let Some(region) = &connected.region else {
             return Err(SecretError::no_region(self.place()));
         };
         let place = || format!("{} in {region}", self.place());
-        let asked = connected
-            .client
-            .get_secret_value()
-            .secret_id(&self.config.id)
-            .send();
+        let asked = connected.client.get_secret_value().secret_id(&self.id).send();
         match asked.await {
             Ok(answer) => match answer.secret_string {
                 Some(text) => Ok(Secret::new(text)),
@@ -93,5 +79,35 @@ impl SecretsManager {
             },
             Err(error) => Err(SecretError::of(place(), &error)),
         }
+    }
+}
+
+async fn connect(caller: &Caller) -> Connected {
+    let found = caller.find().await;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .operation_attempt_timeout(ANSWER_WITHIN)
+        .build();
+    Connected {
+        client: Client::from_conf(Builder::from(&found).timeout_config(timeouts).build()),
+        region: found.region().map(ToString::to_string),
+    }
+}
+
+/// The region that an ARN names: `arn:aws:secretsmanager:eu-west-1:…`.
+fn region_of(id: &str) -> Option<String> {
+    let region = id.strip_prefix("arn:")?.split(':').nth(2)?;
+    (!region.is_empty()).then(|| region.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_names_its_region() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:greenroom/agent-AbCdEf";
+        assert_eq!(region_of(arn).as_deref(), Some("eu-west-1"));
+        assert_eq!(region_of("greenroom/agent"), None);
     }
 }

@@ -40,6 +40,7 @@ fn append(key: &JournalKey, seq: u64, started: Timestamp, load: Load) -> Append 
             name: Some("search".into()),
             effect: Effect::ReadOnly,
             input_hash: InputHash::of(&["input"]),
+            version: None,
         },
         outcome: StepOutcome::Done(Payload::inline("{\"hits\":[\"one\",\"two\",\"three\"]}")),
         usage: None,

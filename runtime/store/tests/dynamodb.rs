@@ -11,6 +11,8 @@
 
 #[path = "dynamodb/emulator.rs"]
 mod emulator;
+#[path = "dynamodb/lag.rs"]
+mod lag;
 #[path = "dynamodb/proxy.rs"]
 mod proxy;
 #[path = "dynamodb/races.rs"]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, Failure, FromAgent, RunStart, ToAgent,
+    AgentCard, AgentEndpoint, AgentGone, AgentRun, AgentSink, Failure, FromAgent, HostState, RunStart,
+    ToAgent,
 };
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::agent_service_client::AgentServiceClient;
@@ -91,8 +92,8 @@ impl AgentEndpoint for GrpcAgent {
             .map_err(|malformed| malformed.by_agent())
     }
 
-    /// Whether the host's health service says SERVING; a host without one is judged by whether it describes itself.
-    async fn check(&self) -> Result<(), Failure> {
+    /// What the host's health service says; a host without one is judged by whether it describes itself.
+    async fn check(&self) -> Result<HostState, Failure> {
         let mut health = self.health.clone();
         let mut request = Request::new(HealthCheckRequest {
             service: SERVICE.to_owned(),
@@ -107,13 +108,14 @@ impl AgentEndpoint for GrpcAgent {
             }
         });
         match checked.await? {
-            Some(ServingStatus::Serving) => Ok(()),
+            Some(ServingStatus::Serving) => Ok(HostState::Serving),
+            Some(ServingStatus::NotServing) => Ok(HostState::Draining),
             Some(status) => Err(Failure::unavailable(format!(
                 "{}: the host says {}",
                 self.address,
                 status.as_str_name()
             ))),
-            None => self.describe().await.map(drop),
+            None => self.describe().await.map(|_| HostState::Serving),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::io::DuplexStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::tls::dial_tls;
-use crate::{InProcessDialer, TlsIdentity, tls_name};
+use crate::{InProcessDialer, Links, TlsIdentity, tls_name};
 
 /// How long a connection may take until it can be used.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,26 +72,8 @@ pub(crate) fn dial_process(
     role: MemberRole,
     tls: Option<&Arc<TlsIdentity>>,
 ) -> Result<Channel, Failure> {
-    let dialled = match tls {
-        Some(identity) => dial_with_tls(&address.to_string(), Arc::clone(identity), role),
-        None if is_loopback(address) => dial_lazily(&address.to_string()),
-        None => {
-            let message = format!(
-                "{address}: this {role} is not on loopback, and what is said to it must be encrypted: give this process \
-                 a certificate ([tls] in its configuration)"
-            );
-            return Err(Failure::new(ErrorCode::Unavailable, message));
-        }
-    };
-    dialled.map_err(|invalid| Failure::new(ErrorCode::Unavailable, invalid.to_string()))
-}
-
-/// A name is one only if every resolver says so.
-fn is_loopback(address: &HostPort) -> bool {
-    match address.ip() {
-        Some(ip) => ip.is_loopback(),
-        None => address.host() == "localhost",
-    }
+    let dialled = Links::new(tls.cloned()).dial(&address.to_string(), role);
+    dialled.map_err(|error| Failure::new(ErrorCode::Unavailable, error.to_string()))
 }
 
 /// How `address` is dialled, and its connection kept.

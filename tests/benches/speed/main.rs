@@ -1,7 +1,7 @@
 //! What durability and supervision cost: ratios against floors measured in the same run.
 //!
 //! `cargo bench -p greenroom-tests --bench speed` (add `-- --check` to fail below the bounds, `-- --seconds 3` for
-//! shorter runs, `-- --inside`, `-- --outside` or `-- --overhead` for a part). Needs the release binary: `cargo build --release`.
+//! shorter runs, `-- --inside`, `-- --outside`, `-- --overhead` or `-- --idle` for a part). Needs the release binary: `cargo build --release`.
 
 #![allow(
     clippy::print_stdout,
@@ -14,6 +14,7 @@
 )]
 
 mod floor;
+mod idle;
 mod inside;
 mod load;
 mod outside;
@@ -65,7 +66,9 @@ fn main() {
         .unwrap();
     let only = |part: &str| args.iter().any(|arg| arg == part);
     let mut figures = Vec::new();
-    let all = !["--inside", "--outside", "--overhead"].into_iter().any(only);
+    let all = !["--inside", "--outside", "--overhead", "--idle"]
+        .into_iter()
+        .any(only);
     if all || only("--outside") {
         figures.extend(runtime.block_on(outside::figures(time)));
     }
@@ -74,6 +77,10 @@ fn main() {
     }
     if all || only("--inside") {
         figures.extend(runtime.block_on(inside::figures(time)));
+    }
+    // It takes a while for something that hardly ever changes.
+    if only("--idle") || all && !only("--check") {
+        figures.extend(runtime.block_on(idle::figures()));
     }
     println!();
     let mut below = 0;

@@ -56,7 +56,24 @@ async fn floor(home: &TempDir) -> (Process, String) {
     (process, appears(&ready).await)
 }
 
-async fn dev(home: &TempDir) -> (Process, String, Duration) {
+/// A running `dev`.
+pub(crate) struct Dev {
+    process: Process,
+    address: String,
+    serving: Duration,
+}
+
+impl Dev {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    pub(crate) fn graphql(&self) -> String {
+        format!("http://{}/graphql", self.address)
+    }
+}
+
+pub(crate) async fn dev(home: &TempDir, env: &[(&str, &str)]) -> Dev {
     let ready = home.path().join("ready.json");
     let begin = Instant::now();
     let child = Command::new(binary())
@@ -72,6 +89,7 @@ async fn dev(home: &TempDir) -> (Process, String, Duration) {
         // A provider that is never asked: the model's memory is not what is measured here.
         .env("OPENAI_API_KEY", "none")
         .env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+        .envs(env.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(home.path().join("log")).unwrap())
@@ -79,11 +97,11 @@ async fn dev(home: &TempDir) -> (Process, String, Duration) {
         .unwrap();
     let process = Process(child);
     let bound: Value = serde_json::from_str(&appears(&ready).await).unwrap();
-    (
+    Dev {
         process,
-        bound["gateway"].as_str().unwrap().to_owned(),
-        begin.elapsed(),
-    )
+        address: bound["gateway"].as_str().unwrap().to_owned(),
+        serving: begin.elapsed(),
+    }
 }
 
 /// Requests a processor second at that many callers, warmed up.
@@ -103,18 +121,25 @@ async fn efficiency(name: &str, pid: u32, address: &str, callers: usize, time: D
 pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
     let home = tempfile::tempdir().unwrap();
     let (bare, bare_at) = floor(&home).await;
-    let (dev, dev_at, serving) = dev(&home).await;
+    let dev = dev(&home, &[]).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = resident_mib(dev.0.id());
+    let idle = resident_mib(dev.pid());
     // In turns, so that both meet the same machine; whatever else runs on it only takes from the share, so the best
     // of the rounds is the nearest to the truth.
     let mut share: f64 = 0.0;
     for _ in 0..ROUNDS {
         let floor = efficiency("bare async-graphql on axum, 64", bare.0.id(), &bare_at, 64, time).await;
-        let durable = efficiency("durable executeTaskOnAgent, 64", dev.0.id(), &dev_at, 64, time).await;
+        let durable = efficiency(
+            "durable executeTaskOnAgent, 64",
+            dev.pid(),
+            &dev.address,
+            64,
+            time,
+        )
+        .await;
         share = share.max(durable / floor);
     }
-    println!("memory after the load: {:.1} MiB", resident_mib(dev.0.id()));
+    println!("memory after the load: {:.1} MiB", resident_mib(dev.pid()));
     vec![
         Figure {
             name: "durable task against a bare mutation, same CPU time",
@@ -126,7 +151,7 @@ pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
         },
         Figure {
             name: "from process start to serving",
-            value: serving.as_secs_f64(),
+            value: dev.serving.as_secs_f64(),
             unit: "s",
             goal: 1.0,
             bound: 2.0,

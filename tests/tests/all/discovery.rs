@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, FakeModel, ForeignHost, Language, Ledger, Options, Server, ToolHost, until};
 use directory::Directory;
-use emulator::Emulator;
+pub(crate) use emulator::Emulator;
 
 /// What "within seconds" may mean at most, on a busy machine.
 const SECONDS: Duration = Duration::from_secs(15);

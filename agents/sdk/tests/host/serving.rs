@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use greenroom_agent_sdk::{AgentHost, ErrorCode, HostError, Output};
-use greenroom_kernel::{AgentEndpoint as _, AgentName, FromAgent};
+use greenroom_kernel::{AgentEndpoint as _, AgentName, FromAgent, HostState};
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::agent_service_client::AgentServiceClient;
 use greenroom_wire::{GrpcAgent, encode_start, failure_from_status, in_process};
@@ -196,7 +196,7 @@ async fn a_draining_host_says_so_refuses_new_runs_and_lets_running_ones_end() {
     let call = run.call().await;
     served.shutdown.cancel();
     let said = async {
-        while served.agent.check().await.is_ok() {
+        while served.agent.check().await.unwrap() != HostState::Draining {
             tokio::task::yield_now().await;
         }
     };

@@ -1,6 +1,7 @@
 //! What a journal can say.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -334,6 +335,10 @@ pub struct StepHead {
     pub effect: Effect,
     /// The hash of what it was asked.
     pub input_hash: InputHash,
+    /// The version of the agent that asked for it, where that is another than that of the step before: by it, every
+    /// owner knows which version can replay the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
 }
 
 /// How a step ended.

@@ -188,7 +188,11 @@ impl Journal {
             }
             Entry::Released => {
                 self.released = true;
-                self.open.values_mut().for_each(|task| task.handed_over = true);
+                // Of the one whose turn it is: no other runs.
+                let head = self.head().and_then(|head| self.open.get_mut(&head));
+                if let Some(task) = head {
+                    task.handed_over = true;
+                }
                 None
             }
             Entry::Retitled { title } => {

@@ -66,6 +66,8 @@ pub(super) enum Phase {
 pub(super) struct Running {
     pub(super) task: u32,
     pub(super) attempt: u32,
+    /// The version of the agent that runs it, once it is known.
+    pub(super) version: Option<Arc<str>>,
     pub(super) live: BTreeMap<StepPath, LiveStep>,
     /// A person is asked: the attempt ends once no step runs whose interruption would leave its outcome unknown.
     pub(super) parking: bool,
@@ -212,6 +214,11 @@ impl Owner {
             |step: &LiveStep| step.head.kind == StepKind::Model || step.head.effect == Effect::NonIdempotent;
         let running = self.running.iter().flat_map(|running| running.live.values());
         self.is_settled() && !running.into_iter().any(dear)
+    }
+
+    /// Whether a step runs whose interruption would leave its outcome unknown.
+    pub fn has_doubtful_live(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::has_doubtful_live)
     }
 
     /// Writes down that this owner lets go, at a boundary in the middle of an attempt: the next one loses nothing by it,

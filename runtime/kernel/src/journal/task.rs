@@ -1,6 +1,7 @@
 //! An open task as folded: its attempt, its steps and what it has used.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +210,13 @@ impl OpenTask {
         }
     }
 
+    /// The version of the agent that asked for the last of its steps; none where no step is journaled, so that any
+    /// version's replay is as good as another's.
+    pub fn version(&self) -> Option<&Arc<str>> {
+        let told = self.steps.values().filter(|step| step.head.version.is_some());
+        told.max_by_key(|step| step.head.number)?.head.version.as_ref()
+    }
+
     /// A task as the slots from its accepting one on tell it, ended or not; none when they don't hold it.
     pub fn replay<'a>(ordinal: u32, slots: impl IntoIterator<Item = &'a Slot>) -> Option<Self> {
         let mut task: Option<Self> = None;
@@ -219,7 +227,6 @@ impl OpenTask {
                     (None, Entry::Accepted(accepted)) if accepted.ordinal == ordinal => {
                         task = Some(Self::new((**accepted).clone(), position, slot.at));
                     }
-                    (Some(task), Entry::Released) => task.handed_over = true,
                     (Some(task), entry) if entry.task() == Some(ordinal) => {
                         task.apply(position, slot.at, entry)
                     }
@@ -254,11 +261,17 @@ impl OpenTask {
 
     fn record(&mut self, head: &StepHead, started_at: Timestamp, state: StepState, usage: Option<Usage>) {
         self.next_number = self.next_number.max(head.number + 1);
-        let cleared = self.steps.get(&head.path).is_some_and(|step| step.cleared);
+        let before = self.steps.get(&head.path);
+        let cleared = before.is_some_and(|step| step.cleared);
+        let told = || before.and_then(|step| step.head.version.clone());
+        let version = head.version.clone().or_else(told);
         self.steps.insert(
             head.path.clone(),
             StepRecord {
-                head: head.clone(),
+                head: StepHead {
+                    version,
+                    ..head.clone()
+                },
                 started_at,
                 state,
                 usage,

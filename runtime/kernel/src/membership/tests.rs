@@ -120,6 +120,26 @@ fn who_cant_renew_its_row_or_has_not_seen_it_takes_nothing() {
 }
 
 #[test]
+fn who_can_t_see_the_others_takes_nothing_until_it_sees_them_again() {
+    let mut looker = Looker::new(3);
+    let view = looker.round(1, &[serving("a", 1)]);
+    assert!(view.may_take() && view.has_its_place());
+    for _ in 0..3 {
+        assert!(looker.0.view().may_take());
+        looker.0.beaten(Beat::Kept);
+        looker.0.saw_nothing();
+    }
+    assert!(
+        !looker.0.view().may_take(),
+        "its row is renewed, but what it believes is old"
+    );
+    assert!(looker.round(2, &[serving("a", 2)]).may_take());
+    let own = row("me", 7, NodeState::Draining, 3);
+    looker.0.looked(vec![own]);
+    assert!(looker.0.view().may_take() && !looker.0.view().has_its_place());
+}
+
+#[test]
 fn who_was_replaced_takes_nothing_for_ever_however_it_learns_of_it() {
     let mut told = FleetWatch::new(writer("me", 7), 3, 10);
     told.beaten(Beat::Deposed);

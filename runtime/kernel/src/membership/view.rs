@@ -54,7 +54,14 @@ impl FleetView {
         &self.me
     }
 
-    /// Whether this process may take journals: its own row was renewed lately, and is its own.
+    /// Whether this process has its place: it may take journals, and its own row says to the others that it serves.
+    pub fn has_its_place(&self) -> bool {
+        let own = self.row(&self.me.node);
+        self.may_take() && own.is_some_and(|row| row.writer() == self.me && row.state == NodeState::Serving)
+    }
+
+    /// Whether this process may take journals: its own row was renewed lately and is its own, and it has seen the others'
+    /// lately.
     pub fn may_take(&self) -> bool {
         !self.lapsed && !self.deposed
     }

@@ -15,6 +15,8 @@ pub struct FleetWatch {
     seen: BTreeMap<NodeId, Seen>,
     /// Renewals of the own row since the last that succeeded, at most `patience`.
     missed: u32,
+    /// Looks since the last that succeeded, at most `patience`.
+    blind: u32,
     joined: bool,
     deposed: bool,
     round: u64,
@@ -38,6 +40,7 @@ impl FleetWatch {
             retention: retention.max(patience),
             seen: BTreeMap::new(),
             missed: patience,
+            blind: 0,
             joined: false,
             deposed: false,
             round: 0,
@@ -57,9 +60,15 @@ impl FleetWatch {
         self.missed = self.missed.saturating_add(1).min(self.patience);
     }
 
+    /// The rows could not be read: what is believed grows old, and who believes old things robs those who came back.
+    pub fn saw_nothing(&mut self) {
+        self.blind = self.blind.saturating_add(1).min(self.patience);
+    }
+
     /// All rows were read, in this process's own good time.
     pub fn looked(&mut self, rows: Vec<NodeRow>) {
         self.round += 1;
+        self.blind = 0;
         let mut before = std::mem::take(&mut self.seen);
         for row in rows {
             if row.node == self.me.node {
@@ -100,7 +109,7 @@ impl FleetWatch {
                     silent: silent(seen),
                 })
                 .collect(),
-            lapsed: !self.joined || self.missed >= self.patience,
+            lapsed: !self.joined || self.missed >= self.patience || self.blind >= self.patience,
             deposed: self.deposed,
             round: self.round,
         }

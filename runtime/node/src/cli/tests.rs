@@ -50,6 +50,8 @@ fn misuse_exits_with_2() {
         "spend --by weather",
         "spend --limit 0",
         "tasks export",
+        "agent",
+        "supervisor --insecure",
         "new",
         "new agent",
     ] {

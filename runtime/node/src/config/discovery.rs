@@ -172,7 +172,7 @@ fn named(key: &str, text: Option<&String>) -> Result<String, ConfigError> {
     }
 }
 
-fn server(text: &str) -> Result<SocketAddr, ConfigError> {
+pub(super) fn server(text: &str) -> Result<SocketAddr, ConfigError> {
     let ip = || Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 53));
     match text.parse().ok().or_else(ip) {
         Some(server) => Ok(server),

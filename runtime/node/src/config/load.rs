@@ -12,7 +12,7 @@ use serde_json::json;
 use super::error::ConfigError;
 use super::mistake::explain;
 use super::raw::Raw;
-use super::{Config, paths};
+use super::{Config, RunAs, paths};
 
 /// The file that is read where nobody names one, if it is there.
 const DEFAULT_FILE: &str = "greenroom.toml";
@@ -21,9 +21,11 @@ const PREFIX: &str = "GREENROOM__";
 /// What flags set; what is none they leave alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Flags {
+    /// Where the role listens.
     pub(crate) listen: Option<String>,
     pub(crate) store: Option<PathBuf>,
     pub(crate) agents: Vec<String>,
+    pub(crate) supervisors: Vec<String>,
 }
 
 /// Where configuration comes from.
@@ -37,11 +39,18 @@ pub(crate) struct Sources {
     pub(crate) variables: BTreeMap<String, String>,
     /// The flags.
     pub(crate) flags: Flags,
+    /// Whose defaults count.
+    pub(crate) role: RunAs,
 }
 
 impl Sources {
     /// This process's environment and working folder.
     pub(crate) fn of_process(file: Option<PathBuf>, flags: Flags) -> Self {
+        Self::of_role(RunAs::Dev, file, flags)
+    }
+
+    /// The same with the defaults of a role.
+    pub(crate) fn of_role(role: RunAs, file: Option<PathBuf>, flags: Flags) -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -50,6 +59,7 @@ impl Sources {
             folder: PathBuf::new(),
             variables: std::env::vars_os().filter_map(text).collect(),
             flags,
+            role,
         }
     }
 }
@@ -97,12 +107,12 @@ impl Loaded {
 /// The first mistake found, with its place.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = read_file(sources)?;
-    let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+    let mut figment = Figment::from(Serialized::defaults(Raw::defaults_of(sources.role)));
     if let Some((_, text)) = &file {
         figment = figment.merge(Toml::string(text));
     }
     figment = figment.merge(Serialized::defaults(environment(&sources.variables)));
-    figment = figment.merge(Serialized::defaults(flags(&sources.flags)));
+    figment = figment.merge(Serialized::defaults(flags(&sources.flags, sources.role)));
     let mut raw: Raw = figment
         .extract()
         .map_err(|error| explain(&error, file.as_ref(), &sources.variables))?;
@@ -168,7 +178,7 @@ fn insert(into: &mut Dict, path: &[String], value: Value) {
 }
 
 /// Keys whose values are text whatever they look like.
-const TEXT: [&str; 18] = [
+const TEXT: [&str; 19] = [
     "path",
     "authority",
     "certificate",
@@ -177,6 +187,7 @@ const TEXT: [&str; 18] = [
     "region",
     "endpoint",
     "listen",
+    "advertise",
     "model_path",
     "model_url",
     "model_sha256",
@@ -197,13 +208,13 @@ fn parsed(path: &[String], text: &str) -> Value {
     }
 }
 
-fn flags(flags: &Flags) -> Dict {
+fn flags(flags: &Flags, role: RunAs) -> Dict {
     let mut all = Dict::new();
     let mut set = |section: &str, key: &str, value: Value| {
         insert(&mut all, &[section.to_owned(), key.to_owned()], value);
     };
     if let Some(listen) = &flags.listen {
-        set("gateway", "listen", Value::from(listen.as_str()));
+        set(role.section(), "listen", Value::from(listen.as_str()));
     }
     if let Some(store) = &flags.store {
         set("store", "path", Value::from(store.to_string_lossy().into_owned()));
@@ -212,6 +223,9 @@ fn flags(flags: &Flags) -> Dict {
     }
     if !flags.agents.is_empty() {
         set("agent", "join", Value::from(flags.agents.clone()));
+    }
+    if !flags.supervisors.is_empty() {
+        set("gateway", "supervisors", Value::from(flags.supervisors.clone()));
     }
     all
 }

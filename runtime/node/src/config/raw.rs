@@ -47,6 +47,11 @@ pub(crate) struct Raw {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawGateway {
     pub(crate) listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advertise: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) supervisors: Vec<String>,
+    pub(crate) stop_ms: u64,
     pub(crate) introspection: bool,
     pub(crate) graphiql: bool,
     pub(crate) max_connections: usize,
@@ -70,6 +75,9 @@ impl Default for RawGateway {
         let ours = GatewayConfig::default();
         Self {
             listen: "127.0.0.1:8080".to_owned(),
+            advertise: None,
+            supervisors: Vec::new(),
+            stop_ms: STOP_MS,
             introspection: ours.introspection,
             graphiql: ours.graphiql,
             max_connections: ours.max_connections,
@@ -90,17 +98,29 @@ impl Default for RawGateway {
     }
 }
 
-/// `[supervisor]`: where a supervisor of its own process listens. `dev` has the supervisor in its own process.
+/// How long a process of its own may take to leave: Amazon ECS kills it after 30 s.
+const STOP_MS: u64 = 25_000;
+
+/// `[supervisor]`: a supervisor of its own process. `dev` has the supervisor in its own process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawSupervisor {
     pub(crate) listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advertise: Option<String>,
+    pub(crate) stop_ms: u64,
+    pub(crate) beat_ms: u64,
+    pub(crate) patience: u32,
 }
 
 impl Default for RawSupervisor {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7070".to_owned(),
+            advertise: None,
+            stop_ms: STOP_MS,
+            beat_ms: 1_000,
+            patience: 5,
         }
     }
 }
@@ -111,6 +131,9 @@ impl Default for RawSupervisor {
 pub(crate) struct RawAgent {
     /// Any free port: 7071 is left to agent hosts of their own.
     pub(crate) listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advertise: Option<String>,
+    pub(crate) stop_ms: u64,
     pub(crate) join: Vec<String>,
 }
 
@@ -118,6 +141,8 @@ impl Default for RawAgent {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            advertise: None,
+            stop_ms: STOP_MS,
             join: Vec::new(),
         }
     }
@@ -195,6 +220,7 @@ pub(crate) struct RawTasks {
     pub(crate) scan_ms: u64,
     pub(crate) snapshot_every: u64,
     pub(crate) live_journals: usize,
+    pub(crate) in_flight: usize,
 }
 
 impl Default for RawTasks {
@@ -213,6 +239,7 @@ impl Default for RawTasks {
             scan_ms: ours.scan_ms,
             snapshot_every: ours.snapshot_every,
             live_journals: ours.live_journals,
+            in_flight: ours.in_flight,
         }
     }
 }

@@ -32,7 +32,12 @@ impl StoreSettings {
                 return Err(ConfigError::value("store.path", "it is empty"));
             }
             Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-            None => default_store().ok_or(ConfigError::NoDataFolder)?,
+            None => match (default_store(), raw.kind) {
+                (Some(path), _) => path,
+                (None, RawStoreKind::Sqlite) => return Err(ConfigError::NoDataFolder),
+                // A folder for the control socket: containers often have no home.
+                (None, RawStoreKind::Dynamodb) => std::env::temp_dir().join("greenroom.sqlite"),
+            },
         };
         if raw.kind == RawStoreKind::Sqlite {
             return Ok(Self::Sqlite(path));

@@ -2,8 +2,8 @@
 
 use super::{Answer, Offline, Reached, Request, ask};
 use crate::config::StoreSettings;
-use crate::dev::dev_principal;
 use crate::failed::Failed;
+use crate::parts::dev_principal;
 use crate::table;
 
 /// Asks the process that has the store open, or else the store itself. Blocks.

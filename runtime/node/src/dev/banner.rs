@@ -1,7 +1,8 @@
 //! What `dev` says when it serves.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
+
+use crate::parts::{model_lines, notice, url};
 
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
@@ -24,48 +25,28 @@ impl Banner<'_> {
     /// The banner's lines.
     pub(crate) fn render(&self) -> String {
         let url = url(self.gateway);
-        let mut lines = format!("greenroom {} is up: {url}\n", env!("CARGO_PKG_VERSION"));
-        let mut line = |name: &str, value: &str| {
-            let _ = writeln!(lines, "  {name:<9} {value}");
+        let graphiql = match self.graphiql {
+            true => " (GraphiQL in a browser)",
+            false => "",
         };
-        line("page", &format!("{url}/ (chat in a browser)"));
-        line("chat", &format!("greenroom chat{}", self.chat_flag()));
-        line(
-            "GraphQL",
-            &format!(
-                "{url}/graphql{}",
-                if self.graphiql {
-                    " (GraphiQL in a browser)"
-                } else {
-                    ""
-                }
-            ),
-        );
-        line("store", self.store);
-        let providers = if self.providers.is_empty() {
-            "none".to_owned()
-        } else {
-            self.providers.join(", ")
-        };
-        line("model", &format!("{providers}: {}", self.why));
-        for unused in self.unused {
-            line("", unused);
-        }
-        line("agents", &self.agents.join(", "));
-        for joined in self.joined {
-            line("", &format!("{joined} (joining)"));
-        }
+        let mut lines = vec![
+            ("page", format!("{url}/ (chat in a browser)")),
+            ("chat", format!("greenroom chat{}", self.chat_flag())),
+            ("GraphQL", format!("{url}/graphql{graphiql}")),
+            ("store", self.store.to_owned()),
+        ];
+        lines.extend(model_lines(self.providers, self.why, self.unused));
+        lines.push(("agents", self.agents.join(", ")));
+        lines.extend(self.joined.iter().map(|host| ("", format!("{host} (joining)"))));
         if let Some(discovery) = self.discovery {
-            line("", &format!("those found in {discovery}"));
+            lines.push(("", format!("those found in {discovery}")));
         }
-        line("operator", &format!("http://{}/metrics", self.operator));
+        lines.push(("operator", format!("http://{}/metrics", self.operator)));
         if self.insecure {
-            line(
-                "WARNING",
-                "--insecure: whoever can reach this address may do everything",
-            );
+            let warning = "--insecure: whoever can reach this address may do everything";
+            lines.push(("WARNING", warning.to_owned()));
         }
-        lines
+        notice(&url, &lines)
     }
 
     fn chat_flag(&self) -> String {
@@ -74,19 +55,6 @@ impl Banner<'_> {
             _ => format!(" --url {}", url(self.gateway)),
         }
     }
-}
-
-/// The URL that a client on this machine reaches an address by.
-pub(crate) fn url(address: SocketAddr) -> String {
-    let mut address = address;
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
-    format!("http://{address}")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::{self, Sources};
 
 fn config(variables: &[(&str, &str)]) -> Config {
     let mut all: BTreeMap<String, String> = variables

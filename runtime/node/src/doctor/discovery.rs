@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::{Discovery, DiscoveryError, HealthHint};
+use greenroom_kernel::{Discovery, DiscoveryError, HealthHint, MemberRole, Sighting};
 
 use super::report::Line;
 use crate::config::Config;
@@ -16,7 +16,9 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
     let Some(settings) = &config.discovery else {
         return Vec::new();
     };
-    match directory(&settings.place, &|name| std::env::var(name).ok()) {
+    match directory(&settings.place, MemberRole::Agent, &|name| {
+        std::env::var(name).ok()
+    }) {
         Ok(directory) => look(&*directory).await,
         Err(failed) => vec![Line::fail(DISCOVERY, failed.to_string(), "mend [discovery]")],
     }
@@ -41,10 +43,21 @@ async fn look(directory: &dyn Discovery) -> Vec<Line> {
         .filter(|seen| seen.hint == HealthHint::Unhealthy)
         .count();
     let said = format!("{}: {} found", directory.place(), listing.members.len());
-    let mut lines = vec![match (listing.members.is_empty(), unwell) {
-        (true, _) => Line::warn(DISCOVERY, said, "start an agent host that is registered there"),
-        (false, 0) => Line::ok(DISCOVERY, said),
-        (false, unwell) => Line::warn(
+    let hosts = |seen: &Sighting| seen.member.role == MemberRole::Agent;
+    let hosted = listing.members.iter().any(hosts);
+    let mut lines = vec![match (hosted, unwell) {
+        (false, _) if listing.members.is_empty() => Line::warn(
+            DISCOVERY,
+            said,
+            "start an agent host that is registered there, or mend [discovery] if one is registered elsewhere",
+        ),
+        (false, _) => Line::warn(
+            DISCOVERY,
+            format!("{said}, none of them an agent host"),
+            "start an agent host that is registered there; what is registered tells its role by the attribute greenroom.role",
+        ),
+        (true, 0) => Line::ok(DISCOVERY, said),
+        (true, unwell) => Line::warn(
             DISCOVERY,
             format!("{said}, {unwell} of them said to be unwell"),
             "look at their logs",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom_kernel::AgentEndpoint;
+use greenroom_kernel::{AgentEndpoint, HostState};
 use greenroom_wire::Links;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -96,7 +96,12 @@ async fn joined(host: &str, links: &Links) -> Line {
     let remedy = "start it, or take it out of agent.join";
     match links.agent(host) {
         Ok(agent) => match tokio::time::timeout(PATIENCE, agent.check()).await {
-            Ok(Ok(())) => Line::ok(HOST, format!("{host} serves")),
+            Ok(Ok(HostState::Serving)) => Line::ok(HOST, format!("{host} serves")),
+            Ok(Ok(HostState::Draining)) => Line::warn(
+                HOST,
+                format!("{host} drains: it takes nothing new"),
+                "start it again",
+            ),
             Ok(Err(failure)) => Line::fail(HOST, failure.message, remedy),
             Err(_) => Line::fail(HOST, format!("{host} does not answer"), remedy),
         },

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::report::Line;
 use crate::config::Config;
-use crate::dev::{Remote, choose, ollama_answers};
 use crate::failed::chain;
+use crate::parts::{Remote, choose, ollama_answers};
 use crate::ports::MachineClock;
 
 const PROVIDER: &str = "provider";
@@ -76,7 +76,7 @@ async fn reachable(remote: &Remote, why: &str) -> Line {
 async fn local(config: &Config) -> Line {
     use greenroom_provider_local::ModelSource;
 
-    let source = crate::dev::local_source(&config.local);
+    let source = crate::parts::local_source(&config.local);
     let fetchable = source.model.url.is_some() || source.model.pip.is_some();
     let cached = source.cache_file();
     let looked = tokio::task::spawn_blocking(move || ModelSource::new(source).find_local()).await;

@@ -97,3 +97,6 @@ fn vouched(identity: &TlsIdentity, place: &str) -> Result<(), Line> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

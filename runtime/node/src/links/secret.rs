@@ -1,7 +1,7 @@
 //! Certificates in a secret: one JSON document with the three texts.
 
 use async_trait::async_trait;
-use greenroom_secrets::{SecretsManager, SecretsManagerConfig};
+use greenroom_secrets::{Caller, SecretsManager};
 use greenroom_wire::{TlsError, TlsMaterial, TlsSource, TlsText};
 use serde::Deserialize;
 
@@ -24,11 +24,14 @@ pub(super) struct SecretSource {
 impl SecretSource {
     pub(super) fn new(settings: &SecretSettings) -> Self {
         Self {
-            manager: SecretsManager::new(SecretsManagerConfig {
-                region: settings.region.clone(),
-                endpoint: settings.endpoint.clone(),
-                ..SecretsManagerConfig::new(&settings.id)
-            }),
+            manager: SecretsManager::new(
+                &settings.id,
+                Caller {
+                    region: settings.region.clone(),
+                    endpoint: settings.endpoint.clone(),
+                    ..Caller::default()
+                },
+            ),
         }
     }
 }

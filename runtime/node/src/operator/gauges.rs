@@ -14,22 +14,28 @@ const END: &str = "# EOF\n";
 
 /// The whole page.
 pub(super) async fn page(operator: &Operator) -> String {
-    for provider in operator.supervisor.providers().await.unwrap_or_default() {
+    let providers = operator.models.as_ref().map(|models| models.providers());
+    for provider in providers.unwrap_or_default() {
         operator.metrics.provider(&provider, operator.clock.now());
     }
-    for agent in operator.supervisor.agents().await.unwrap_or_default() {
-        operator
-            .metrics
-            .breaker(BreakerOwner::Agent, agent.card.name.as_str(), agent.breaker);
+    if let Some(supervisor) = &operator.agents {
+        for agent in supervisor.agents().await.unwrap_or_default() {
+            operator
+                .metrics
+                .breaker(BreakerOwner::Agent, agent.card.name.as_str(), agent.breaker);
+        }
     }
-    let tree = operator.supervisor.supervision_tree().await.unwrap_or_default();
     let mut page = operator.metrics.render();
     if page.ends_with(END) {
         page.truncate(page.len() - END.len());
     }
-    write_tree(&mut page, &tree);
-    write_store(&mut page, operator.store.stats());
-    write_accounts(&mut page, operator.accounts.stats());
+    write_tree(&mut page, &operator.tree.snapshot());
+    if let Some(store) = &operator.store {
+        write_store(&mut page, store.stats());
+    }
+    if let Some(accounts) = &operator.accounts {
+        write_accounts(&mut page, accounts.stats());
+    }
     page.push_str(END);
     page
 }

@@ -95,7 +95,7 @@ impl Reader {
                 let told = tokio::time::timeout(LOOK_AGAIN, async {
                     tokio::select! {
                         _ = self.changes.changed() => false,
-                        () = self.placed.changed() => true,
+                        () = self.placed.changed() => false,
                     }
                 });
                 self.doubt = told.await.unwrap_or(true);

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use greenroom_kernel::{
     AcceptCall, AcceptRequest, Accepted, AcceptedTask, Cursor, ErrorCode, Failure, InputHash, JournalKey,
-    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, TaskId, TaskRow,
+    JournalKind, MessageRange, NewTask, Opened, Payload, Position, Principal, SessionId, TaskId, TaskRow,
 };
 use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
 use crate::membership::Way;
 use crate::payloads::{patiently, stash};
+use crate::room::Rest;
 use crate::steps;
 
 use super::Orchestrator;
@@ -30,7 +31,7 @@ pub(crate) struct Begun {
     key: JournalKey,
     is_turn: bool,
     row: TaskRow,
-    ended: oneshot::Receiver<TaskRow>,
+    rest: Rest,
     deadline: tokio::time::Instant,
 }
 
@@ -193,6 +194,11 @@ impl Orchestrator {
                 .journals
                 .admits(&self.shared, &request.journal(who), way)?;
         }
+        // Before anything is done for it. What is refused anyway takes no place.
+        let place = match &refused {
+            None => Some(self.shared.room.take()?),
+            Some(_) => None,
+        };
         let Prepared {
             key,
             task,
@@ -202,7 +208,8 @@ impl Orchestrator {
         } = self.new_task(who, request, refused).await?;
         let (is_turn, input_hash) = (task.accepted.turn, task.accepted.input_hash);
         let (done, ended) = oneshot::channel();
-        let done = (!request.wait.is_zero()).then_some(done);
+        let (tasks, stopping) = (self.shared.tasks.clone(), self.shared.stopping.clone());
+        let rest = Rest::new(ended, place, tasks, stopping);
         let operation = Operation::Accept {
             task: Box::new(task),
             open,
@@ -210,7 +217,10 @@ impl Orchestrator {
             refused,
         };
         let deadline = tokio::time::Instant::now() + request.wait;
-        let asked = self.shared.journals.ask(&self.shared, &key, way, operation, done);
+        let asked = self
+            .shared
+            .journals
+            .ask(&self.shared, &key, way, operation, Some(done));
         let row = match asked.await {
             Ok(reply) => self.task_of(who, reply).await.map_err(not_refused)?,
             Err(failure) if way == Way::Inside && failure.elsewhere.is_some() => {
@@ -222,7 +232,7 @@ impl Orchestrator {
             key,
             is_turn,
             row,
-            ended,
+            rest,
             deadline,
         })
     }
@@ -260,14 +270,14 @@ impl Orchestrator {
             key,
             is_turn,
             mut row,
-            ended,
+            mut rest,
             deadline,
         } = begun;
         if tokio::time::Instant::now() < deadline && row.status.needs_owner() {
-            match tokio::time::timeout_at(deadline, ended).await {
-                Ok(Ok(last)) => row = last,
+            match rest.until(deadline).await {
+                Ok(Some(last)) => row = last,
                 // The owner was lost, or the wait is over: the task as it stands.
-                Ok(Err(_)) => row = self.as_stands_at(who, row, deadline).await?,
+                Ok(None) => row = self.as_stands_at(who, row, deadline).await?,
                 Err(_) => row = patiently(|| self.own_task(who, &row.id)).await?,
             }
         }
@@ -291,6 +301,16 @@ impl Orchestrator {
         })
     }
 
+    /// Whoever waits at a process that leaves is sent on when it has let go of the journal: by its key the caller finds
+    /// its task elsewhere, and the process need not stay for it.
+    fn sends_on(&self, who: &Principal, journal: &SessionId) -> Result<(), Failure> {
+        let key = self.key(who, journal);
+        match &self.shared.fleet {
+            Some(fleet) if fleet.is_leaving() && !self.shared.journals.is_live(&key) => fleet.shows(&key),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Follows a task whose owner was lost until it rests or the time is over.
     pub(super) async fn as_stands_at(
         &self,
@@ -308,6 +328,7 @@ impl Orchestrator {
             if !row.status.needs_owner() || over {
                 return Ok(row);
             }
+            self.sends_on(who, &row.id.journal)?;
             tokio::select! {
                 () = self.shared.stopping.cancelled() => {}
                 _ = tokio::time::timeout_at(look_again.min(deadline), changes.changed()) => {}

@@ -28,7 +28,7 @@ impl Orchestrator {
             return Ok(());
         };
         let mut views = fleet.watch();
-        match timeout(patience, views.wait_for(|view| view.may_take())).await {
+        match timeout(patience, views.wait_for(|view| view.has_its_place())).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => {
                 let why = "this supervisor's row could not be kept in the store, or not be read back";
@@ -46,13 +46,16 @@ impl Orchestrator {
     /// and then says that it has left, which frees what it had. What can't end within `patience` is ended where it
     /// stands. [`Orchestrator::stop`] is for afterwards.
     ///
-    /// Takes four seconds longer than `patience` at most. Dropped, the process goes on as a leaving one. Does nothing
+    /// Takes `patience` at most, or four seconds if that is less. Dropped, the process goes on as a leaving one. Does nothing
     /// where this process has the store to itself.
     pub async fn drain(&self, patience: Duration) {
         let Some(fleet) = &self.shared.fleet else {
             return;
         };
-        let (journals, until) = (&self.shared.journals, Instant::now() + patience);
+        let (journals, until) = (
+            &self.shared.journals,
+            Instant::now() + patience.saturating_sub(FAREWELL + LAST_MOMENT),
+        );
         fleet.become_state(NodeState::Draining);
         loop {
             journals.release_all();

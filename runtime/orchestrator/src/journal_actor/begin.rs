@@ -46,6 +46,7 @@ impl JournalActor {
             accepted_at: open.accepted_at,
             deadline: open.expires_at(),
             history,
+            version: open.version().cloned(),
         };
         self.hub.begin(task, attempt);
         let line = AttemptLine::new(task, attempt, ctx.cancellation());

@@ -56,6 +56,12 @@ impl JournalActor {
         true
     }
 
+    /// Whether no step is let go any more.
+    pub(super) fn holds_calls_back(&self) -> bool {
+        let awaited = matches!(&self.phase, Phase::Owned { owner, .. } if owner.has_doubtful_live());
+        self.releasing && !awaited
+    }
+
     /// Reads whether anybody else has written: a fence tells only those who write.
     pub(super) fn look(&mut self, ctx: &Context<Message>) {
         let Phase::Owned { owner, .. } = &self.phase else {

@@ -11,8 +11,8 @@ use crate::shared::Shared;
 
 /// How long rows of processes stay that are dead or have left.
 const ROWS_STAY: Duration = Duration::from_secs(24 * 3_600);
-/// How many of those are removed at a time.
-const FORGOTTEN: usize = 8;
+/// How many of those are removed in one round: beats don't wait for more.
+const FORGOTTEN: usize = 1;
 /// The least time that a renewal or a look may take.
 const LEAST: Duration = Duration::from_secs(2);
 
@@ -50,9 +50,14 @@ impl MembershipActor {
             if view.is_deposed() && !fleet.view().is_deposed() {
                 tracing::error!(node = %fleet.me().node, "a newer start of this node has replaced this process: it takes nothing any more");
             }
+            let said = fleet.says();
             if fleet.publish(view) {
                 tell(&fleet);
                 shared.journals.look_all();
+            }
+            if fleet.says() != said {
+                // The others are told at once that it serves, or that it can't.
+                continue;
             }
             forget(&fleet, &watch).await;
             tokio::select! {
@@ -91,7 +96,17 @@ async fn round(fleet: &Fleet, watch: &mut FleetWatch) -> Result<(), StoreError> 
         Err(_) => watch.missed(),
     }
     let looked = bounded("nodes", within, fleet.nodes.nodes()).await;
-    beaten.map(drop).and(looked.map(|rows| watch.looked(rows)))
+    let looked = match looked {
+        Ok(rows) => {
+            watch.looked(rows);
+            Ok(())
+        }
+        Err(error) => {
+            watch.saw_nothing();
+            Err(error)
+        }
+    };
+    beaten.map(drop).and(looked)
 }
 
 async fn bounded<T>(

@@ -1,14 +1,23 @@
 //! What every way to a journal's actor asks first: whether it may be here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use greenroom_kernel::{Failure, FleetView, HostPort, JournalKey, NodeRow, NodeState, Nodes, Peers, Writer};
+use greenroom_kernel::{
+    Failure, FleetView, HostPort, JournalKey, NodeRow, NodeState, Nodes, Peers, Standing, Writer,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{MembershipConfig, MembershipParts};
+
+/// How long the scan leaves a journal alone that it found held by another, unless journals move.
+const HELD_FOR: Duration = Duration::from_secs(15);
+/// How many of those are remembered.
+const HELD: usize = 10_000;
 
 /// On whose behalf a journal's actor is asked for, where there is none yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +60,8 @@ pub(crate) struct Fleet {
     pub(super) buried: Mutex<HashSet<Writer>>,
     /// Journals that belong here and that others were asked to let go of.
     pub(super) followed: Mutex<HashSet<JournalKey>>,
+    /// Journals that a scan found held by others, and when.
+    held: Mutex<HashMap<JournalKey, Instant>>,
 }
 
 impl Fleet {
@@ -73,6 +84,7 @@ impl Fleet {
             beats: AtomicU64::new(0),
             buried: Mutex::default(),
             followed: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
@@ -93,14 +105,19 @@ impl Fleet {
     /// Publishes what is believed. Tells whether journals may have moved by it.
     pub(super) fn publish(&self, view: FleetView) -> bool {
         let view = Arc::new(view);
+        let silent = |writer: &Writer| matches!(view.standing(writer), Standing::Silent(_));
         self.buried
             .lock()
-            .retain(|writer| matches!(view.standing(writer), greenroom_kernel::Standing::Silent(_)));
-        self.view.send_if_modified(|old| {
+            .retain(|writer| view.may_take() && silent(writer));
+        let moved = self.view.send_if_modified(|old| {
             let moved = !view.is_like(old);
             *old = view;
             moved
-        })
+        });
+        if moved {
+            self.held.lock().clear();
+        }
+        moved
     }
 
     /// The row as it is to be renewed now.
@@ -108,7 +125,7 @@ impl Fleet {
         NodeRow {
             node: self.me.node.clone(),
             incarnation: self.me.incarnation,
-            state: self.state(),
+            state: self.says(),
             address: self.address.clone(),
             beat: self.beats.fetch_add(1, Ordering::Relaxed) + 1,
         }
@@ -121,6 +138,14 @@ impl Fleet {
 
     pub(crate) fn state(&self) -> NodeState {
         *self.state.borrow()
+    }
+
+    /// What the row is to say now: who can't take journals must not be sent any.
+    pub(super) fn says(&self) -> NodeState {
+        match self.state() {
+            NodeState::Serving if !self.view().may_take() => NodeState::Draining,
+            state => state,
+        }
     }
 
     pub(super) fn states(&self) -> watch::Receiver<NodeState> {
@@ -139,9 +164,33 @@ impl Fleet {
         let _ = told.wait_for(|told| *told == Some(state)).await;
     }
 
+    /// A scan found that another has a journal.
+    pub(crate) fn found_held(&self, key: &JournalKey) {
+        let mut held = self.held.lock();
+        if held.len() >= HELD {
+            held.clear();
+        }
+        held.insert(key.clone(), Instant::now());
+    }
+
+    /// Whether a scan found lately that another has a journal.
+    pub(crate) fn is_held(&self, key: &JournalKey) -> bool {
+        if self.view().others_drain() {
+            // It may be free any moment.
+            return false;
+        }
+        let held = self.held.lock();
+        held.get(key).is_some_and(|found| found.elapsed() < HELD_FOR)
+    }
+
+    /// Whether this process has begun to leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state() != NodeState::Serving
+    }
+
     /// Whether this process may take journals at all.
     pub(crate) fn takes(&self) -> bool {
-        self.state() == NodeState::Serving && self.view().may_take()
+        !self.is_leaving() && self.view().may_take()
     }
 
     /// Whether a journal that has no actor here may get one.
@@ -155,7 +204,7 @@ impl Fleet {
         }
         let view = self.view();
         match view.owner_of(key) {
-            Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
+            Some(owner) if owner.writer() != self.me => Err(Failure::elsewhere(owner.address.clone())),
             Some(_) if takes => Ok(()),
             Some(_) | None => Err(self.takes_nothing()),
         }
@@ -164,9 +213,9 @@ impl Fleet {
     /// Where a journal without an actor here is to be read: an error says that it isn't here.
     pub(crate) fn shows(&self, key: &JournalKey) -> Result<(), Failure> {
         match self.view().owner_of(key) {
-            Some(owner) if owner.node != self.me.node => Err(Failure::elsewhere(owner.address.clone())),
+            Some(owner) if owner.writer() != self.me => Err(Failure::elsewhere(owner.address.clone())),
             // Who can't renew its row for a while still reads as well as anybody.
-            Some(_) if self.state() == NodeState::Serving => Ok(()),
+            Some(_) if !self.is_leaving() => Ok(()),
             Some(_) | None => Err(self.takes_nothing()),
         }
     }

@@ -181,11 +181,96 @@ async fn a_refusal_says_its_code_and_when_to_come_again(door: Door) {
         live_journals: 1,
         ..Default::default()
     };
-    let stage = Stage::configured(door, config, [echoing()]).await;
-    stage.show.create_session(&ann(), None, None).await.unwrap();
+    let stage = Stage::configured(door, config, [busy_for(LASTS)]).await;
+    stage.show.accept(&ann(), task("helper", "k", NOT)).await.unwrap();
     let refused = stage.show.create_session(&ann(), None, None).await.unwrap_err();
     let expected = Failure::new(ErrorCode::ResourceExhausted, "too many sessions are at work");
     assert_eq!(refused, expected.retry_after(Duration::from_millis(500)));
+}
+
+async fn sessions_at_rest_keep_nobody_out(door: Door) {
+    let config = crate::OrchestratorConfig {
+        live_journals: 4,
+        ..Default::default()
+    };
+    let stage = Stage::configured(door, config, [echoing()]).await;
+    for _ in 0..40 {
+        stage.show.create_session(&ann(), None, None).await.unwrap();
+        // It rests as soon as it has nothing to do; no time passes.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How long a task of [`busy_for`] takes.
+const LASTS: Duration = Duration::from_secs(5);
+
+fn busy_for(time: Duration) -> Arc<Host> {
+    let works = move |talk: Talk| async move {
+        tokio::time::sleep(time).await;
+        talk.done("done");
+    };
+    Arc::new(host("h").agent("helper", works))
+}
+
+async fn one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests(door: Door) {
+    let config = crate::OrchestratorConfig {
+        in_flight: 3,
+        ..Default::default()
+    };
+    let stage = Stage::configured(door, config, [busy_for(LASTS)]).await;
+    // Whether or not their callers wait for them, or for long enough.
+    let waits = [NOT, LASTS / 5, LONG];
+    let mut calls = tokio::task::JoinSet::new();
+    for (index, wait) in waits.into_iter().enumerate() {
+        let (show, key) = (Arc::clone(&stage.show), format!("k{index}"));
+        calls.spawn(async move { show.accept(&ann(), task("helper", &key, wait)).await });
+    }
+    tokio::time::sleep(LASTS / 2).await;
+    let begun = tokio::time::Instant::now();
+    for _ in 0..10 {
+        let refused = stage.show.accept(&ann(), task("helper", "more", LONG)).await;
+        let expected = Failure::new(
+            ErrorCode::ResourceExhausted,
+            "3 tasks are at work, as many as may be",
+        );
+        assert_eq!(refused.unwrap_err(), expected.retry_after(Duration::from_secs(1)));
+    }
+    assert!(begun.elapsed() < LASTS / 10, "{:?}", begun.elapsed());
+    for call in calls.join_all().await {
+        call.unwrap();
+    }
+    tokio::time::sleep(LASTS / 2).await;
+    // All three are free again.
+    for key in ["a", "b", "c"] {
+        stage.show.accept(&ann(), task("helper", key, NOT)).await.unwrap();
+    }
+    let refused = stage.show.accept(&ann(), task("helper", "d", NOT)).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::ResourceExhausted);
+}
+
+async fn a_task_that_waits_for_a_person_takes_no_place(door: Door) {
+    let config = crate::OrchestratorConfig {
+        in_flight: 1,
+        ..Default::default()
+    };
+    let asks = |mut talk: Talk| async move {
+        if talk
+            .step(approval("0", "{\"prompt\":\"may I?\"}"))
+            .await
+            .is_some()
+        {
+            talk.done("approved");
+        }
+    };
+    let stage = Stage::configured(door, config, [Arc::new(host("h").agent("helper", asks))]).await;
+    for key in ["a", "b"] {
+        let told = stage
+            .show
+            .accept(&ann(), task("helper", key, LONG))
+            .await
+            .unwrap();
+        assert_eq!(told.task.status, TaskStatus::Waiting);
+    }
 }
 
 async fn a_page_of_large_rows_comes_whole(door: Door) {
@@ -233,6 +318,9 @@ through_every_door! {
     changes_that_their_caller_left_are_made,
     a_call_whose_line_broke_is_found_by_its_key_and_its_reader_goes_on_from_its_cursor,
     a_refusal_says_its_code_and_when_to_come_again,
+    sessions_at_rest_keep_nobody_out,
+    one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests,
+    a_task_that_waits_for_a_person_takes_no_place,
     a_page_of_large_rows_comes_whole,
     a_task_without_a_session_is_one_also_for_who_lists_it,
 }

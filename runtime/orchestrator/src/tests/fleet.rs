@@ -117,16 +117,26 @@ async fn a_newer_start_of_a_node_takes_what_the_older_had_at_once() {
     };
     let waiting = fleet.accept(chat(Some(&session), "go", "k", NOT)).await.task.id;
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    let old = fleet.kill("n1");
+    let old = fleet.cut_off("n1");
     let begun = tokio::time::Instant::now();
     fleet.start("n1").await;
     fleet
         .until(&waiting, |row| row.status == TaskStatus::OutcomeUnknown)
         .await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // The older one comes back, and learns that it was replaced.
+    // The older one reaches the store again, and learns that it was replaced.
     old.store.heal();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(old.orchestrator.fleet().unwrap().borrow().is_deposed());
+    assert!(!old.orchestrator.shared().journals.is_live(&key_of(&session)));
+    let refused = old
+        .orchestrator
+        .accept(&ann(), chat(Some(&session), "more", "k2", NOT))
+        .await;
+    assert_eq!(
+        refused.unwrap_err().elsewhere.as_deref(),
+        Some(&fleet.process("n1").address)
+    );
     assert_eq!(fleet.holders(&session), ["n1"]);
 }
 

@@ -52,10 +52,13 @@ impl Nodes for DynamoStore {
         let call = self.call("nodes");
         let range = Range::between(NODES, "!".to_owned(), keys::LAST.to_string());
         let items = self.table.all(&call, &range).await?;
-        items
-            .iter()
-            .map(|item| row_of(Reader(call.operation), item))
-            .collect()
+        // One that a newer version wrote must not blind this one to all others.
+        let read = |item| {
+            let row = row_of(Reader(call.operation), item);
+            row.inspect_err(|error| tracing::warn!(%error, "a row of a node is passed over"))
+                .ok()
+        };
+        Ok(items.iter().filter_map(read).collect())
     }
 
     async fn forget(&self, node: &NodeId, incarnation: u64) -> Result<(), StoreError> {

@@ -1,9 +1,9 @@
 //! What stands between a store and its service: counts what passes, refuses some of it as a busy service does, or loses
 //! answers when the work is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -41,6 +41,9 @@ struct Shared {
     asked: AtomicU64,
     troubled: AtomicU64,
     hints: AtomicU64,
+    lags: AtomicBool,
+    /// What was last answered to each query of an index.
+    before: Mutex<HashMap<String, Bytes>>,
 }
 
 pub(crate) struct Proxy {
@@ -78,6 +81,13 @@ fn refusal(code: &str, more: &str) -> Response<Full<Bytes>> {
     answer
 }
 
+/// The members of a request come in any order.
+fn canonical(body: &Bytes) -> String {
+    let mut request: serde_json::Value = serde_json::from_slice(body).unwrap();
+    request.sort_all_objects();
+    request.to_string()
+}
+
 impl Shared {
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
         let target = request.headers().get("x-amz-target").unwrap().to_str().unwrap();
@@ -111,6 +121,19 @@ impl Shared {
                 _ => refusal("ThrottlingException", ""),
             });
         }
+        let of_an_index = body.windows(11).any(|part| part == br#""IndexName""#);
+        let asked = of_an_index.then(|| canonical(&body));
+        if let Some(asked) = &asked
+            && self.lags.load(Ordering::SeqCst)
+        {
+            let nothing = Bytes::from_static(br#"{"Items":[],"Count":0,"ScannedCount":0}"#);
+            let before = self.before.lock().unwrap().get(asked).cloned();
+            let mut answer = Response::new(Full::from(before.unwrap_or(nothing)));
+            answer
+                .headers_mut()
+                .insert("content-type", "application/x-amz-json-1.0".parse().unwrap());
+            return Ok(answer);
+        }
         let mut onwards = Request::new(Full::from(body));
         *onwards.method_mut() = head.method;
         *onwards.uri_mut() = format!("{}{}", self.to, head.uri).parse().unwrap();
@@ -120,6 +143,9 @@ impl Shared {
         let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
         if troubled && self.trouble == Trouble::DropsAnswers {
             return Err(Lost);
+        }
+        if let Some(asked) = asked {
+            self.before.lock().unwrap().insert(asked, body.clone());
         }
         Ok(Response::from_parts(head, Full::from(body)))
     }
@@ -138,6 +164,8 @@ impl Proxy {
             asked: AtomicU64::new(0),
             troubled: AtomicU64::new(0),
             hints: AtomicU64::new(0),
+            lags: AtomicBool::new(false),
+            before: Mutex::default(),
         });
         let all = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
@@ -167,6 +195,11 @@ impl Proxy {
     /// How many requests met with trouble.
     pub(crate) fn troubled(&self) -> u64 {
         self.shared.troubled.load(Ordering::Relaxed)
+    }
+
+    /// From now on queries of indexes are answered as they last were, or with nothing; or as they should be again.
+    pub(crate) fn indexes_lag(&self, lag: bool) {
+        self.shared.lags.store(lag, Ordering::SeqCst);
     }
 
     /// What was asked for since the last time.

@@ -6,15 +6,15 @@ use greenroom_kernel::{Member, MemberId, MemberRegistry, MemberRole};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-pub(super) struct Emulator {
+pub(crate) struct Emulator {
     ministack: Mutex<Ministack>,
-    pub(super) url: String,
+    pub(crate) url: String,
     map: CloudMap,
 }
 
 impl Emulator {
     /// Starts it with one service.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let ministack = Ministack::start();
         let url = ministack.url();
         let say = async |operation: &str, body: Value| -> Value {
@@ -43,7 +43,7 @@ impl Emulator {
         }
     }
 
-    pub(super) async fn register(&self, id: &str, url: &str) {
+    pub(crate) async fn register(&self, id: &str, url: &str) {
         let member = Member::at(
             MemberId::parse(id).unwrap(),
             MemberRole::Agent,
@@ -52,11 +52,11 @@ impl Emulator {
         self.map.register(&member).await.unwrap();
     }
 
-    pub(super) async fn deregister(&self, id: &str) {
+    pub(crate) async fn deregister(&self, id: &str) {
         self.map.deregister(&MemberId::parse(id).unwrap()).await.unwrap();
     }
 
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.ministack.lock().kill();
     }
 }

@@ -37,6 +37,8 @@ pages! {
     embedding_is_true: "docs/embedding.md", 0;
     failing_over_is_true: "docs/failover.md", 0;
     operating_it_is_true: "docs/operations.md", 0;
+    a_fleet_is_as_told: "docs/fleet.md", 2;
+    certificates_are_as_told: "docs/tls.md", 1;
     the_store_on_dynamodb_is_as_told: "docs/dynamodb.md", 1;
     the_guarantees_are_true: "docs/guarantees.md", 0;
     the_performance_page_is_true: "docs/performance.md", 0;

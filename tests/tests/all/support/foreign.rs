@@ -32,12 +32,18 @@ impl Language {
 pub(crate) struct ForeignHost {
     language: Language,
     home: TempDir,
+    env: Vec<(String, String)>,
     child: Option<Child>,
     pub(crate) url: String,
 }
 
 impl ForeignHost {
     pub(crate) async fn start(language: Language) -> Self {
+        Self::start_with(language, Vec::new()).await
+    }
+
+    /// With more environment.
+    pub(crate) async fn start_with(language: Language, env: Vec<(String, String)>) -> Self {
         let home = tempfile::tempdir().unwrap();
         if matches!(language, Language::TypeScript) {
             compile(home.path());
@@ -45,6 +51,7 @@ impl ForeignHost {
         let mut host = Self {
             language,
             home,
+            env,
             child: None,
             url: String::new(),
         };
@@ -79,7 +86,7 @@ impl ForeignHost {
 
     /// Starts the process where it was before.
     pub(crate) async fn restart(&mut self) {
-        let address = self.url.trim_start_matches("http://").to_owned();
+        let address = self.url.split_once("://").map_or("", |(_, rest)| rest).to_owned();
         self.launch(&address).await;
     }
 
@@ -94,6 +101,7 @@ impl ForeignHost {
             .args(["--listen", address])
             .env("GREENROOM_PROTO", root().join("proto"))
             .env("SHOP_FILE", self.shop())
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

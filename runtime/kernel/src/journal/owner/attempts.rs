@@ -62,6 +62,7 @@ impl Owner {
         self.running = Some(Running {
             task,
             attempt,
+            version: None,
             live: BTreeMap::new(),
             parking: false,
         });

@@ -1,5 +1,6 @@
 //! Steps: replayed from the journal, or let go when what precedes them is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -32,6 +33,21 @@ enum Replay {
 }
 
 impl Owner {
+    /// The running attempt is one of this version of its agent: to be told before its first step.
+    pub fn attempt_runs(&mut self, task: u32, attempt: u32, version: Arc<str>) {
+        let running = self.running.as_mut();
+        if let Some(running) = running.filter(|run| (run.task, run.attempt) == (task, attempt)) {
+            running.version = Some(version);
+        }
+    }
+
+    /// The version of the running attempt's agent, where the journal names another for the task, or none.
+    fn other_version(&self, task: u32) -> Option<Arc<str>> {
+        let version = self.running.as_ref()?.version.as_ref()?;
+        let told = self.journal.open.get(&task).and_then(|open| open.version());
+        (told != Some(version)).then(|| Arc::clone(version))
+    }
+
     /// The agent asks for a step.
     pub fn step_called(&mut self, now: Timestamp, task: u32, attempt: u32, call: StepCall) {
         let Some(running) = self
@@ -122,6 +138,7 @@ impl Owner {
             name: call.name.clone(),
             effect: call.effect,
             input_hash: identity(&call),
+            version: self.other_version(task),
         };
         let due = match call.kind {
             StepKind::Approval => return self.ask(now, task, head, &call),

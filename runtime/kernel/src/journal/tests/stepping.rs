@@ -243,3 +243,33 @@ fn an_approvals_question_is_bounded() {
     desk.call(0, 1, kind_of_call("0", StepKind::Approval, &long));
     assert_eq!(desk.failure(0), ErrorCode::BadUserInput);
 }
+
+#[test]
+fn a_tasks_steps_tell_the_version_that_asked_for_them_once_and_a_repeated_step_keeps_it() {
+    let mut desk = Desk::running(turn("a"));
+    let version = |desk: &Desk| {
+        desk.owner.journal().open[&0]
+            .version()
+            .map(|version| version.to_string())
+    };
+    desk.owner.attempt_runs(0, 1, "1.0".into());
+    assert_eq!(version(&desk), None);
+    desk.step(0, 1, "0", Effect::NonIdempotent);
+    desk.step(0, 1, "1", Effect::Idempotent);
+    assert_eq!(version(&desk).as_deref(), Some("1.0"));
+    let told = desk.slots.iter().flat_map(|slot| &slot.entries);
+    let told = told.filter(|entry| match entry {
+        Entry::StepStarted { step, .. } | Entry::StepDone { step, .. } => step.version.is_some(),
+        _ => false,
+    });
+    assert_eq!(told.count(), 2, "the first step's start and end");
+    assert_eq!(desk.die(0, 1).begun(), [(0, 2)]);
+    desk.owner.attempt_runs(0, 2, "2.0".into());
+    desk.step(0, 2, "2", Effect::Idempotent);
+    assert_eq!(version(&desk).as_deref(), Some("2.0"));
+    assert_eq!(Journal::clone(desk.owner.journal()), {
+        let mut read = Journal::empty(desk.owner.journal().id.clone());
+        desk.slots.iter().for_each(|slot| read.apply(slot).unwrap());
+        read
+    });
+}

@@ -129,6 +129,70 @@ async fn a_process_that_is_about_to_leave_takes_nothing_new_and_sends_callers_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_that_waits_for_another_ends_and_a_child_that_can_t_begin_here_begins_elsewhere() {
+    let host = Arc::new(
+        host("h")
+            .agent("helper", |mut talk: Talk| async move {
+                let Some(ran) = talk.begin(tool("0", Effect::NonIdempotent)).await else {
+                    return;
+                };
+                if ran.is_none() {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    // What it does asks for another step in the middle, and for a child beside it.
+                    if talk.step(tool("1", Effect::ReadOnly)).await.is_none() {
+                        return;
+                    }
+                    talk.say(FromAgent::Call(hand_off("2", "child")));
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                    talk.report(&path("0"));
+                    talk.linger().await;
+                    return;
+                }
+                let _ = talk.step(tool("1", Effect::ReadOnly)).await;
+                if let Some(Ok(_)) = talk.step(hand_off("2", "child")).await {
+                    talk.done("both");
+                }
+            })
+            .agent("child", |talk: Talk| async move { talk.done("child") }),
+    );
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let told = fleet.accept(chat(None, "go", "k", NOT)).await.task.id;
+    let holder = fleet.holders(&told.journal)[0].to_owned();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = tokio::time::Instant::now();
+    fleet.drain(&holder, Duration::from_secs(40)).await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let row = fleet.ended(&told).await;
+    assert_eq!(row.status, TaskStatus::Completed, "{:?}", row.error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_at_a_leaving_process_is_sent_on_and_finds_the_same_task_elsewhere() {
+    let host = careful();
+    let mut fleet = Fleets::of(2, [Arc::clone(&host)]).await;
+    let session = fleet.session().await;
+    let owner = fleet.owner(&session).node.to_string();
+    let request = chat(Some(&session), "go", "k", LONG);
+    let (leaving, waiting) = (Arc::clone(&fleet.process(&owner).orchestrator), request.clone());
+    let who = ann();
+    let begun = tokio::time::Instant::now();
+    let (sent_on, _) = tokio::join!(leaving.accept(&who, waiting), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fleet.drain(&owner, Duration::from_secs(20)).await
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let sent_on = sent_on.unwrap_err();
+    assert!(
+        sent_on.retryable && sent_on.code == ErrorCode::Unavailable,
+        "{sent_on}"
+    );
+    assert_eq!(sent_on.elsewhere.as_deref(), Some(&fleet.live[0].address));
+    let found = fleet.accept(request).await.task;
+    assert_eq!((found.status, found.id.ordinal), (TaskStatus::Completed, 0));
+    each_once(&host, 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_t_end_in_time_is_ended_and_left_in_doubt_for_a_person() {
     let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
         talk.slowly(tool("0", Effect::NonIdempotent), 10_000).await;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentGone, AgentName, AgentRun, AgentSink, Failure, FromAgent, ModelAnswer,
-    Payload, RunStart, StepAnswer, StepCall, StepOutcome, StepPath, ToAgent,
+    AgentCard, AgentEndpoint, AgentGone, AgentName, AgentRun, AgentSink, Failure, FromAgent, HostState,
+    ModelAnswer, Payload, RunStart, StepAnswer, StepCall, StepOutcome, StepPath, ToAgent,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -50,6 +50,20 @@ impl Talk {
     /// The same, but what it is told to run takes so many seconds; cut off before its end, it is not reported.
     pub(crate) async fn slowly(&mut self, call: StepCall, seconds: u64) -> Option<Result<String, Failure>> {
         let place = call.path.clone();
+        if let Some(finished) = self.begin(call).await? {
+            return Some(finished);
+        }
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.say(FromAgent::Heartbeat);
+        }
+        self.report(&place);
+        Some(Ok("\"ran\"".to_owned()))
+    }
+
+    /// Asks for a step and begins it when told to; what came of it if it ran before.
+    pub(crate) async fn begin(&mut self, call: StepCall) -> Option<Option<Result<String, Failure>>> {
+        let place = call.path.clone();
         self.say(FromAgent::Call(call));
         loop {
             let Ok(frame) = tokio::time::timeout(Duration::from_secs(3), self.inbox.recv()).await else {
@@ -58,7 +72,7 @@ impl Talk {
             };
             match frame? {
                 ToAgent::Answer { path, answer } if path == place => match answer {
-                    StepAnswer::Finished(result) => return Some(result),
+                    StepAnswer::Finished(result) => return Some(Some(result)),
                     StepAnswer::Go => break,
                 },
                 ToAgent::Cancel(_) => return None,
@@ -67,15 +81,15 @@ impl Talk {
         }
         // What it does is done whether or not anybody hears of it.
         self.fired.lock().push(format!("{} {place}", self.start.task));
-        for _ in 0..seconds {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            self.say(FromAgent::Heartbeat);
-        }
+        Some(None)
+    }
+
+    /// A step that was begun is done.
+    pub(crate) fn report(&self, place: &StepPath) {
         self.say(FromAgent::Report {
-            path: place,
+            path: place.clone(),
             outcome: StepOutcome::Done(Payload::inline("\"ran\"")),
         });
-        Some(Ok("\"ran\"".to_owned()))
     }
 
     /// Waits for a step's answer, sending heartbeats meanwhile.
@@ -120,6 +134,8 @@ pub(crate) struct Host {
     pub(super) scripts: BTreeMap<AgentName, Script>,
     schemas: Mutex<BTreeMap<AgentName, Schemas>>,
     pub(crate) up: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    version: Mutex<String>,
     pub(crate) runs: AtomicU32,
     pub(crate) fired: Arc<Mutex<Vec<String>>>,
     tasks: TaskTracker,
@@ -132,6 +148,8 @@ impl Host {
             scripts: BTreeMap::new(),
             schemas: Mutex::default(),
             up: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            version: Mutex::new("1".to_owned()),
             runs: AtomicU32::new(0),
             fired: Arc::default(),
             tasks: TaskTracker::new(),
@@ -144,6 +162,12 @@ impl Host {
     {
         let script: Script = Arc::new(move |talk| script(talk).boxed());
         self.scripts.insert(name(agent), script);
+        self
+    }
+
+    /// The version that its agents' cards have; "1" unless said otherwise.
+    pub(crate) fn version(self, version: &str) -> Self {
+        *self.version.lock() = version.to_owned();
         self
     }
 
@@ -191,7 +215,7 @@ impl AgentEndpoint for Host {
             let (input_schema, output_schema) = self.schemas.lock().get(name).cloned().unwrap_or_default();
             AgentCard {
                 name: name.clone(),
-                version: "1".into(),
+                version: self.version.lock().clone(),
                 description: String::new(),
                 skills: Vec::new(),
                 input_schema,
@@ -201,12 +225,19 @@ impl AgentEndpoint for Host {
         Ok(self.scripts.keys().map(card).collect())
     }
 
-    async fn check(&self) -> Result<(), Failure> {
-        self.reached()
+    async fn check(&self) -> Result<HostState, Failure> {
+        self.reached()?;
+        Ok(match self.draining.load(Ordering::SeqCst) {
+            true => HostState::Draining,
+            false => HostState::Serving,
+        })
     }
 
     async fn run(&self, start: RunStart) -> Result<AgentRun, Failure> {
         self.reached()?;
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(Failure::unavailable("this agent host is shutting down"));
+        }
         self.runs.fetch_add(1, Ordering::SeqCst);
         let script = self.scripts.get(&start.agent).cloned();
         let script = script.ok_or_else(|| Failure::not_found("agent"))?;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{Clock, Ledger, Randomness};
+use greenroom_kernel::Ledger;
 use greenroom_models::{Accounts, AccountsConfig, Redact};
 
+use super::world::World;
 use crate::config::Config;
 use crate::failed::Failed;
 
@@ -12,14 +13,13 @@ use crate::failed::Failed;
 ///
 /// # Errors
 /// As the ledger says.
-pub(super) async fn open(
+pub(crate) async fn open(
     config: &Config,
     ledger: Arc<dyn Ledger>,
-    clock: Arc<dyn Clock>,
-    random: &dyn Randomness,
+    world: &World,
 ) -> Result<Arc<Accounts>, Failed> {
     if !config.bills {
-        return Ok(Accounts::none(clock, random));
+        return Ok(nobodys(world));
     }
     let content = config.requests.content;
     let settings = AccountsConfig {
@@ -28,5 +28,11 @@ pub(super) async fn open(
         content: content.then(|| Arc::new(greenroom_telemetry::without_secrets) as Redact),
         ..AccountsConfig::new(config.models.prices.version.clone())
     };
-    Ok(Accounts::open(ledger, clock, random, settings).await?)
+    let clock = Arc::clone(&world.clock);
+    Ok(Accounts::open(ledger, clock, &*world.random, settings).await?)
+}
+
+/// Those of nobody: nothing is billed, and no budget holds.
+pub(crate) fn nobodys(world: &World) -> Arc<Accounts> {
+    Accounts::none(Arc::clone(&world.clock), &*world.random)
 }

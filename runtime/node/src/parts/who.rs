@@ -17,7 +17,7 @@ pub(crate) fn dev_principal(scopes: Vec<String>) -> Result<Principal, InvalidId>
 }
 
 /// Decides who calls: this machine, or with `--insecure` anybody.
-pub(super) fn authenticator(insecure: bool) -> Result<Arc<dyn Authenticator>, InvalidId> {
+pub(crate) fn authenticator(insecure: bool) -> Result<Arc<dyn Authenticator>, InvalidId> {
     Ok(match insecure {
         true => Arc::new(Everybody(Arc::new(dev_principal(Vec::new())?))),
         false => Arc::new(LoopbackDev::new()?),

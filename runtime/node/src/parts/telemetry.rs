@@ -14,7 +14,7 @@ const ON_TERMINAL: &str = "warn";
 const ELSEWHERE: &str = "info,opentelemetry=warn";
 
 /// Sets both up, by the configuration and by the `OTEL_*` variables.
-pub(super) fn start(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
+pub(crate) fn start(config: &Config) -> Result<TelemetryGuard, TelemetryError> {
     let variable = |name: &str| std::env::var(name).ok();
     let default = if std::io::stderr().is_terminal() {
         ON_TERMINAL

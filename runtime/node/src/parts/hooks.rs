@@ -17,10 +17,10 @@ const CLOCK_OFFSET: &str = "GREENROOM_CLOCK_OFFSET_MS";
 
 /// What the hooks ask for.
 #[derive(Debug, Default)]
-pub(super) struct Hooks {
-    pub(super) trap: Option<Trap>,
-    pub(super) sync_delay: Option<Duration>,
-    pub(super) clock_offset_ms: i64,
+pub(crate) struct Hooks {
+    pub(crate) trap: Option<Trap>,
+    pub(crate) sync_delay: Option<Duration>,
+    pub(crate) clock_offset_ms: i64,
 }
 
 impl Hooks {
@@ -28,7 +28,7 @@ impl Hooks {
     ///
     /// # Errors
     /// A value that makes no sense.
-    pub(super) fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Failed> {
+    pub(crate) fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Failed> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let trap = match set(FAILPOINT) {
             Some(text) => {

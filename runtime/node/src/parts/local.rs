@@ -12,9 +12,9 @@ use crate::output;
 
 /// The provider with what there is to know about it.
 pub(crate) struct Watched {
-    pub(super) backend: Arc<LocalProvider>,
-    pub(super) model: String,
-    pub(super) at_once: u32,
+    pub(crate) backend: Arc<LocalProvider>,
+    pub(crate) model: String,
+    pub(crate) at_once: u32,
 }
 
 /// Where the model comes from, by the configuration.
@@ -44,7 +44,7 @@ pub(crate) fn source(local: &RawLocal) -> SourceConfig {
 }
 
 /// Starts the provider; it loads in the background.
-pub(super) fn start(local: &RawLocal) -> Result<Watched, Failed> {
+pub(crate) fn start(local: &RawLocal) -> Result<Watched, Failed> {
     let config = LocalConfig::new(source(local));
     let model = config.source.model_name();
     // One answers, as many wait as its queue holds.
@@ -59,7 +59,7 @@ pub(super) fn start(local: &RawLocal) -> Result<Watched, Failed> {
 
 /// The tensor library reads these variables once and can't be told otherwise: the process is executed again with
 /// them, before it has done anything. What an operator has set is left alone.
-pub(super) fn restart_with_thread_variables() {
+pub(crate) fn restart_with_thread_variables() {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let variables = thread_variables(cores);
     if variables.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
@@ -88,7 +88,7 @@ fn execute_again(variables: &[(&str, String)]) {
 
 /// Shows the model's progress until it is there or not to be had: on a terminal one line that changes, else log
 /// lines.
-pub(super) async fn show_progress(mut state: watch::Receiver<LocalState>) {
+pub(crate) async fn show_progress(mut state: watch::Receiver<LocalState>) {
     let terminal = std::io::stderr().is_terminal();
     let mut told = String::new();
     loop {

@@ -64,14 +64,14 @@ enum Moment {
 
 /// One point, and how often it may still be passed.
 #[derive(Debug, Clone)]
-pub(super) struct Trap {
+pub(crate) struct Trap {
     moment: Moment,
     left: Arc<AtomicU64>,
 }
 
 impl Trap {
     /// Reads `<name>:<n>`; `n` counts from 1.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
                 "it must be NAME:N, where NAME is before_commit, after_commit, or \
@@ -116,7 +116,7 @@ impl Trap {
     }
 
     /// The points inside the store.
-    pub(super) fn hook(&self) -> FailPointHook {
+    pub(crate) fn hook(&self) -> FailPointHook {
         let trap = self.clone();
         Arc::new(move |point| {
             match point {
@@ -130,9 +130,9 @@ impl Trap {
 }
 
 /// A store whose appends pass a trap.
-pub(super) struct TrappedStore {
-    pub(super) inner: Arc<dyn Store>,
-    pub(super) trap: Trap,
+pub(crate) struct TrappedStore {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) trap: Trap,
 }
 
 fn kinds(slot: &Slot) -> Vec<&'static str> {

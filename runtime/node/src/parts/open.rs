@@ -3,28 +3,30 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_kernel::{Ledger, Store};
+use greenroom_kernel::{Ledger, Nodes, Store};
 use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
-use greenroom_telemetry::Metrics;
 
 use super::failpoint::{Trap, TrappedStore};
 use super::hooks::Hooks;
+use super::world::World;
 use crate::config::{Config, StoreSettings};
 use crate::failed::Failed;
 use crate::table::{self, Writes};
 
-/// One store, by both its ports, and how people call it.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) shown: String,
+/// One store, by all its ports, and how people call it.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) nodes: Arc<dyn Nodes>,
+    pub(crate) shown: String,
 }
 
 /// The store that is configured, its commits counted.
 ///
 /// # Errors
 /// As [`SqliteStore::open`], and as a table's opening does.
-pub(super) async fn open(config: &Config, hooks: Hooks, metrics: Metrics) -> Result<Opened, Failed> {
+pub(crate) async fn open(config: &Config, world: &World) -> Result<Opened, Failed> {
+    let (hooks, metrics) = (&world.hooks, world.metrics.clone());
     let on_commit: CommitHook = Arc::new(move |appends, took| metrics.journal_sync(appends, took));
     match &config.store {
         StoreSettings::Sqlite(path) => sqlite(path.clone(), hooks, on_commit).await,
@@ -37,13 +39,14 @@ pub(super) async fn open(config: &Config, hooks: Hooks, metrics: Metrics) -> Res
             Ok(Opened {
                 store: table.store,
                 ledger: table.ledger,
+                nodes: table.nodes,
                 shown: table.shown,
             })
         }
     }
 }
 
-async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Opened, Failed> {
+async fn sqlite(path: PathBuf, hooks: &Hooks, on_commit: CommitHook) -> Result<Opened, Failed> {
     let options = SqliteOptions {
         on_commit: Some(on_commit),
         sync_delay: hooks.sync_delay,
@@ -54,10 +57,16 @@ async fn sqlite(path: PathBuf, hooks: Hooks, on_commit: CommitHook) -> Result<Op
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(path, options)).await??;
     let store = Arc::new(store);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let nodes = Arc::clone(&store) as Arc<dyn Nodes>;
     let store: Arc<dyn Store> = store;
-    let store = match hooks.trap {
+    let store = match hooks.trap.clone() {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
         None => store,
     };
-    Ok(Opened { store, ledger, shown })
+    Ok(Opened {
+        store,
+        ledger,
+        nodes,
+        shown,
+    })
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::TryKind;
-use greenroom_models::{MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
+use greenroom_models::{Accounts, MetricsSink, ModelRouter, ModelsConfig, Ports, ProviderSpec, TryRecord};
 use greenroom_provider_anthropic::MessagesDialect;
 use greenroom_provider_http::Dialect;
 use greenroom_provider_openai::{ChatDialect, EmbeddingsDialect, ResponsesDialect};
-use greenroom_supervision::SupervisorSpec;
+use greenroom_supervision::{Environment, Root, SupervisorSpec};
 use greenroom_telemetry::Metrics;
 
 use super::providers::Choice;
+use super::world::World;
 use crate::config::Config;
 use crate::failed::Failed;
 
@@ -20,17 +21,29 @@ use crate::failed::Failed;
 const LOCAL_CONNECT: Duration = Duration::from_secs(600);
 
 /// The router and what belongs to it.
-pub(super) struct BuiltModels {
-    pub(super) router: Arc<ModelRouter>,
-    pub(super) supervisor: SupervisorSpec,
+pub(crate) struct BuiltModels {
+    pub(crate) router: Arc<ModelRouter>,
+    pub(crate) supervisor: SupervisorSpec,
     /// As the banner names them.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     #[cfg(feature = "local-model")]
-    pub(super) local: Option<super::local::Watched>,
+    pub(crate) local: Option<super::local::Watched>,
 }
 
-/// Everything unstarted, save the local model, which begins to load.
-pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<BuiltModels, Failed> {
+/// Everything unstarted, save the local model, which begins to load. `node` is what the process is called.
+pub(crate) fn build(
+    config: &Config,
+    choice: &Choice,
+    world: &World,
+    accounts: &Arc<Accounts>,
+    node: &str,
+) -> Result<BuiltModels, Failed> {
+    let ports = Ports {
+        clock: Arc::clone(&world.clock),
+        random: Arc::clone(&world.random),
+        metrics: Arc::new(CountTries(world.metrics.clone())),
+        accounts: Some(Arc::clone(accounts)),
+    };
     let (mut specs, mut names) = (Vec::new(), Vec::new());
     for (remote, concurrency) in &choice.remote {
         names.push(match remote.models().first() {
@@ -58,7 +71,7 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
         }
         false => None,
     };
-    let mut models = ModelsConfig::new("dev");
+    let mut models = ModelsConfig::new(node);
     models.providers = specs;
     models.routes = config.models.routes.iter().cloned().collect();
     models.recover = config.models.recover.clone();
@@ -77,8 +90,17 @@ pub(super) fn build(config: &Config, choice: &Choice, ports: Ports) -> Result<Bu
     })
 }
 
+/// Starts the providers' actors.
+///
+/// # Errors
+/// Why they did not start.
+pub(crate) fn start(environment: &Environment, providers: SupervisorSpec) -> Result<Root, Failed> {
+    Root::start(environment, providers)
+        .map_err(|cause| Failed::because(format!("the providers' supervisor did not start: {cause}")))
+}
+
 /// The wire families that `/v1` speaks.
-pub(super) fn dialects() -> Vec<Arc<dyn Dialect>> {
+pub(crate) fn dialects() -> Vec<Arc<dyn Dialect>> {
     vec![
         Arc::new(ChatDialect),
         Arc::new(ResponsesDialect),
@@ -88,7 +110,7 @@ pub(super) fn dialects() -> Vec<Arc<dyn Dialect>> {
 }
 
 /// Counts tries on the operator's page.
-pub(super) struct CountTries(pub(super) Metrics);
+struct CountTries(Metrics);
 
 impl MetricsSink for CountTries {
     fn tried(&self, record: &TryRecord<'_>) {

@@ -51,6 +51,26 @@ pub(crate) fn choose(
     Ok(choice)
 }
 
+/// The same for a process of a fleet, which takes what it is given: nothing is looked for on its machine, and the model of
+/// this process only where it is asked for.
+///
+/// # Errors
+/// As [`choose`].
+pub(crate) fn choose_given(
+    config: &Config,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Choice, String> {
+    let mut choice = choose(config, variable, &|| false)?;
+    choice.local &= config.local.enabled == Some(true);
+    if choice.remote.is_empty() {
+        choice.why = match choice.local {
+            true => "configured".to_owned(),
+            false => "none is configured, and the environment names none: model calls fail".to_owned(),
+        };
+    }
+    Ok(choice)
+}
+
 fn found(
     config: &Config,
     set: &dyn Fn(&str) -> Option<String>,
