@@ -141,7 +141,7 @@ async fn a_pool_and_a_peer_call_only_those_who_prove_that_they_are_supervisors()
     // Nor does anybody say a word in plaintext that leaves the machine.
     let far = pool("10.0.0.7:7070".parse().unwrap(), None);
     let barred = far.check(PATIENCE).await.unwrap_err();
-    let said = "no supervisor is known: 10.0.0.7:7070: this supervisor is not on loopback";
+    let said = "no supervisor is known: 10.0.0.7:7070 is on another machine, which is reached by TLS only";
     assert!(barred.message.starts_with(said), "{barred}");
     for mut served in [served, disguised] {
         served.stop.cancel();
