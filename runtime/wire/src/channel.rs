@@ -13,6 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::tls::dial_tls;
 use crate::{InProcessDialer, Links, TlsIdentity, tls_name};
 
+/// How long a connection may take until it can be used.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A peer whose machine vanished is noticed within the sum of these.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -43,7 +44,8 @@ impl InvalidEndpoint {
 }
 
 pub(crate) fn dial_lazily(address: &str) -> Result<Channel, InvalidEndpoint> {
-    Ok(endpoint(address)?.connect_lazy())
+    let endpoint = endpoint(address)?.connect_timeout(CONNECT_TIMEOUT);
+    Ok(endpoint.connect_lazy())
 }
 
 /// As [`dial_lazily`], to a process that has a role and proves it.
@@ -110,13 +112,18 @@ where
     let endpoint = kept(Endpoint::from_static("http://in.process"));
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
         let connected = connect();
-        async move { connected.await.map(TokioIo::new) }
+        async move { in_time(connected).await.map(TokioIo::new) }
     }))
+}
+
+/// Bounds a connector of our own. The endpoint's bound would fail outside of what connecting failed with, where nothing
+/// tells it from a connection that fell silent with a call on it.
+pub(crate) async fn in_time<T>(connecting: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await?
 }
 
 fn kept(endpoint: Endpoint) -> Endpoint {
     endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)

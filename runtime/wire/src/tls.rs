@@ -28,6 +28,7 @@ pub use peer::{tls_admits, tls_name};
 
 pub(crate) use dial::dial_tls;
 pub(crate) use listen::TlsIncoming;
+pub(crate) use peer::TlsCaller;
 
 use loaded::Loaded;
 

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{Holder, Holding, JournalKey};
+use greenroom_kernel::{ErrorCode, Failure, Holder, Holding, JournalKey, MemberRole};
 use greenroom_proto::v1 as pb;
 use greenroom_proto::v1::peer_service_server::{PeerService, PeerServiceServer};
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
 
 use crate::convert::peers::{decode_journal, encode_holding};
+use crate::tls::TlsCaller;
 use crate::{MAX_MESSAGE_BYTES, continue_trace, status_from_failure};
 
-/// The service over `holder`: mount it with [`GrpcServer::service`](crate::GrpcServer::service).
+/// The service over `holder`: mount it with [`GrpcServer::service`](crate::GrpcServer::service). Who comes by TLS must be
+/// a supervisor.
 pub fn peer_service(holder: Arc<dyn Holder>) -> PeerServiceServer<ServedHolder> {
     PeerServiceServer::new(ServedHolder(holder)).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
@@ -44,7 +46,16 @@ fn begin(
     operation: &'static str,
     request: Request<pb::JournalRequest>,
 ) -> Result<(Span, JournalKey), Status> {
-    let (metadata, _, question) = request.into_parts();
+    let (metadata, extensions, question) = request.into_parts();
+    // The port is the gateways' too. Who shows no certificate comes from this machine, where none is asked for.
+    let caller = extensions.get::<TlsCaller>();
+    if caller.is_some_and(|caller| !caller.is_of(MemberRole::Supervisor)) {
+        let refused = Failure::new(
+            ErrorCode::Forbidden,
+            "only a supervisor may ask another to let a session go: this caller's certificate names another role",
+        );
+        return Err(status_from_failure(&refused));
+    }
     let span = tracing::info_span!("peer call", otel.kind = "server", operation);
     continue_trace(&span, &metadata, None);
     let key = decode_journal(question).map_err(|malformed| status_from_failure(&malformed.by_caller()))?;

@@ -32,6 +32,8 @@ enum Round<T> {
     Over(Result<T, Failure>),
     /// Worth another round.
     Again(Failure),
+    /// Worth another one too: it was sent on, and led nowhere yet.
+    Moving(Failure),
 }
 
 impl Shared {
@@ -42,17 +44,24 @@ impl Shared {
     {
         let began = self.clock.monotonic();
         self.budget.lock().first_try(began);
-        let (mut made, mut doubt) = (0, false);
+        let (mut made, mut doubt, mut troubled) = (0, false, None);
         loop {
-            let failure = match self.round(asked, began, &mut doubt, &call).await {
+            let (failure, charged) = match self.round(asked, began, &mut doubt, &call).await {
                 Round::Over(answer) => {
                     let answer = answer.map_err(stripped);
                     return Told { answer, doubt };
                 }
-                Round::Again(failure) => stripped(failure),
+                Round::Again(failure) => (stripped(failure), true),
+                // Those who send on do no work. When a journal moves, everybody who is there for it is sent on at once.
+                Round::Moving(failure) => (stripped(failure), false),
             };
             made += 1;
-            let Some(after) = self.pause(asked, began, made, &failure) else {
+            let now = self.clock.monotonic();
+            // Who has waited for an answer, for as long as he wished, has had no trouble until now.
+            let troubled = now.saturating_sub(*troubled.get_or_insert(now));
+            let pause = self.pause(asked, now.saturating_sub(began), made, troubled, &failure);
+            let granted = |_: &Duration| !charged || self.budget.lock().try_retry(now);
+            let Some(after) = pause.filter(granted) else {
                 let answer = Err(failure);
                 return Told { answer, doubt };
             };
@@ -61,22 +70,27 @@ impl Shared {
         }
     }
 
-    /// How long to wait before the next round; none for no other.
-    fn pause(&self, asked: Asked<'_>, began: Duration, made: u32, failure: &Failure) -> Option<Duration> {
-        let now = self.clock.monotonic();
-        let elapsed = now.saturating_sub(began);
+    /// How long to wait before the next round; none for no other. The call began `elapsed` ago, and its trouble
+    /// `troubled`.
+    fn pause(
+        &self,
+        asked: Asked<'_>,
+        elapsed: Duration,
+        made: u32,
+        troubled: Duration,
+        failure: &Failure,
+    ) -> Option<Duration> {
         let asked_for = failure.retry_after_ms.map(Duration::from_millis);
         let decided = self
             .config
             .retry
-            .decide(made, elapsed, asked_for, self.random.next_u64());
+            .decide(made, troubled, asked_for, self.random.next_u64());
         let RetryDecision::Again { after } = decided else {
             return None;
         };
         let late =
             |bound: Option<Duration>| bound.is_some_and(|bound| elapsed.saturating_add(after) >= bound);
-        let granted = !late(asked.within) && !late(asked.begun_within) && self.budget.lock().try_retry(now);
-        granted.then_some(after)
+        (!late(asked.within) && !late(asked.begun_within)).then_some(after)
     }
 
     /// Asks one supervisor after the other until one has answered for all.
@@ -109,7 +123,7 @@ impl Shared {
                     self.forget(asked.home);
                     // Whoever has it is gone, and those who say so have yet to notice.
                     if hops > 0 {
-                        return Round::Again(failure);
+                        return Round::Moving(failure);
                     }
                     passed.push(peer.address.clone());
                     last = Some(failure);
@@ -136,10 +150,11 @@ impl Shared {
                         self.placed.put(key, &at);
                     }
                     hops += 1;
-                    // The same again, or it moves faster than we do.
+                    passed.push(peer.address.clone());
+                    // In a circle, as long as two believe it of each other; or it moves faster than we do.
                     if passed.contains(&at) || hops > self.config.hops {
                         self.forget(asked.home);
-                        return Round::Again(last.unwrap_or(failure));
+                        return Round::Moving(last.unwrap_or(failure));
                     }
                     sent = Some(*at);
                 }

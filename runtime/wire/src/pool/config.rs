@@ -7,9 +7,11 @@ use greenroom_kernel::{Backoff, BreakerConfig, RetryBudgetConfig, RetryPolicy};
 /// The numbers of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// When a call is tried again. The default outlasts the time in which supervisors notice that one of them died.
+    /// When a call is tried again; its time counts from the first failure. The default outlasts the time in which
+    /// supervisors notice that one of them died.
     pub retry: RetryPolicy,
-    /// How many such tries all calls of this pool may make together. The default at most doubles its load.
+    /// How many such tries all calls of this pool may make together. The default at most doubles its load. Being sent from
+    /// one supervisor to another costs nothing of it.
     pub budget: RetryBudgetConfig,
     /// When a supervisor that doesn't answer is left alone, and for how long. How long an answer takes says nothing:
     /// calls wait as long as their callers wish.

@@ -87,7 +87,10 @@ impl Subscription {
     async fn next(&mut self) -> Option<Result<ChatEvent, Failure>> {
         loop {
             let Some(stream) = &mut self.stream else {
-                if let Err(failure) = self.open().await {
+                // Nobody to open it at is no worse than a stream that broke.
+                if let Err(failure) = self.open().await
+                    && let Err(failure) = self.heal(failure).await
+                {
                     return Some(Err(failure));
                 }
                 continue;
@@ -104,6 +107,9 @@ impl Subscription {
                 }
                 Err(failure) => {
                     self.stream = None;
+                    if self.shared.clock.monotonic().saturating_sub(self.opened) >= CALM {
+                        self.breaks = 0;
+                    }
                     if let Err(failure) = self.heal(failure).await {
                         return Some(Err(failure));
                     }
@@ -123,8 +129,8 @@ impl Subscription {
             None => self.shared.placed.forget(&self.key),
         }
         let now = self.shared.clock.monotonic();
-        if self.breaks == 0 || now.saturating_sub(self.opened) >= CALM {
-            (self.breaks, self.first_break) = (0, now);
+        if self.breaks == 0 {
+            self.first_break = now;
         }
         self.breaks += 1;
         // Handed over in good order: there is somebody to go on with.

@@ -178,7 +178,15 @@ impl Supervisor for SupervisorPool {
                 .resolve(who, id, step, action.clone(), note.clone())
                 .await
         };
-        self.shared.twice(Home::Journal(&key), resolve).await
+        let home = Home::Journal(&key);
+        let asked = match action {
+            // The step runs again for it, and may end in doubt again: a second try would answer what nobody looked at.
+            ResolveAction::SettleNotDone => self.shared.changes_once(home),
+            ResolveAction::Approve(_) | ResolveAction::Reject | ResolveAction::SettleDone(_) => {
+                self.shared.changes(home)
+            }
+        };
+        self.shared.ask(asked, resolve).await.answer
     }
 
     async fn aggregate(&self, who: &Principal, request: AggregateRequest) -> Result<Aggregate, Failure> {

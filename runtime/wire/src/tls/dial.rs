@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::TlsIdentity;
+use crate::channel::in_time;
 
 /// As dialled without TLS, to a process whose certificate names `expected`, whatever its address.
 pub(crate) fn dial_tls(
@@ -21,7 +22,7 @@ pub(crate) fn dial_tls(
 ) -> Channel {
     endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {
         let (identity, expected) = (Arc::clone(&identity), expected.clone());
-        async move { shake(&uri, &identity, expected).await.map(TokioIo::new) }
+        async move { in_time(shake(&uri, &identity, expected)).await.map(TokioIo::new) }
     }))
 }
 

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::TlsIdentity;
+use super::{TlsCaller, TlsIdentity};
 
 /// How long a handshake may take, and how many may be under way: behind so many the oldest is given up for the newest. One
 /// of ours takes milliseconds, so that strangers who say nothing only crowd out each other.
@@ -114,9 +114,12 @@ impl Shaking {
 pub(crate) struct TlsConnection(TlsStream<TcpStream>);
 
 impl Connected for TlsConnection {
-    type ConnectInfo = ();
+    type ConnectInfo = TlsCaller;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> TlsCaller {
+        let (_, session) = self.0.get_ref();
+        TlsCaller::of(session.peer_certificates().and_then(|chain| chain.first()))
+    }
 }
 
 impl AsyncRead for TlsConnection {

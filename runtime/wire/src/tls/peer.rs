@@ -35,6 +35,22 @@ pub(super) fn names(certificate: &CertificateDer<'_>, role: MemberRole) -> bool 
     name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
 }
 
+/// What the certificate at the other end of a connection names: every call over it carries this.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsCaller(Arc<[MemberRole]>);
+
+impl TlsCaller {
+    pub(super) fn of(certificate: Option<&CertificateDer<'_>>) -> Self {
+        let all = [MemberRole::Gateway, MemberRole::Supervisor, MemberRole::Agent];
+        let named = |role: &MemberRole| certificate.is_some_and(|certificate| names(certificate, *role));
+        Self(all.into_iter().filter(named).collect())
+    }
+
+    pub(crate) fn is_of(&self, role: MemberRole) -> bool {
+        self.0.contains(&role)
+    }
+}
+
 /// Lets in whom the authority vouches for, and who has a role that is admitted. Within the handshake, so that whoever
 /// is refused is told why.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What is known of one call beside its answer: whether anything was sent at all, and who answered.
 
 use std::error::Error as _;
-use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -78,9 +77,8 @@ pub(super) fn fate_of(status: &Status) -> Fate {
         };
     }
     while let Some(error) = source {
-        // What breaks or falls silent once connected is an error of HTTP's, which hides its cause.
-        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
-        if error.is::<ConnectError>() || error.downcast_ref().is_some_and(timed_out) {
+        // Whatever else it was caused by: what falls silent once connected times out too.
+        if error.is::<ConnectError>() {
             return Fate::Unsent;
         }
         source = error.source();
@@ -90,7 +88,69 @@ pub(super) fn fate_of(status: &Status) -> Fate {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready as ready_or_pending};
+
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+    use tokio::time::Sleep;
+    use tonic::transport::{Channel, Endpoint};
+
     use super::*;
+    use crate::GrpcSupervisor;
+    use crate::channel::dial_by;
+
+    /// A connection whose other end vanishes while a call is on it, as the kernel tells it.
+    struct Vanishing(Pin<Box<Sleep>>);
+
+    impl Vanishing {
+        fn soon() -> Self {
+            Self(Box::pin(tokio::time::sleep(Duration::from_secs(1))))
+        }
+    }
+
+    impl AsyncRead for Vanishing {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            ready_or_pending!(self.0.as_mut().poll(cx));
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        }
+    }
+
+    impl AsyncWrite for Vanishing {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn fate_over(channel: Channel) -> Fate {
+        let (handle, one_call) = GrpcSupervisor::over("there", channel).for_one_call(None);
+        let failure = handle.check().await.unwrap_err();
+        assert!(!failure.message.contains("no answer"), "{failure}");
+        one_call.fate()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_not_reached_in_time_was_sent_nothing_and_one_that_vanishes_was() {
+        let never = dial_by(std::future::pending::<io::Result<DuplexStream>>);
+        assert_eq!(fate_over(never).await, Fate::Unsent);
+        let connect = tower::service_fn(|_| ready(io::Result::Ok(TokioIo::new(Vanishing::soon()))));
+        let vanishing = Endpoint::from_static("http://there:1").connect_with_connector_lazy(connect);
+        assert_eq!(fate_over(vanishing).await, Fate::Silent);
+    }
 
     #[test]
     fn only_what_could_not_connect_was_never_sent() {
@@ -98,7 +158,9 @@ mod tests {
         let io = |kind| io::Error::new(kind, "why");
         let refused = ConnectError(Box::new(io(io::ErrorKind::ConnectionRefused)));
         assert_eq!(of(Box::new(refused)), Fate::Unsent);
-        assert_eq!(of(Box::new(io(io::ErrorKind::TimedOut))), Fate::Unsent);
+        let late = ConnectError(Box::new(io(io::ErrorKind::TimedOut)));
+        assert_eq!(of(Box::new(late)), Fate::Unsent);
+        assert_eq!(of(Box::new(io(io::ErrorKind::TimedOut))), Fate::Silent);
         assert_eq!(of(Box::new(io(io::ErrorKind::BrokenPipe))), Fate::Silent);
         assert_eq!(fate_of(&Status::not_found("x")), Fate::Answered);
         assert_eq!(fate_of(&Status::cancelled("Timeout expired")), Fate::Silent);

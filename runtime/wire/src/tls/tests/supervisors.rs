@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Clock, Failure, HealthHint, Holder, Holding, HostPort, JournalKey, Member, MemberId, MemberView,
-    Membership, Peers, Randomness, SessionId, TenantId, Timestamp,
+    Clock, ErrorCode, Failure, HealthHint, Holder, Holding, HostPort, JournalKey, Member, MemberId,
+    MemberView, Membership, Peers, Randomness, SessionId, TenantId, Timestamp,
 };
 use tokio::sync::watch;
 
 use super::*;
+use crate::supervisor::Fate;
 use crate::{
     GrpcPeers, GrpcSupervisor, PoolConfig, PoolParts, SupervisorPool, peer_service, supervisor_service,
 };
@@ -77,13 +78,28 @@ fn pool(at: SocketAddr, tls: Option<&Arc<TlsIdentity>>) -> SupervisorPool {
 }
 
 async fn holds(at: SocketAddr, tls: Option<&Arc<TlsIdentity>>) -> Result<Holding, Failure> {
-    let key = JournalKey {
+    GrpcPeers::new(tls.cloned())
+        .holds(&HostPort::from(at), &journal())
+        .await
+}
+
+fn journal() -> JournalKey {
+    JournalKey {
         tenant: TenantId::parse("t").unwrap(),
         journal: SessionId::parse("s").unwrap(),
-    };
-    GrpcPeers::new(tls.cloned())
-        .holds(&HostPort::from(at), &key)
-        .await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_shakes_no_hand_in_time_was_sent_nothing() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let one = TlsIdentity::load(authority.issue(folder.path(), &[MemberRole::Gateway])).unwrap();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    let handle = GrpcSupervisor::with_tls(&address, one).unwrap();
+    let (handle, one_call) = handle.for_one_call(None);
+    handle.check().await.unwrap_err();
+    assert_eq!(one_call.fate(), Fate::Unsent);
 }
 
 #[tokio::test]
@@ -101,6 +117,13 @@ async fn a_pool_and_a_peer_call_only_those_who_prove_that_they_are_supervisors()
     assert_eq!(holds(served.address, Some(&one)).await, Ok(Holding::Held));
     let called = GrpcSupervisor::with_tls(&served.address.to_string(), Arc::clone(&gateway)).unwrap();
     called.check().await.unwrap();
+
+    // Who may only call a supervisor must not take its journals from it.
+    let refused = holds(served.address, Some(&gateway)).await.unwrap_err();
+    assert_eq!((refused.code, refused.retryable), (ErrorCode::Forbidden, false));
+    let (peers, at) = (GrpcPeers::new(Some(Arc::clone(&gateway))), served.address.into());
+    let refused = peers.release(&at, &journal()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
 
     // Without a certificate nobody is heard.
     assert!(pool(served.address, None).check(PATIENCE).await.is_err());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{ErrorCode, Failure, MemberId, RetryPolicy, Supervisor};
+use greenroom_kernel::{ErrorCode, Failure, MemberId, RetryBudgetConfig, RetryPolicy, Supervisor};
 use greenroom_wire::PoolConfig;
 use greenroom_wire::testkit::Fleet;
 use tokio::time::Instant;
@@ -77,17 +77,21 @@ async fn a_redirect_may_lead_to_one_that_no_directory_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_circle_of_redirects_ends_after_four_hops_and_says_nothing_of_them() {
-    let stand = Stand::patient(2, |_| Mirror::full(), impatient());
-    stand.mirrors[0].always(elsewhere(1));
+async fn redirects_end_where_they_began_or_after_four_hops_and_nothing_is_said_of_them() {
+    let stand = Stand::patient(6, |_| Mirror::full(), impatient());
+    let session = session_of(0, 6);
+    let call = || async {
+        let failure = stand.pool.session(&principal(), &session).await.unwrap_err();
+        assert_eq!(
+            (failure.code, failure.retryable, failure.elsewhere),
+            (ErrorCode::Unavailable, true, None)
+        );
+        stand.counts()
+    };
+    (0..6).for_each(|number| stand.mirrors[number].always(elsewhere((number + 1) % 6)));
+    assert_eq!(call().await, [1, 1, 1, 1, 1, 0]);
     stand.mirrors[1].always(elsewhere(0));
-    let session = session_of(0, 2);
-    let failure = stand.pool.session(&principal(), &session).await.unwrap_err();
-    assert_eq!(
-        (failure.code, failure.retryable, failure.elsewhere),
-        (ErrorCode::Unavailable, true, None)
-    );
-    assert_eq!(stand.counts(), [3, 2]);
+    assert_eq!(call().await, [1, 1, 0, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,6 +139,36 @@ async fn while_the_others_have_not_noticed_that_an_owner_died_its_callers_wait()
         began.elapsed()
     );
     assert!(stand.counts()[1] < 20, "they don't hammer meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_sent_on_costs_nothing_of_the_budget_for_retries() {
+    let config = PoolConfig {
+        budget: RetryBudgetConfig {
+            ratio: 0.0,
+            floor: 0,
+            window: Duration::from_secs(10),
+        },
+        ..PoolConfig::default()
+    };
+    let stand = Stand::patient(2, |_| Mirror::full(), config);
+    let (who, session) = (principal(), session_of(0, 2));
+    let call = || stand.pool.accept(&who, accept(session.clone(), Duration::ZERO));
+    let noticed = || async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stand.mirrors[1].always(Act::Play);
+    };
+    // In circles, while two believe of each other that they have it.
+    stand.mirrors[0].always(elsewhere(1));
+    stand.mirrors[1].always(elsewhere(0));
+    tokio::join!(call(), noticed()).0.unwrap();
+    // To one that is gone.
+    stand.kill(0);
+    stand.mirrors[1].always(elsewhere(0));
+    tokio::join!(call(), noticed()).0.unwrap();
+    // What one failed to do is another matter.
+    stand.mirrors[1].always(Act::Fail(Failure::unavailable("the store is away")));
+    tokio::join!(call(), noticed()).0.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

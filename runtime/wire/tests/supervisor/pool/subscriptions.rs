@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use greenroom_kernel::{
-    ChatEvent, ChatEventBody, Cursor, ErrorCode, EventScope, EventStream, Failure, Position, Supervisor,
+    ChatEvent, ChatEventBody, Cursor, ErrorCode, EventScope, EventStream, Failure, Position,
+    RetryBudgetConfig, Supervisor,
 };
+use greenroom_wire::PoolConfig;
 use tokio::time::Instant;
 
 use super::fleet::{Stand, address, session_of};
@@ -173,4 +175,84 @@ async fn a_subscription_that_breaks_again_and_again_gives_up_with_its_last_failu
     );
     let tries: usize = stand.counts().into_iter().sum();
     assert!(tries < 20 && began.elapsed() < Duration::from_secs(31), "{tries}");
+}
+
+/// As many as a gateway's readers of idle sessions at least, each with the first event read long ago.
+async fn readers(stand: &Stand, then: impl Fn() -> Vec<Result<ChatEvent, Failure>>) -> Vec<EventStream> {
+    let mut readers = Vec::new();
+    for _ in 0..200 {
+        stand.mirrors[0].tape([vec![Ok(event(1))], then()].concat());
+        stand.mirrors[1].tape(vec![Ok(event(2))]);
+        readers.push(subscribe(stand, Some(Cursor::START)).await);
+    }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    readers
+}
+
+/// All of them go on at the second node, which knows after `noticed` that it has the journals.
+async fn go_on(stand: &Stand, readers: &mut [EventStream], noticed: Duration) {
+    stand.mirrors[1].always(Act::Fail(Failure::elsewhere(address(0))));
+    let notices = async {
+        tokio::time::sleep(noticed).await;
+        stand.mirrors[1].always(Act::Play);
+    };
+    let all = futures::future::join_all(readers.iter_mut().map(|reader| told(reader, 1)));
+    let (all, ()) = tokio::join!(all, notices);
+    let lost = all.iter().filter(|told| **told != [Ok(event(2))]).count();
+    assert_eq!(lost, 0, "of {}", all.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_subscriptions_go_on_when_a_supervisor_drains_and_the_next_has_not_noticed() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let mut readers = readers(&stand, || vec![moved(1)]).await;
+    for reader in &mut readers {
+        assert_eq!(told(reader, 1).await, [Ok(event(1))]);
+    }
+    stand.mirrors[0].always(Act::Fail(Failure::elsewhere(address(1))));
+    go_on(&stand, &mut readers, Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_subscriptions_go_on_when_a_supervisor_dies_and_the_others_have_not_noticed() {
+    let stand = Stand::of(2, |_| Mirror::full());
+    let mut readers = readers(&stand, Vec::new).await;
+    for reader in &mut readers {
+        assert_eq!(told(reader, 1).await, [Ok(event(1))]);
+    }
+    stand.kill(0);
+    go_on(&stand, &mut readers, Duration::from_secs(7)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_nobody_lets_be_opened_waits_and_tries_again_with_no_budget_left() {
+    let config = PoolConfig {
+        budget: RetryBudgetConfig {
+            ratio: 0.0,
+            floor: 0,
+            window: Duration::from_secs(10),
+        },
+        ..PoolConfig::default()
+    };
+    let stand = Stand::patient(1, |_| Mirror::full(), config);
+    let away = Act::Fail(Failure::unavailable("the store is away"));
+    stand.mirrors[0].tape(vec![Ok(event(1)), broken()]);
+    stand.mirrors[0].tape(vec![Ok(event(2)), broken()]);
+    let mut stream = subscribe(&stand, Some(Cursor::START)).await;
+    stand.mirrors[0].next([away.clone(), away.clone(), away.clone()]);
+    assert_eq!(told(&mut stream, 2).await, [event(1), event(2)].map(Ok));
+    // Not for ever.
+    let began = Instant::now();
+    stand.counts();
+    stand.mirrors[0].always(away);
+    let told = told(&mut stream, 9).await;
+    let [Err(failure)] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((failure.code, failure.retryable), (ErrorCode::Unavailable, true));
+    let tries = stand.counts()[0];
+    assert!(
+        (4..20).contains(&tries) && began.elapsed() < Duration::from_secs(31),
+        "{tries}"
+    );
 }

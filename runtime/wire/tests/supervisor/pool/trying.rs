@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AcceptRequest, BreakerState, ErrorCode, Failure, Health, RetryBudgetConfig, Supervisor, TaskId,
-    TaskStatus,
+    AcceptRequest, BreakerState, ErrorCode, Failure, Health, ResolveAction, RetryBudgetConfig, Supervisor,
+    TaskId, TaskStatus,
 };
 use greenroom_wire::PoolConfig;
 use tokio::time::Instant;
@@ -19,9 +19,13 @@ fn unavailable() -> Act {
 
 /// Makes a call whose first try is heard, and loses its answer.
 async fn losing_the_first<T>(stand: &Stand, call: impl Future<Output = T>) -> T {
+    losing_after(stand, Duration::from_millis(500), call).await
+}
+
+async fn losing_after<T>(stand: &Stand, after: Duration, call: impl Future<Output = T>) -> T {
     stand.mirrors[0].next([Act::Hang]);
     let lost = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(after).await;
         stand.fleet.cut(&address(0));
     };
     tokio::join!(call, lost).0
@@ -48,6 +52,32 @@ async fn a_call_that_carries_a_key_is_sent_again_with_what_is_left_of_its_times(
     );
     let key = format!("{:?}", samples::key());
     assert!(heard.iter().all(|heard| heard.contains(&key)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_answer_is_lost_late_is_tried_again_as_long_as_another() {
+    let stand = Stand::of(1, |_| Mirror::full());
+    let who = principal();
+    let call = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(300)));
+    let away = async {
+        tokio::time::sleep(Duration::from_secs(99)).await;
+        stand.mirrors[0].next(vec![unavailable(); 4]);
+    };
+    let call = async { tokio::join!(call, away).0 };
+    losing_after(&stand, Duration::from_secs(100), call)
+        .await
+        .unwrap();
+    assert_eq!(stand.counts(), [6]);
+    // And no longer.
+    stand.mirrors[0].always(unavailable());
+    let began = Instant::now();
+    let call = stand
+        .pool
+        .accept(&who, accept(session(0), Duration::from_secs(300)));
+    call.await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(31));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,6 +134,22 @@ async fn a_call_that_would_happen_twice_is_not_sent_twice() {
     let named = stand.pool.create_session(&who, Some(session_id()), None);
     losing_the_first(&stand, named).await.unwrap_err();
     assert_eq!(stand.counts(), [1]);
+    // A step that is run again may end in doubt again: that one was not settled.
+    let again = stand
+        .pool
+        .resolve(&who, &task, 1, ResolveAction::SettleNotDone, None);
+    losing_the_first(&stand, again).await.unwrap_err();
+    assert_eq!(stand.counts(), [1]);
+    for action in [
+        ResolveAction::SettleDone(None),
+        ResolveAction::Approve(None),
+        ResolveAction::Reject,
+    ] {
+        let stand = Stand::of(1, |_| Mirror::full());
+        let settled = stand.pool.resolve(&who, &task, 1, action, None);
+        losing_the_first(&stand, settled).await.unwrap();
+        assert_eq!(stand.counts(), [2]);
+    }
 
     // Where nothing was sent, it is.
     let stand = Stand::of(2, |_| Mirror::full());
