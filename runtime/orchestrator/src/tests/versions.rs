@@ -203,7 +203,7 @@ async fn one_that_drains_gets_nothing_new_and_has_not_failed(door: Door) {
     assert_eq!((told.task.status, drains.runs()), (TaskStatus::Completed, 1));
 }
 
-through_both_doors! {
+through_every_door! {
     a_task_stays_with_the_version_that_it_began_with,
     a_new_owner_knows_the_version_and_another_one_replays_when_none_is_left,
     an_input_goes_only_to_versions_whose_cards_take_it,
