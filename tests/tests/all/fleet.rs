@@ -126,12 +126,13 @@ async fn a_fleet_that_shrinks_and_grows_pays_each_bill_once_and_leaves_nothing_i
     for round in 0..3 {
         // A new one comes; in the middle of what is begun then, the oldest leaves.
         old.push(stage.supervisor(&format!("supervisor {}", round + 3)).await);
-        for number in 0..12 {
+        let begun = (0..12).map(async |number| {
             let input = json!({ "agent": "payer", "wait": "ACCEPTED", "idempotencyKey": format!("{round}-{number}"),
                 "input": { "content": format!("bill {round}-{number}") } });
             let accepted = client.execute(input).await.data();
-            ids.push(accepted["executeTaskOnAgent"]["id"].as_str().unwrap().to_owned());
-        }
+            accepted["executeTaskOnAgent"]["id"].as_str().unwrap().to_owned()
+        });
+        ids.extend(futures::future::join_all(begun).await);
         let mut leaving = old.remove(0);
         let (code, took) = leaving.leave().await;
         assert!(

@@ -37,7 +37,8 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
     supervisor_one.ready().await;
     let at = supervisor_one.address("supervisor");
     let arguments = ["gateway", "--supervisor", &at];
-    let mut gateway = Process::start("the gateway", &arguments, &[]).await;
+    let env = variables(&[("OPENAI_API_KEY", "test"), ("OPENAI_BASE_URL", &model.url)]);
+    let mut gateway = Process::start("the gateway", &arguments, &env).await;
     gateway.ready().await;
 
     let client = Client::new(&gateway.http());
@@ -55,6 +56,21 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
         assert!(status == 200 && page.contains(metric), "{}: {page}", process.name);
         assert_eq!(process.operator("/livez").await.unwrap().0, 200);
     }
+
+    // Under /v1 agents are the supervisor's, models the gateway's own.
+    for (asked, said) in [("agent:echo", "hello"), ("fake", "hello")] {
+        let body =
+            json!({ "model": asked, "messages": [{ "role": "user", "content": said }], "stream": true });
+        let url = format!("{}/v1/chat/completions", gateway.http());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.post(url).json(&body).send().await.unwrap();
+        let answer = answer.text().await.unwrap();
+        assert!(
+            answer.contains(said) && answer.contains("[DONE]"),
+            "{asked}: {answer}"
+        );
+    }
+    assert!(model.asked()["hello"] >= 2, "{:?}", model.asked());
 
     // Without its supervisor the gateway says so; once it is back, conversations go on.
     let (code, took) = supervisor_one.leave().await;
