@@ -8,6 +8,7 @@
 
 mod costs;
 mod estimator;
+mod follow;
 mod heap;
 mod keep;
 mod past;
@@ -45,6 +46,8 @@ pub struct AccountsConfig {
     pub budgets: Vec<Budget>,
     /// Which price table costs are by.
     pub prices: String,
+    /// Whether other processes set budgets in the same ledger: they are in force here within five seconds.
+    pub shared: bool,
     /// How long a request stays in the log.
     pub keep_requests: Duration,
     /// What takes secrets out of what was said, where that is kept in the log of requests; none: it isn't kept.
@@ -57,6 +60,7 @@ impl AccountsConfig {
         Self {
             budgets: Vec::new(),
             prices: prices.into(),
+            shared: false,
             keep_requests: Duration::from_secs(30 * 86_400),
             content: None,
         }
@@ -104,6 +108,8 @@ struct State {
     taken: u64,
     /// A budget was set whose past is to be read at once.
     is_set: bool,
+    /// How often a budget was set or removed here.
+    set: u64,
 }
 
 /// The accounts of one process.

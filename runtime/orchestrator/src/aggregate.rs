@@ -9,7 +9,7 @@ use greenroom_kernel::{
     Supervisor, TaskRow, TaskStatus,
 };
 
-use crate::handle::Orchestrator;
+use crate::handle::{Orchestrator, not_refused};
 use crate::membership::Way;
 
 const TIMEOUT: Duration = Duration::from_secs(55);
@@ -63,6 +63,9 @@ pub(crate) async fn run(
                 running.push(async move { (place, orchestrator.finish(who, begun).await) });
             }
             // The same call again finds the parts that run already.
+            Err(failure) if failure.retryable && rows.iter().any(Option::is_some) => {
+                return Err(not_refused(failure));
+            }
             Err(failure) if failure.retryable => return Err(failure),
             Err(failure) => {
                 // All or nothing: a refusal means that nothing runs on.

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+pub(crate) use accept::not_refused;
+
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
 use crate::instance::HostActor;

@@ -90,6 +90,11 @@ impl Budgets {
             .count()
     }
 
+    /// Every budget.
+    pub fn each(&self) -> impl Iterator<Item = &Budget> {
+        self.kept.iter().map(|kept| &kept.budget)
+    }
+
     /// A tenant's budget.
     pub fn get(&self, tenant: &TenantId, id: &BudgetId) -> Option<&Budget> {
         self.at(tenant, id)

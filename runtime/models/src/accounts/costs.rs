@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Accounts {
     fn kept_in(&self) -> Result<&dyn Ledger, Failure> {
-        let absent = || Failure::unavailable("no ledger is kept by this process");
+        let why = "no ledger is kept by this process: it needs a store that processes share (store.kind = \"dynamodb\")";
+        let absent = || Failure::new(ErrorCode::Unavailable, why);
         self.ledger.as_deref().ok_or_else(absent)
     }
 
@@ -37,6 +38,7 @@ impl Accounts {
     fn put(&self, budget: Budget) {
         {
             let mut state = self.state.lock();
+            state.set += 1;
             state.book.put(budget);
             state.is_set = state.book.has_unknown();
         }
@@ -108,13 +110,18 @@ impl Costs for Accounts {
                 return Err(Failure::new(ErrorCode::Forbidden, "a budget of another tenant"));
             }
             Some(budget) => {
+                self.state.lock().set += 1;
                 ledger.put_budget(&budget).await.map_err(failed)?;
                 self.put(budget);
                 self.until_known(&who.tenant, &id).await?;
             }
             None => {
+                self.state.lock().set += 1;
                 ledger.remove_budget(&who.tenant, &id).await.map_err(failed)?;
-                self.state.lock().book.remove(&who.tenant, &id);
+                let mut state = self.state.lock();
+                state.set += 1;
+                state.book.remove(&who.tenant, &id);
+                drop(state);
                 self.budgets_changed();
             }
         }

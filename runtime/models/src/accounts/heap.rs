@@ -24,6 +24,8 @@ struct Alike {
     fault: Option<FaultClass>,
     estimated: bool,
     priced: bool,
+    /// Days are billed apart.
+    day: i64,
 }
 
 impl Alike {
@@ -38,6 +40,7 @@ impl Alike {
             fault: row.fault,
             estimated: row.usage.estimated,
             priced: row.usage.cost_usd.is_some(),
+            day: row.at.as_millis().div_euclid(DAY_MS),
         }
     }
 }
@@ -56,6 +59,9 @@ pub(super) enum Pushed {
     /// There was no room.
     Lost,
 }
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 
 /// Rows and requests that wait.
 #[derive(Default)]

@@ -7,6 +7,7 @@ use greenroom_kernel::{Ledger, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::follow::FOLLOW;
 use super::past::Readings;
 use super::{Accounts, GATHER};
 
@@ -25,6 +26,8 @@ impl Accounts {
         };
         let mut sweep = tokio::time::interval(SWEEP);
         let mut readings = Readings::default();
+        let mut follow = tokio::time::interval(FOLLOW);
+        follow.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let read_next = readings.next;
             tokio::select! {
@@ -39,6 +42,10 @@ impl Accounts {
                 }
                 () = at(read_next) => {
                     self.write(&*ledger, &mut readings, &closing).await;
+                }
+                _ = follow.tick(), if self.config.shared => {
+                    self.follow(&*ledger).await;
+                    self.woken.notify_one();
                 }
                 _ = sweep.tick() => {
                     // One batch a turn: rows and the end go first.

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod figures;
+mod follow;
 mod log;
 mod past;
 mod rows;

@@ -41,7 +41,7 @@ struct Network {
 /// listens. `section` is the role's in the configuration, `set` reads the environment.
 ///
 /// # Errors
-/// It listens on all addresses, and nobody says which one others reach.
+/// It listens on all addresses, and nobody says which one others reach; or on loopback alone, where others have to reach it.
 pub(crate) async fn advertised(
     section: &str,
     configured: Option<&HostPort>,
@@ -54,6 +54,13 @@ pub(crate) async fn advertised(
     let mut why = String::new();
     if let Some(base) = set(ECS).filter(|url| !url.is_empty()) {
         match of_task(&base).await {
+            Ok(Some(ip)) if bound.ip().is_loopback() && !ip.is_loopback() => {
+                let (variable, port) = (section.to_ascii_uppercase(), bound.port());
+                return Err(Failed::misused(format!(
+                    "{section}.listen is {bound}, where only this task itself reaches it, and others would be sent to {ip}: \
+                     set {section}.listen (GREENROOM__{variable}__LISTEN) to 0.0.0.0:{port}"
+                )));
+            }
             Ok(Some(ip)) => return Ok(HostPort::numeric(ip.into(), bound.port())),
             Ok(None) => why = " (the ECS task has no network of the mode awsvpc)".to_owned(),
             Err(error) => why = format!(" (the ECS task's metadata can't be read: {error})"),
@@ -148,6 +155,21 @@ mod tests {
         let set = move |name: &str| (name == ECS).then(|| url.clone());
         let found = advertised("agent", None, "0.0.0.0:7071".parse().unwrap(), &set).await;
         assert_eq!(found.unwrap().to_string(), "10.0.2.106:7071");
+    }
+
+    #[tokio::test]
+    async fn a_task_of_ecs_that_listens_to_itself_alone_is_refused_with_what_to_set() {
+        let (url, _serving) = metadata(
+            r#"{"Containers": [{"Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.2.106"]}]}]}"#,
+        )
+        .await;
+        let set = move |name: &str| (name == ECS).then(|| url.clone());
+        let said = advertised("agent", None, "127.0.0.1:7071".parse().unwrap(), &set).await;
+        let said = said.unwrap_err().to_string();
+        assert!(
+            said.contains("set agent.listen (GREENROOM__AGENT__LISTEN) to 0.0.0.0:7071"),
+            "{said}"
+        );
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use greenroom_kernel::Ledger;
 use greenroom_models::{Accounts, AccountsConfig, Redact};
 
 use super::world::World;
-use crate::config::Config;
+use crate::config::{Config, StoreSettings};
 use crate::failed::Failed;
 
 /// The accounts, with their budgets and what was spent of them; those of nobody where nothing is billed.
@@ -24,6 +24,7 @@ pub(crate) async fn open(
     let content = config.requests.content;
     let settings = AccountsConfig {
         budgets: config.budgets.clone(),
+        shared: matches!(config.store, StoreSettings::DynamoDb(_)),
         keep_requests: config.requests.keep(),
         content: content.then(|| Arc::new(greenroom_telemetry::without_secrets) as Redact),
         ..AccountsConfig::new(config.models.prices.version.clone())

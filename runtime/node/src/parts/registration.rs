@@ -21,6 +21,8 @@ use crate::operator::Check;
 
 /// How often it is looked whether it is there still: others may have struck it out.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How long a process that leaves waits for a directory to let it go.
+const STRUCK_OUT_WITHIN: Duration = Duration::from_secs(3);
 /// From one attempt to the next, doubled up to the last.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
@@ -138,8 +140,15 @@ impl Registration {
         };
         until.run_until_cancelled(self.stay(registry)).await;
         let striking = || registry.deregister(&self.member.id);
-        self.persist("be struck out", striking).await;
-        tracing::info!(id = %self.member.id, place = %self.directory.place(), "struck out of the directory");
+        let striking = self.persist("be struck out", striking);
+        let (id, place) = (&self.member.id, self.directory.place());
+        match tokio::time::timeout(STRUCK_OUT_WITHIN, striking).await {
+            Ok(()) => tracing::info!(%id, %place, "struck out of the directory"),
+            // Those who look find out by themselves that nobody is there.
+            Err(_) => {
+                tracing::warn!(%id, %place, "the directory doesn't answer: left without being struck out")
+            }
+        }
     }
 
     async fn stay(&self, registry: &dyn MemberRegistry) {
@@ -156,6 +165,8 @@ impl Registration {
                     && listing.members.iter().all(|seen| seen.member != self.member)
                 {
                     tracing::warn!(id = %member.id, %place, "not in the directory any more, or not as entered");
+                    let why = "not in the directory any more, or not as entered".to_owned();
+                    self.told.send_replace(Some(why));
                     break;
                 }
             }

@@ -43,7 +43,7 @@ impl Begun {
 }
 
 /// Of a call that was accepted: what fails then must not look like a refusal.
-fn not_refused(failure: Failure) -> Failure {
+pub(crate) fn not_refused(failure: Failure) -> Failure {
     match failure.code {
         ErrorCode::ResourceExhausted => Failure::unavailable(failure.message),
         _ => failure,
@@ -195,9 +195,14 @@ impl Orchestrator {
                 .admits(&self.shared, &request.journal(who), way)?;
         }
         // Before anything is done for it. What is refused anyway takes no place.
-        let place = match &refused {
-            None => Some(self.shared.room.take()?),
-            Some(_) => None,
+        let (place, refused) = match refused {
+            Some(refused) => (None, Some(refused)),
+            None => match self.shared.room.take() {
+                Ok(place) => (Some(place), None),
+                // It may be repeated: what it made is found, and nothing new is begun.
+                Err(full) if !request.key.is_minted() => (None, Some(full)),
+                Err(full) => return Err(full),
+            },
         };
         let Prepared {
             key,

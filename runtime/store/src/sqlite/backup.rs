@@ -162,9 +162,18 @@ fn is_part_of(path: &Path, file: &Path) -> bool {
 
 /// Leaves the store at `path` under another name too, so that it can be replaced, with no log of it beside the old name.
 fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    if let Err(error) = fold_log(path) {
+    match fold_log(path) {
+        Ok(Folded::Whole) => {}
+        Ok(Folded::Read) => {
+            return Err(StoreError::InUse {
+                path: path.display().to_string(),
+                holder: Some("somebody reads it".to_owned()),
+            });
+        }
         // What is to be replaced may be damaged: then its log goes with it.
-        tracing::warn!(path = %path.display(), %error, "the log of the store to be replaced can't be copied into it");
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the log of the store to be replaced can't be copied into it");
+        }
     }
     let names = (1..=ASIDE_AT_MOST).map(|number| match number {
         1 => beside(path, ".replaced"),
@@ -190,8 +199,17 @@ fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(aside)
 }
 
-fn fold_log(path: &Path) -> rusqlite::Result<()> {
+/// What became of a store's log.
+enum Folded {
+    /// It is in the store.
+    Whole,
+    /// A reader keeps it.
+    Read,
+}
+
+fn fold_log(path: &Path) -> rusqlite::Result<Folded> {
     let connection = Connection::open(path)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    connection.close().map_err(|(_, error)| error)
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(if busy { Folded::Read } else { Folded::Whole })
 }
