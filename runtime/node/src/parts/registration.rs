@@ -260,12 +260,27 @@ mod tests {
         // The directory is away when it leaves.
         board.away(true);
         until.cancel();
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         board.away(false);
         tokio::time::timeout(Duration::from_secs(60), keeping.join_all())
             .await
             .unwrap();
         assert_eq!(listed(&board).await, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_stays_away_holds_up_nobody_who_leaves() {
+        let board = Arc::new(Board::default());
+        let (registration, registered) = Registration::new(Arc::clone(&board) as _, mine()).unwrap();
+        let until = CancellationToken::new();
+        let mut keeping = JoinSet::new();
+        keeping.spawn(registration.keep(until.clone()));
+        until_true(async || registered.obstacle().await.is_none()).await;
+        board.away(true);
+        until.cancel();
+        tokio::time::timeout(Duration::from_secs(4), keeping.join_all())
+            .await
+            .unwrap();
     }
 
     #[test]
