@@ -39,6 +39,21 @@ impl Timestamp {
         )
     }
 
+    /// Milliseconds of a day in UTC; leap seconds are left out.
+    pub const DAY_MS: i64 = 86_400_000;
+
+    /// The day, counted from the Unix epoch's, in UTC.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(Self::DAY_MS)
+    }
+
+    /// The day as `2026-11-26`, in UTC.
+    pub fn date(self) -> String {
+        let mut text = self.to_string();
+        text.truncate(text.find('T').unwrap_or(text.len()));
+        text
+    }
+
     /// How long until `later`; zero when it has passed.
     pub fn until(self, later: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
@@ -49,7 +64,7 @@ impl fmt::Display for Timestamp {
     /// RFC 3339, UTC, milliseconds. Civil-date arithmetic after Howard Hinnant, "chrono-Compatible Low-Level
     /// Date Algorithms" (`civil_from_days`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let (days, ms) = (self.day(), self.0.rem_euclid(Self::DAY_MS));
         let z = days + 719_468;
         let era = z.div_euclid(146_097);
         let doe = z.rem_euclid(146_097);

@@ -23,13 +23,6 @@ pub(crate) fn after_row(page: &PageRequest, operation: &'static str) -> Result<O
     after.map_err(|_| StoreError::BadPage { operation })
 }
 
-/// The day of a moment, in UTC, as `2026-11-26`.
-pub(crate) fn day_of(at: Timestamp) -> String {
-    let mut text = at.to_string();
-    text.truncate(text.find('T').unwrap_or(text.len()));
-    text
-}
-
 fn parse<T>(
     page: &PageRequest,
     operation: &'static str,

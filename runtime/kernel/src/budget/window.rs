@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-const DAY_MS: i64 = 86_400_000;
-
 /// The time that a budget is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,12 +19,12 @@ pub enum BudgetWindow {
 impl BudgetWindow {
     /// The first moment of the window that `now` is in.
     pub fn start(self, now: Timestamp) -> Timestamp {
-        let day = now.as_millis().div_euclid(DAY_MS);
+        let day = now.day();
         let first = match self {
             Self::Day => day,
             Self::Month => day - i64::from(day_of_month(now)) + 1,
         };
-        Timestamp::from_millis(first * DAY_MS)
+        Timestamp::from_millis(first * Timestamp::DAY_MS)
     }
 
     /// The first moment behind it.

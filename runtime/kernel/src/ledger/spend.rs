@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Amount, BudgetWindow, Failure, LedgerRow, Timestamp, Usage};
 
-/// A day's milliseconds.
-const DAY_MS: i64 = 86_400_000;
-
 /// What sums are kept apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,11 +58,10 @@ impl SpendQuery {
         };
         let from = day("from", from, BudgetWindow::Month.start(now))?;
         let to = day("to", to, now)?;
-        let next = Timestamp::from_millis(to.as_millis().saturating_add(DAY_MS));
-        let name = |at: Timestamp| at.to_string().split('T').next().unwrap_or_default().to_owned();
+        let next = Timestamp::from_millis(to.as_millis().saturating_add(Timestamp::DAY_MS));
         Ok(Self {
-            from: name(from),
-            to: name(next),
+            from: from.date(),
+            to: next.date(),
             group_by,
             limit,
         })

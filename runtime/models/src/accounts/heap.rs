@@ -40,7 +40,7 @@ impl Alike {
             fault: row.fault,
             estimated: row.usage.estimated,
             priced: row.usage.cost_usd.is_some(),
-            day: row.at.as_millis().div_euclid(DAY_MS),
+            day: row.at.day(),
         }
     }
 }
@@ -59,9 +59,6 @@ pub(super) enum Pushed {
     /// There was no room.
     Lost,
 }
-
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 
 /// Rows and requests that wait.
 #[derive(Default)]

@@ -77,8 +77,8 @@ impl Accounts {
     pub(super) async fn learn(&self, ledger: &dyn Ledger, unknown: &UnknownPast) -> Result<(), StoreError> {
         let budget = &unknown.budget;
         let query = SpendQuery {
-            from: day_of(unknown.since),
-            to: day_of(budget.window.end(unknown.since)),
+            from: unknown.since.date(),
+            to: budget.window.end(unknown.since).date(),
             group_by: vec![
                 SpendDimension::Subject,
                 SpendDimension::Key,
@@ -143,11 +143,4 @@ impl Accounts {
             }
         }
     }
-}
-
-/// `2026-11-26`.
-fn day_of(at: Timestamp) -> String {
-    let mut text = at.to_string();
-    text.truncate(text.find('T').unwrap_or(text.len()));
-    text
 }

@@ -11,7 +11,7 @@ use greenroom_kernel::{
 };
 use parking_lot::Mutex;
 
-use crate::page::{after_row, cut, day_of, fetch};
+use crate::page::{after_row, cut, fetch};
 
 type OfTenant<T> = BTreeMap<(TenantId, LedgerId), T>;
 
@@ -45,7 +45,7 @@ fn newest<T: Clone>(rows: &OfTenant<T>, tenant: &TenantId, after: Option<LedgerI
 
 fn group_of(row: &LedgerRow, query: &SpendQuery) -> SpendGroup {
     let by = |dimension, text: &str| query.group_by.contains(&dimension).then(|| text.to_owned());
-    let day = day_of(row.at);
+    let day = row.at.date();
     SpendGroup {
         month: by(SpendDimension::Month, day.get(..7).unwrap_or_default()),
         day: by(SpendDimension::Day, &day),
@@ -83,7 +83,7 @@ impl Ledger for MemoryLedger {
             sums.insert(SpendGroup::default(), Spent::default());
         }
         let of_tenant = kept.tries.values().filter(|row| row.caller.tenant == *tenant);
-        let in_time = of_tenant.filter(|row| (&query.from..&query.to).contains(&&day_of(row.at)));
+        let in_time = of_tenant.filter(|row| (&query.from..&query.to).contains(&&row.at.date()));
         for row in in_time {
             let sum = sums.entry(group_of(row, query)).or_default();
             *sum = sum.plus(Spent::of(row));

@@ -10,7 +10,6 @@ use greenroom_kernel::{
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::item::{Item, Reader, json, key, number, text};
-use crate::page::day_of;
 
 /// In how many places a tenant's sums are added to.
 pub(super) const PLACES: u32 = 8;
@@ -34,7 +33,7 @@ struct Of {
 impl Of {
     fn row(row: &LedgerRow) -> Self {
         Self {
-            day: day_of(row.at),
+            day: row.at.date(),
             subject: row.caller.subject.as_str().to_owned(),
             key: row.caller.key.as_deref().map(str::to_owned),
             provider: row.provider.to_string(),

@@ -6,7 +6,6 @@ use greenroom_kernel::{LedgerId, LedgerRow, Records, RequestRow, Spent, StoreErr
 use rusqlite::{Connection, params};
 
 use super::pages::{self, Draft};
-use crate::page::day_of;
 use crate::sqlite::writer::Written;
 
 /// A whole number as a column takes it; what is beyond is the largest.
@@ -85,21 +84,20 @@ fn close(sums: &mut HashMap<[String; 7], Spent>, of: &LedgerRow, sum: Spent) {
 
 /// Whether two rows have one key.
 fn is_summed_with(one: &LedgerRow, other: &LedgerRow) -> bool {
-    const DAY: i64 = 86_400_000;
     one.provider == other.provider
         && one.model == other.model
         && one.kind == other.kind
         && one.caller.tenant == other.caller.tenant
         && one.caller.subject == other.caller.subject
         && one.caller.key.as_deref().unwrap_or_default() == other.caller.key.as_deref().unwrap_or_default()
-        && one.at.as_millis().div_euclid(DAY) == other.at.as_millis().div_euclid(DAY)
+        && one.at.day() == other.at.day()
 }
 
 fn key_of(row: &LedgerRow) -> [String; 7] {
     let caller = &row.caller;
     [
         caller.tenant.as_str(),
-        &day_of(row.at),
+        &row.at.date(),
         caller.subject.as_str(),
         caller.key.as_deref().unwrap_or_default(),
         &row.provider,
