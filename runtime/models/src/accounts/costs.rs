@@ -110,13 +110,11 @@ impl Costs for Accounts {
                 return Err(Failure::new(ErrorCode::Forbidden, "a budget of another tenant"));
             }
             Some(budget) => {
-                self.state.lock().set += 1;
                 ledger.put_budget(&budget).await.map_err(failed)?;
                 self.put(budget);
                 self.until_known(&who.tenant, &id).await?;
             }
             None => {
-                self.state.lock().set += 1;
                 ledger.remove_budget(&who.tenant, &id).await.map_err(failed)?;
                 let mut state = self.state.lock();
                 state.set += 1;

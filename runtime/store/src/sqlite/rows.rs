@@ -97,6 +97,11 @@ pub(super) fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusql
     serde_json::from_str(text(row, column)?).map_err(|e| unfit(column, e))
 }
 
+/// A column that holds a count; none is negative.
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or(0))
+}
+
 /// A column of text, not copied.
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     row.get_ref(column)?.as_str().map_err(|e| unfit(column, e))

@@ -1,20 +1,15 @@
 //! Sums out of the ledger, and its budgets.
 
 use greenroom_kernel::{Budget, SpendDimension, SpendGroup, SpendQuery, SpendRow, Spent, TenantId};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
-use crate::sqlite::rows::parsed;
+use crate::sqlite::rows::{count, parsed};
 
 pub(super) fn budgets(connection: &Connection) -> rusqlite::Result<Vec<Budget>> {
     connection
         .prepare_cached("SELECT row FROM budgets ORDER BY tenant, id")?
         .query_map([], |row| parsed(row, 0))?
         .collect()
-}
-
-/// A count; none is negative.
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or(0))
 }
 
 /// The column that a dimension is.

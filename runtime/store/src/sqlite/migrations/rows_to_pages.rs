@@ -10,7 +10,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row};
 
 use crate::sqlite::ledger::rewrite;
-use crate::sqlite::rows::{id, parsed};
+use crate::sqlite::rows::{count, id, parsed};
 
 /// How many rows are held in memory at once.
 const AT_ONCE: usize = 1_000;
@@ -46,11 +46,6 @@ fn move_all<T>(
         }
     }
     rewrite(connection, &records(some))
-}
-
-/// A count; none is negative.
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or(0))
 }
 
 fn word<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<Option<T>> {
