@@ -1,6 +1,7 @@
 //! Reading and making attributes.
 
 use std::collections::HashMap;
+use std::num::IntErrorKind;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -84,6 +85,17 @@ impl Reader {
             .ok_or_else(|| self.unfit(item, name))
     }
 
+    /// A count that others add to: one that has grown larger than fits is the largest that does.
+    pub(super) fn count(self, item: &Item, name: &str) -> Result<u64, StoreError> {
+        let found = item.get(name).and_then(|value| value.as_n().ok());
+        let read = found.map(|digits| digits.parse::<u64>());
+        match read {
+            Some(Ok(count)) => Ok(count),
+            Some(Err(error)) if *error.kind() == IntErrorKind::PosOverflow => Ok(u64::MAX),
+            _ => Err(self.unfit(item, name)),
+        }
+    }
+
     pub(super) fn bytes(self, item: &Item, name: &str) -> Result<Vec<u8>, StoreError> {
         let found = item.get(name).and_then(|value| value.as_b().ok());
         found
@@ -97,5 +109,23 @@ impl Reader {
             what: what.to_owned(),
             source: Some(Box::new(source)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_outgrew_its_type_is_the_largest_and_no_other_text_is_one() {
+        let counted = |digits: &str| {
+            let item = Item::from([("n".to_owned(), AttributeValue::N(digits.into()))]);
+            Reader("spend").count(&item, "n").ok()
+        };
+        assert_eq!(counted("17"), Some(17));
+        assert_eq!(counted("36893488147419103230"), Some(u64::MAX));
+        assert_eq!(counted("-1"), None);
+        assert_eq!(counted("1.5"), None);
+        assert!(Reader("spend").count(&Item::new(), "n").is_err());
     }
 }

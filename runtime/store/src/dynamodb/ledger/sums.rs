@@ -153,7 +153,7 @@ pub(super) fn summed(
         let of: Of = reader.parsed("what a sum is of", &reader.text(item, "of_what")?)?;
         let mut read = [0; 10];
         for (index, figure) in read.iter_mut().enumerate() {
-            *figure = reader.number(item, &format!("n{index}"))?;
+            *figure = reader.count(item, &format!("n{index}"))?;
         }
         let sum = sums.entry(of.group(query)).or_default();
         *sum = sum.plus(spent(read));
