@@ -87,7 +87,7 @@ impl Host {
         }
         let operator_closing = CancellationToken::new();
         life.serve(host.serve(port, life.closing.clone()));
-        let mut operator = Operator::of(&world, &life);
+        let mut operator = Operator::of(&world, &life, &links);
         let mut place = None;
         if let Some((registration, registered)) = entered {
             place = Some(registration.place());

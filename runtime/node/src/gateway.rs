@@ -154,7 +154,7 @@ impl Serving {
             models: Some(Arc::clone(&called)),
             accounts: Some(Arc::clone(&accounts)),
             checks: vec![Box::new(SupervisorServes(Arc::clone(&pool)))],
-            ..Operator::of(&world, &life)
+            ..Operator::of(&world, &life, &links)
         };
         life.serve(operator.serve(operator_port, supervisors_closing.clone()));
         let stop = config.fleet.gateway.stop;

@@ -141,7 +141,7 @@ impl Supervising {
                 Box::new(StoreAnswers(Arc::clone(&store), Arc::clone(&world.clock))),
                 Box::new(InFleet(Arc::clone(&orchestrator))),
             ],
-            ..Operator::of(&world, &life)
+            ..Operator::of(&world, &life, &links)
         };
         if let Some((registration, registered)) = entered {
             operator.checks.push(Box::new(registered));
