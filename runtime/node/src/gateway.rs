@@ -10,7 +10,7 @@ use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{Discovery, MemberRole, Models, Supervisor};
 use greenroom_models::Accounts;
 use greenroom_supervision::Root;
-use greenroom_wire::{PoolConfig, PoolParts, SupervisorPool};
+use greenroom_wire::{PoolParts, SupervisorPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -147,7 +147,7 @@ impl Serving {
             tls: links.identity().cloned(),
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
-            config: PoolConfig::default(),
+            config: config.fleet.pool.clone(),
         })?);
 
         let operator = Operator {
