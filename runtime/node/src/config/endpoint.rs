@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use axum::http::Uri;
 use greenroom_wire::leaves_this_machine;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ConfigError;
 use super::discovery::RawDiscoveryKind;
@@ -22,31 +23,40 @@ pub(crate) struct RawAws {
     pub(crate) plaintext_hosts: Vec<String>,
 }
 
-/// Refuses endpoints that can't be used, or that would be reached in plaintext on another machine.
+/// Refuses endpoints that can't be used, or that would be reached in plaintext on another machine: whatever keys are
+/// called so, wherever they stand.
 pub(super) fn check(raw: &Raw, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    let of_providers = raw.providers.iter().filter_map(|(name, provider)| {
-        let url = provider.endpoint_url.as_deref()?;
-        Some((format!("providers.{name}.endpoint_url"), url))
-    });
-    let of_cloud_map = (raw.discovery.kind == Some(RawDiscoveryKind::CloudMap))
-        .then_some(raw.discovery.endpoint.as_deref())
-        .flatten();
-    let named = [
-        ("store.endpoint", raw.store.endpoint.as_deref()),
-        ("tls.endpoint", raw.tls.endpoint.as_deref()),
-        ("discovery.endpoint", of_cloud_map),
-    ];
-    let named = named
-        .into_iter()
-        .filter_map(|(key, url)| Some((key.to_owned(), url?)));
-    for (key, url) in named.chain(of_providers).chain(of_the_secret(raw, variables)) {
-        may_be_called(url, &raw.aws.plaintext_hosts).map_err(|why| ConfigError::value(&key, &why))?;
+    let whole = serde_json::to_value(raw).map_err(|error| ConfigError::value("aws", &error.to_string()))?;
+    let mut named = Vec::new();
+    collect("", &whole, &mut named);
+    if raw.discovery.kind != Some(RawDiscoveryKind::CloudMap) {
+        // A DNS server's address, or a mistake that is told elsewhere.
+        named.retain(|(key, _)| key != "discovery.endpoint");
+    }
+    named.extend(of_the_secret(raw, variables));
+    for (key, url) in named {
+        may_be_called(&url, &raw.aws.plaintext_hosts).map_err(|why| ConfigError::value(&key, &why))?;
     }
     Ok(())
 }
 
+fn collect(within: &str, value: &Value, named: &mut Vec<(String, String)>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let key = match within {
+            "" => name.clone(),
+            within => format!("{within}.{name}"),
+        };
+        match value.as_str() {
+            Some(url) if name.ends_with("endpoint") || name.ends_with("endpoint_url") => {
+                named.push((key, url.to_owned()));
+            }
+            _ => collect(&key, value, named),
+        }
+    }
+}
+
 /// Where the variables say that the secret with the certificates is.
-fn of_the_secret<'a>(raw: &Raw, variables: &'a BTreeMap<String, String>) -> Option<(String, &'a str)> {
+fn of_the_secret(raw: &Raw, variables: &BTreeMap<String, String>) -> Option<(String, String)> {
     if raw.tls.secret.is_none() || raw.tls.endpoint.is_some() {
         return None;
     }
@@ -56,7 +66,7 @@ fn of_the_secret<'a>(raw: &Raw, variables: &'a BTreeMap<String, String>) -> Opti
     }
     let names = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
     let found = names.into_iter().find_map(|name| Some((name, set(name)?)));
-    found.map(|(name, url)| (name.to_owned(), url.as_str()))
+    found.map(|(name, url)| (name.to_owned(), url.clone()))
 }
 
 fn may_be_called(url: &str, plaintext: &[String]) -> Result<(), String> {
