@@ -32,8 +32,8 @@ fn words(list: &Value) -> Vec<String> {
 /// The user that the image runs as: a number, which isn't root's.
 fn user() -> u32 {
     let dockerfile = std::fs::read_to_string(root().join("deploy/Dockerfile")).unwrap();
-    let users = dockerfile.lines().filter_map(|line| line.strip_prefix("USER "));
-    let user = users.last().expect("the image runs as somebody");
+    let mut users = dockerfile.lines().filter_map(|line| line.strip_prefix("USER "));
+    let user = users.next_back().expect("the image runs as somebody");
     let (user, group) = user.split_once(':').unwrap();
     assert_eq!(user, group);
     let home = format!("--owner={user} --group={group} --mode=0700 /var/lib/greenroom");
