@@ -52,13 +52,6 @@ impl StoreSettings {
             let why = "it must have 3 to 200 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
             return Err(ConfigError::value("store.table_prefix", why));
         }
-        if let Some(url) = &raw.endpoint
-            && !url.starts_with("http://")
-            && !url.starts_with("https://")
-        {
-            let why = "it must be a URL such as http://127.0.0.1:8000";
-            return Err(ConfigError::value("store.endpoint", why));
-        }
         Ok(Self::DynamoDb(DynamoSettings {
             table_prefix: prefix.clone(),
             region: raw.region.clone().filter(|region| !region.is_empty()),
