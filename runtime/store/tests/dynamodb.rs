@@ -13,6 +13,8 @@
 mod emulator;
 #[path = "dynamodb/lag.rs"]
 mod lag;
+#[path = "dynamodb/large.rs"]
+mod large;
 #[path = "dynamodb/proxy.rs"]
 mod proxy;
 #[path = "dynamodb/races.rs"]
