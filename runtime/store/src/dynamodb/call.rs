@@ -186,7 +186,8 @@ impl<'s> Call<'s> {
     {
         let request = |tries| {
             self.count(T::WAY, tries);
-            let sent = request();
+            // The SDK's futures are large: on the heap they are moved about as pointers.
+            let sent = Box::pin(request());
             async {
                 let answer = sent.await.map_err(|error| fault(self.place, error))?;
                 self.bill(T::WAY, answer.units());
@@ -206,7 +207,7 @@ impl<'s> Call<'s> {
     {
         let request = |tries| {
             self.count_object(tries);
-            let sent = request();
+            let sent = Box::pin(request());
             async { sent.await.map_err(Fault::from) }
         };
         match self.repeat(self.patience.saturating_mul(3), request).await? {

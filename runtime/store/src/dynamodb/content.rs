@@ -49,7 +49,7 @@ impl DynamoStore {
         let kept = rand::random();
         self.beside(call, key, kept).await?;
         if content.len() > PAYLOAD_LIMIT {
-            return self.keep_object(call, key, id, content, kept).await;
+            return Box::pin(self.keep_object(call, key, id, content, kept)).await;
         }
         let pk = keys::partition(key);
         self.table
@@ -68,7 +68,7 @@ impl DynamoStore {
             .parts(call, &keys::partition(key), &keys::blob(id))
             .await?;
         let found = match found {
-            None => self.kept_object(call, key, id).await?,
+            None => Box::pin(self.kept_object(call, key, id)).await?,
             found => found,
         };
         Ok(found.map(Arc::from))
