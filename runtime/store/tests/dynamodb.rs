@@ -19,6 +19,8 @@ mod large;
 mod proxy;
 #[path = "dynamodb/races.rs"]
 mod races;
+#[path = "dynamodb/shares.rs"]
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;

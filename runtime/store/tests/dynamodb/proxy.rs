@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -46,7 +47,12 @@ struct Shared {
     lags: AtomicBool,
     /// What was last answered to each query of an index.
     before: Mutex<HashMap<String, Bytes>>,
+    /// Where writes are told, if somebody wants to know.
+    writes: OnceLock<Told>,
 }
+
+/// Whom to tell of writes: the operation, and its request.
+type Told = Box<dyn Fn(&str, &serde_json::Value) + Send + Sync>;
 
 pub(crate) struct Proxy {
     pub(crate) url: String,
@@ -115,6 +121,11 @@ impl Shared {
         }
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+        if let Some(tell) = self.writes.get()
+            && (operation.contains("Put") || operation.contains("Write") || operation.contains("Update"))
+        {
+            tell(&operation, &serde_json::from_slice(&body).unwrap());
+        }
         let consistent = body.windows(21).any(|part| part == br#""ConsistentRead":true"#);
         if matches!(&*operation, "Query" | "GetItem" | "BatchGetItem") && !consistent {
             self.hints.fetch_add(1, Ordering::Relaxed);
@@ -187,6 +198,7 @@ impl Proxy {
             hints: AtomicU64::new(0),
             lags: AtomicBool::new(false),
             before: Mutex::default(),
+            writes: OnceLock::new(),
         });
         let all = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
@@ -206,6 +218,11 @@ impl Proxy {
             shared,
             serving: serving.abort_handle(),
         }
+    }
+
+    /// From now on somebody is told of every write.
+    pub(crate) fn tell_writes(&self, told: impl Fn(&str, &serde_json::Value) + Send + Sync + 'static) {
+        assert!(self.shared.writes.set(Box::new(told)).is_ok(), "told already");
     }
 
     /// How many requests read what may be old.
