@@ -169,6 +169,9 @@ mod tests {
             table_prefix: "prod".to_owned(),
             region: region.map(str::to_owned),
             endpoint: None,
+            payload_bucket: None,
+            payload_prefix: String::new(),
+            payload_endpoint: None,
             seat: PathBuf::new(),
         }
     }

@@ -184,6 +184,14 @@ pub(crate) struct RawStore {
     /// Of `dynamodb`. None: `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, or the region's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint: Option<String>,
+    /// Of `dynamodb`. None: payloads above 4 MiB are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payload_bucket: Option<String>,
+    /// Of `dynamodb`: what the names of a bucket's objects begin with.
+    pub(crate) payload_prefix: String,
+    /// Of `dynamodb`. None: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or the region's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payload_endpoint: Option<String>,
 }
 
 impl Default for RawStore {
@@ -194,6 +202,9 @@ impl Default for RawStore {
             table_prefix: "greenroom".to_owned(),
             region: None,
             endpoint: None,
+            payload_bucket: None,
+            payload_prefix: "greenroom/".to_owned(),
+            payload_endpoint: None,
         }
     }
 }

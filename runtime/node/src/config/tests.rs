@@ -305,6 +305,8 @@ fn the_example_holds_every_default() {
         "service",
         "region",
         "endpoint",
+        "payload_bucket",
+        "payload_endpoint",
         "hosts",
         "port",
         "answer_tokens",
@@ -351,6 +353,10 @@ fn a_table_is_named_and_a_store_that_a_flag_names_is_a_file() {
         ("shop", Some("eu-west-1"))
     );
     assert!(table.seat.ends_with("dynamodb-shop"));
+    assert_eq!(
+        (table.payload_bucket.as_deref(), &*table.payload_prefix),
+        (None, "greenroom/")
+    );
     world.sources.flags.store = Some("here.sqlite".into());
     assert!(matches!(
         load(&world.sources).unwrap().config.store,
@@ -364,6 +370,18 @@ fn a_table_is_named_and_a_store_that_a_flag_names_is_a_file() {
             "store.table_prefix",
         ),
         ("kind = \"dynamodb\"\nendpoint = \"127.0.0.1\"", "store.endpoint"),
+        (
+            "kind = \"dynamodb\"\npayload_bucket = \"s3://mine/there\"",
+            "store.payload_bucket",
+        ),
+        (
+            "kind = \"dynamodb\"\npayload_prefix = \"/there\"",
+            "store.payload_prefix",
+        ),
+        (
+            "kind = \"dynamodb\"\npayload_endpoint = \"127.0.0.1\"",
+            "store.payload_endpoint",
+        ),
     ] {
         let found = mistake(&format!("[store]\n{wrong}\n"), &[]);
         assert!(found.contains(said), "{found}");

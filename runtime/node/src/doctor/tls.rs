@@ -7,7 +7,7 @@ use greenroom_wire::{Links, TlsIdentity};
 
 use super::report::Line;
 use crate::certs::Facts;
-use crate::config::{Config, TlsSettings};
+use crate::config::{Config, TlsPlace, TlsSettings};
 use crate::failed::chain;
 use crate::links::{SOON, place, remedy, source};
 
@@ -39,7 +39,12 @@ async fn examine(
     let identity = match TlsIdentity::examine(Arc::clone(&fetching)).await {
         Ok(identity) => identity,
         Err(error) => {
-            let remedy = "mend [tls] or the file that it names; `greenroom certs init` makes certificates";
+            let remedy = match settings.place {
+                TlsPlace::Files(_) => {
+                    "mend [tls] or the file that it names; `greenroom certs init` makes certificates"
+                }
+                TlsPlace::Secret(_) => "mend what it says; docs/tls.md tells what a secret must hold",
+            };
             return (vec![Line::fail(TLS, chain(&error), remedy)], None);
         }
     };
