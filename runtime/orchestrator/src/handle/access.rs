@@ -1,7 +1,7 @@
 //! Who may see what: every call reads sessions and tasks through here.
 
 use greenroom_kernel::{
-    Entry, Failure, JournalKey, Payload, Principal, Reply, ResolveAction, SessionId, SessionRow, TaskId,
+    Entry, Failure, JournalKey, Payload, Principal, Reply, SessionId, SessionRow, StepResolution, TaskId,
     TaskRow, TaskStatus,
 };
 
@@ -100,13 +100,13 @@ impl Orchestrator {
         &self,
         who: &Principal,
         row: TaskRow,
-        step: u32,
-        action: &ResolveAction,
+        answer: &StepResolution,
     ) -> Result<TaskRow, Failure> {
         let key = self.key(who, &row.id.journal);
         let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
         let task = replayed.ok_or_else(|| Failure::not_found("task"))?;
-        task.was_answered(step, action).map(|()| row)
+        task.was_answered(answer.number, answer.attempt, &answer.action)
+            .map(|()| row)
     }
 
     pub(super) async fn reaches(

@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use greenroom_kernel::{
     AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
     EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
-    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView, SupervisionEvent,
-    Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView,
+    SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 
@@ -177,11 +177,20 @@ impl Supervisor for Orchestrator {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
+        let answer = StepResolution {
+            task: id.ordinal,
+            number: step,
+            attempt,
+            action,
+            by: who.subject.clone(),
+            note,
+        };
         let (who, id) = (who.clone(), id.clone());
-        self.to_the_end(|this| async move { this.answer(&who, &id, step, action, note).await })
+        self.to_the_end(|this| async move { this.answer(&who, &id, answer).await })
             .await
     }
 
