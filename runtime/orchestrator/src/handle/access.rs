@@ -7,7 +7,7 @@ use greenroom_kernel::{
 
 use crate::journal_actor::Operation;
 use crate::membership::Way;
-use crate::steps;
+use crate::{events, steps};
 
 use super::Orchestrator;
 
@@ -85,6 +85,23 @@ impl Orchestrator {
             }
         }
         row
+    }
+
+    /// Whether how these tasks of one journal stand is known here: whether one that was accepted has begun, its owner alone
+    /// knows.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, with where it is known; what the store says.
+    pub(super) async fn is_told_here(
+        &self,
+        who: &Principal,
+        mut rows: impl Iterator<Item = &TaskRow>,
+    ) -> Result<(), Failure> {
+        let Some(row) = rows.find(|row| row.status == TaskStatus::Accepted) else {
+            return Ok(());
+        };
+        let key = self.key(who, &row.id.journal);
+        events::is_not_elsewhere(&self.shared, &key, row.last.seq).await
     }
 
     pub(super) async fn task_of(&self, who: &Principal, reply: Reply) -> Result<TaskRow, Failure> {

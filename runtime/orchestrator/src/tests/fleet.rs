@@ -5,6 +5,7 @@ mod moving;
 mod pooled;
 mod readers;
 mod scaling;
+mod unreached;
 
 use std::sync::Arc;
 use std::time::Duration;
