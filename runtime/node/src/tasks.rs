@@ -73,8 +73,19 @@ fn request(command: TasksCommand) -> Request {
         TasksCommand::Kill { id } => Request::Kill { id },
         TasksCommand::Retry { id } => Request::Retry { id },
         TasksCommand::Settle {
-            id, step, done, note, ..
-        } => Request::Settle { id, step, done, note },
+            id,
+            step,
+            attempt,
+            done,
+            note,
+            ..
+        } => Request::Settle {
+            id,
+            step,
+            attempt,
+            done,
+            note,
+        },
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) enum TasksCommand {
         id: String,
         /// The step's number, as `show` prints it.
         step: u32,
+        /// The step's attempt as `show` prints it: if it has run again meanwhile, nothing is settled.
+        #[arg(long, value_name = "N")]
+        attempt: Option<u32>,
         /// It was done, with this result (JSON) or none.
         #[arg(long, value_name = "JSON", num_args = 0..=1, default_missing_value = "null",
               conflicts_with = "not_done", required_unless_present = "not_done")]
