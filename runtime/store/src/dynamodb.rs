@@ -11,6 +11,8 @@ mod connect;
 mod content;
 mod ends;
 mod error;
+mod expiry;
+mod history;
 mod hollow;
 mod item;
 mod keys;
@@ -60,6 +62,7 @@ pub struct DynamoStore {
     place: Place,
     patience: Duration,
     keep_requests: Duration,
+    keep_history: Duration,
     on_commit: Option<CommitHook>,
     ends: Ends,
     counters: Counters,
@@ -83,6 +86,7 @@ impl DynamoStore {
             place: connected.place,
             patience: options.patience,
             keep_requests: options.keep_requests,
+            keep_history: options.keep_history,
             on_commit: options.on_commit,
             ends: Ends::default(),
             counters: Counters::default(),
