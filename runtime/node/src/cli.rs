@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use greenroom_kernel::MemberRole;
+use greenroom_kernel::{AgentName, MemberRole};
 
 pub(crate) use roles::{AgentArgs, RoleArgs, ServeGatewayArgs};
 
@@ -74,6 +74,16 @@ pub(crate) enum Command {
         Talks to the process that has the store open; without one it opens the store itself."
     )]
     Tasks(TasksArgs),
+    /// Say how agents are, or how one of them was.
+    #[command(
+        after_help = "Examples:\n  greenroom agents                          (all of them, now)\n  \
+        greenroom agents assistant --since 1h     (one of them, the youngest first)\n  \
+        greenroom agents assistant --since 7d --json | jq '.records[] | select(.breaker == \"OPEN\")'\n\n\
+        A line of a history is a stretch of time, an hour at most, over which one supervisor saw one instance unchanged. It \
+        is kept for agent_history.keep_days. Talks to the process that has the store open; without one it opens the store \
+        itself, which knows how agents were and not how they are."
+    )]
+    Agents(AgentsArgs),
     /// Say what was spent on models, by day, model, caller and more.
     #[command(
         after_help = "Examples:\n  greenroom spend                          (this month, by model)\n  \
@@ -274,6 +284,25 @@ pub(crate) enum Status {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AgentsArgs {
+    /// The agent whose history is told [default: all agents as they are now].
+    #[arg(value_parser = AgentName::parse)]
+    pub(crate) name: Option<AgentName>,
+    /// How far back, as 90s, 30m, 12h, 7d.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ago, requires = "name")]
+    pub(crate) since: Duration,
+    /// At most this many lines of a history, 1 to 10000.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "name", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// The store's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SpendArgs {
     /// One sum for each of these, the dearest first: day, month, model, provider, subject, key, kind.
     #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "model")]
@@ -471,6 +500,23 @@ pub(crate) struct HealthcheckArgs {
     /// How long it may take, in milliseconds.
     #[arg(long, value_name = "MS", default_value = "3000", value_parser = millis)]
     pub(crate) timeout: Duration,
+}
+
+/// A whole number of seconds, minutes, hours or days.
+fn ago(text: &str) -> Result<Duration, String> {
+    let unit = |letter| match letter {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3_600),
+        'd' => Some(86_400),
+        _ => None,
+    };
+    let read = || {
+        let seconds = unit(text.chars().last()?)?;
+        let number: u64 = text.get(..text.len() - 1)?.parse().ok()?;
+        number.checked_mul(seconds).map(Duration::from_secs)
+    };
+    read().ok_or_else(|| "say a number of s, m, h or d, such as 30m".to_owned())
 }
 
 fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
