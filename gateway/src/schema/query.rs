@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use greenroom_kernel::{
-    AgentName, AggregateRequest, Failure, PageRequest, Principal, SessionId, SessionQuery, TaskId, TaskRow,
+    AgentName, AggregateRequest, Failure, PageRequest, Principal, ProviderStatus as KernelProvider,
+    SessionId, SessionQuery, TaskId, TaskRow,
 };
 
 use super::agent::{AgentStatus, ProviderStatus};
@@ -213,10 +214,18 @@ impl Query {
         Ok(AgentRecordConnection::of(page, is_behind))
     }
 
-    /// Every model provider as it is now.
+    /// Every model provider as it is now, as each supervisor sees it, and this gateway for its own calls.
     async fn list_providers(&self, ctx: &Context<'_>) -> Result<Vec<ProviderStatus>> {
-        let providers = Reach::of(ctx)?.supervisor().providers().await?;
-        Ok(providers.into_iter().map(ProviderStatus::from).collect())
+        let reach = Reach::of(ctx)?;
+        let theirs = reach.supervisor().providers().await?;
+        let mut own = reach.backend.models.providers();
+        // A gateway in one process with its supervisor has no others.
+        own.retain(|own| {
+            let same = |known: &KernelProvider| (&known.name, &known.node) == (&own.name, &own.node);
+            !theirs.iter().any(same)
+        });
+        let all = theirs.into_iter().chain(own);
+        Ok(all.map(ProviderStatus::from).collect())
     }
 
     /// What the caller's tenant spent on models, as far as it is known to the day.

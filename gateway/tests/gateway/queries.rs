@@ -46,13 +46,17 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
         data["listAgents"],
         json!([{ "name": "assistant" }, { "name": "echo" }])
     );
-    assert_eq!(
-        data["listProviders"],
-        json!([{ "name": "local", "node": "node-1", "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
+    let provider = |node: &str| {
+        json!({ "name": "local", "node": node, "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
             "inFlight": 0, "errorRate": 0.5, "latencyMsP50": null, "ttftMsP50": 80, "lastError": null,
             "concurrencyCeiling": 4, "ttftMsAverage": 90, "tokensPerSecond": 12.5, "heldUntil": "2026-11-21T23:59:59.123Z",
             "credentialsUsable": 1, "credentialsTotal": 2, "requestsLeft": 7, "tokensLeft": i32::MAX,
-            "quotaResetsAt": "2026-11-21T23:59:59.123Z" }])
+            "quotaResetsAt": "2026-11-21T23:59:59.123Z" })
+    };
+    // What a supervisor in the same process tells too is told once.
+    assert_eq!(
+        data["listProviders"],
+        json!([provider("node-1"), provider("gateway-1")])
     );
     assert_eq!(
         data["supervisionTree"],
