@@ -101,8 +101,7 @@ async fn a_breaker_that_opens_is_in_the_history_at_its_moment(door: Door) {
     let records = history(&stage).await;
     let open = records
         .iter()
-        .filter(|record| instance(record).breaker == BreakerState::Open)
-        .next_back()
+        .rfind(|record| instance(record).breaker == BreakerState::Open)
         .expect("that it opened");
     let late = opened.until(open.span.since());
     assert!(opened <= open.span.since() && late <= LOOKED, "{late:?} late");
