@@ -149,6 +149,8 @@ impl Mutation {
         use greenroom_kernel::ResolveAction as Action;
         let id = task_id(&input.task_id)?;
         let step = u32::try_from(input.step_seq).map_err(|_| Failure::not_found("step"))?;
+        let attempt = input.attempt.map(u32::try_from).transpose();
+        let attempt = attempt.map_err(|_| Failure::bad_input("attempts are counted from 1"))?;
         let value = input.value.map(|json| json.to_text());
         let action = match (input.action, value) {
             (ResolveAction::Approve, value) => Action::Approve(value),
@@ -163,7 +165,7 @@ impl Mutation {
         Ok(Task(
             reach
                 .supervisor()
-                .resolve(reach.who(), &id, step, action, input.note)
+                .resolve(reach.who(), &id, step, attempt, action, input.note)
                 .await?,
         ))
     }

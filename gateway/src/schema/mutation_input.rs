@@ -84,6 +84,9 @@ pub(crate) struct ResolveTaskInput {
     pub(super) task_id: ID,
     /// The step that waits.
     pub(super) step_seq: i32,
+    /// The step as which attempt left it, as its `attempt` says: then a later attempt's doubt is not answered by
+    /// mistake, and the same call may be repeated.
+    pub(super) attempt: Option<i32>,
     /// The answer.
     pub(super) action: ResolveAction,
     /// A value with the approval, or the result of a settled effect.

@@ -28,7 +28,7 @@ pub(crate) struct State {
 }
 
 /// One call of `resolve`.
-pub(crate) type Resolved = (TaskId, u32, ResolveAction, Option<String>);
+pub(crate) type Resolved = (TaskId, u32, Option<u32>, ResolveAction, Option<String>);
 
 pub(crate) struct Fake {
     pub(crate) state: Arc<Mutex<State>>,

@@ -254,10 +254,12 @@ impl Supervisor for Fake {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
-        self.resolved.lock().push((id.clone(), step, action, note));
+        let answer = (id.clone(), step, attempt, action, note);
+        self.resolved.lock().push(answer);
         self.task_row(who, id).ok_or_else(|| Failure::not_found("task"))
     }
 

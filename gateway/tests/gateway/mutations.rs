@@ -270,7 +270,7 @@ async fn tasks_are_cancelled_retried_and_resolved() {
         gateway
             .data(
                 resolve,
-                json!({ "i": { "taskId": id, "stepSeq": 4, "action": action } }),
+                json!({ "i": { "taskId": id, "stepSeq": 4, "attempt": 2, "action": action } }),
             )
             .await;
         let input = json!({ "taskId": id, "stepSeq": 4, "action": action, "value": 1 });
@@ -287,12 +287,19 @@ async fn tasks_are_cancelled_retried_and_resolved() {
             (
                 id.clone(),
                 3,
+                None,
                 ResolveAction::Approve(Some(r#"{"by":1}"#.into())),
                 Some("n".into())
             ),
-            (id.clone(), 3, ResolveAction::SettleDone(None), Some("n".into())),
-            (id.clone(), 4, ResolveAction::Reject, None),
-            (id, 4, ResolveAction::SettleNotDone, None),
+            (
+                id.clone(),
+                3,
+                None,
+                ResolveAction::SettleDone(None),
+                Some("n".into())
+            ),
+            (id.clone(), 4, Some(2), ResolveAction::Reject, None),
+            (id, 4, Some(2), ResolveAction::SettleNotDone, None),
         ]
     );
 }

@@ -354,6 +354,15 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<JournalKey>, StoreError>;
 
+    /// Whether it takes what is written now, as far as that can be told without keeping anything. A hint, asked for a
+    /// process's readiness; a store that can't tell says yes.
+    ///
+    /// # Errors
+    /// Why it wouldn't.
+    async fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What was done so far.
     fn stats(&self) -> StoreStats;
 }

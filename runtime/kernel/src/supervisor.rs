@@ -303,12 +303,14 @@ pub trait Supervisor: Send + Sync + 'static {
     async fn cancel(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure>;
     /// Accepts a new task like a terminal one, linked to it. Of one that isn't terminal: CONFLICT.
     async fn retry(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure>;
-    /// Answers a waiting approval or settles an unknown outcome. Idempotent; another answer is CONFLICT.
+    /// Answers a waiting approval or settles an unknown outcome. Idempotent; another answer is CONFLICT. An answer that
+    /// names the `attempt` of the step as it was looked at is never one to a later attempt's doubt.
     async fn resolve(
         &self,
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure>;

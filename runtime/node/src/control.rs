@@ -46,6 +46,9 @@ pub(crate) enum Request {
     Settle {
         id: String,
         step: u32,
+        /// The step as which attempt left it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
         done: Option<String>,
         note: Option<String>,
     },

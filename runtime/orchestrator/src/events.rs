@@ -57,17 +57,31 @@ pub(crate) async fn are_here(shared: &Shared, key: &JournalKey, last: u64) -> Re
     let Some(fleet) = &shared.fleet else {
         return Ok(());
     };
+    is_not_elsewhere(shared, key, last).await?;
+    match shared.journals.is_live(key) || fleet.leaves_unnoticed() {
+        true => Ok(()),
+        false => fleet.shows(key),
+    }
+}
+
+/// Whether nobody else has an actor for a journal, as far as can be found out: what the store doesn't tell is only there.
+///
+/// # Errors
+/// UNAVAILABLE, with who has one; what the store says.
+pub(crate) async fn is_not_elsewhere(shared: &Shared, key: &JournalKey, last: u64) -> Result<(), Failure> {
+    let Some(fleet) = &shared.fleet else {
+        return Ok(());
+    };
     if shared.journals.is_live(key) {
         return Ok(());
     }
     let slots = shared.store.read(key, last, LAST_SLOTS).await;
     let slots = slots.map_err(|error| Failure::from(&error))?;
-    if let Some(slot) = slots.last()
-        && let Some(at) = fleet.held_elsewhere(key, &slot.writer).await
-    {
-        return Err(Failure::elsewhere(at));
+    let Some(slot) = slots.last() else { return Ok(()) };
+    match fleet.held_elsewhere(key, &slot.writer).await {
+        Some(at) => Err(Failure::elsewhere(at)),
+        None => Ok(()),
     }
-    fleet.shows(key)
 }
 
 /// Agents' states: the present ones, then each as it changes.

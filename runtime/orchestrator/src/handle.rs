@@ -89,7 +89,7 @@ impl Orchestrator {
         let fleet = membership.map(|parts| Arc::new(Fleet::new(writer.clone(), parts)));
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
         let shared = Arc::new(Shared {
-            room: Room::new(config.in_flight),
+            room: Room::new(config.in_flight, Arc::clone(&metrics)),
             config,
             store,
             models,

@@ -360,8 +360,11 @@ impl JournalActor {
         self.replies.clear();
         self.awaiting.clear();
         self.waiters.clear();
-        self.phase = Phase::New;
-        if self.shared.fleet.is_some() {
+        let had = std::mem::replace(&mut self.phase, Phase::New);
+        if let Some(fleet) = &self.shared.fleet {
+            if matches!(had, Phase::Owned { .. }) {
+                fleet.let_go(&self.key);
+            }
             self.hub.changed();
         }
         ctx.stop(reason);

@@ -104,14 +104,14 @@ impl Journals {
         }
     }
 
-    /// Whether a journal has an actor here, or may get one.
+    /// Whether a journal has an actor here, or may get one, and in which way then.
     ///
     /// # Errors
     /// UNAVAILABLE, with where to ask instead if that is known.
-    pub(crate) fn admits(&self, shared: &Shared, key: &JournalKey, way: Way) -> Result<(), Failure> {
+    pub(crate) fn admits(&self, shared: &Shared, key: &JournalKey, way: Way) -> Result<Way, Failure> {
         match &shared.fleet {
             Some(fleet) if !self.is_live(key) => fleet.admits(key, way),
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(way),
         }
     }
 
@@ -122,7 +122,7 @@ impl Journals {
         key: &JournalKey,
         way: Way,
     ) -> Result<(Handle<Message>, Arc<Slot>), Failure> {
-        self.admits(shared, key, way)?;
+        let way = self.admits(shared, key, way)?;
         let slot = {
             let mut shard = self.shard(key).lock();
             match shard.actors.get(key) {

@@ -3,6 +3,7 @@
 //! Courtesy alone. A wrong guess here costs a redirect or a replay, never a record: the log is the fence. Without
 //! [`MembershipParts`] a process has its store to itself, and nothing of this is asked or awaited.
 
+mod back;
 mod beating;
 mod fleet;
 mod follow;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub(crate) use beating::MembershipActor;
 pub(crate) use fleet::{Fleet, Way};
 pub(crate) use follow::follow;
+pub(crate) use holders::Kept;
 
 /// What makes a process one of several on a store.
 pub struct MembershipParts {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{ErrorCode, Failure, TaskRow};
+use greenroom_telemetry::{InFlight, Metrics, Work};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
@@ -23,15 +24,21 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Room {
     places: usize,
     taken: AtomicUsize,
+    metrics: Arc<Metrics>,
 }
 
 /// One of them; free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Room>);
+pub(crate) struct Place {
+    room: Arc<Room>,
+    _counted: InFlight,
+}
 
 impl Room {
-    pub(crate) fn new(places: usize) -> Arc<Self> {
+    pub(crate) fn new(places: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        metrics.bounded(Work::Tasks, places);
         Arc::new(Self {
+            metrics,
             places,
             taken: AtomicUsize::new(0),
         })
@@ -44,7 +51,10 @@ impl Room {
             .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
         {
-            Ok(_) => Ok(Place(Arc::clone(self))),
+            Ok(_) => Ok(Place {
+                room: Arc::clone(self),
+                _counted: self.metrics.begin(Work::Tasks),
+            }),
             Err(_) => Err(Failure::new(
                 ErrorCode::ResourceExhausted,
                 format!("{} tasks are at work, as many as may be", self.places),
@@ -56,7 +66,7 @@ impl Room {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+        self.room.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -118,12 +128,17 @@ mod tests {
 
     #[test]
     fn one_more_than_there_are_places_for_is_refused_until_one_is_free() {
-        let room = Room::new(2);
+        let metrics = Arc::new(Metrics::new("1"));
+        let room = Room::new(2, Arc::clone(&metrics));
+        let told = |line: &str| metrics.render().contains(line);
+        assert!(told("greenroom_in_flight_limit{work=\"tasks\"} 2"));
         let (first, _second) = (room.take().unwrap(), room.take().unwrap());
         let refused = room.take().unwrap_err();
         assert_eq!(refused.code, ErrorCode::ResourceExhausted);
         assert_eq!(refused.retry_after_ms, Some(1_000));
+        assert!(told("greenroom_in_flight{work=\"tasks\"} 2"));
         drop(first);
+        assert!(told("greenroom_in_flight{work=\"tasks\"} 1"));
         let _third = room.take().unwrap();
         assert!(room.take().is_err());
     }

@@ -7,7 +7,7 @@ use greenroom_kernel::{
 };
 
 use crate::hub::Hub;
-use crate::membership::{Way, follow};
+use crate::membership::{Kept, Way, follow};
 use crate::shared::Shared;
 
 const PAGE: u32 = 256;
@@ -59,6 +59,11 @@ pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> 
     let Some(fleet) = &shared.fleet else {
         return Ok(loaded);
     };
+    if way == Way::Back {
+        let last = loaded.journal.epoch.as_ref();
+        let last = last.filter(|_| !loaded.journal.released);
+        return fleet.takes_back(key, last).map(|()| loaded);
+    }
     // Who let go, and how far its log went then.
     let mut free: Option<(Writer, u64)> = None;
     for _ in 0..OWNERS {
@@ -70,11 +75,11 @@ pub(crate) async fn obtain(shared: &Arc<Shared>, key: &JournalKey, way: Way) -> 
                     return Ok(loaded);
                 }
                 let writer = writer.clone();
-                if let Err(failure) = fleet.free(key, &writer, way).await {
-                    if let (Way::Outside, Some(at)) = (way, &failure.elsewhere) {
+                if let Err(kept) = fleet.free(key, &writer, way).await {
+                    if let (Way::Outside, Kept::Held(at)) = (way, &kept) {
                         follow(shared, key, at);
                     }
-                    return Err(failure);
+                    return Err(kept.into());
                 }
                 free = Some(known);
                 // What it wrote before it let go.

@@ -29,7 +29,7 @@ pub enum Work {
     HttpRequests,
     /// GraphQL subscriptions attached.
     Subscriptions,
-    /// Tasks running.
+    /// Tasks that callers brought, until they rest.
     Tasks,
     /// Attempts open on agents.
     AgentCalls,
@@ -157,6 +157,13 @@ impl Metrics {
             gauge.inc();
             gauge
         }))
+    }
+
+    /// No more than `most` of this work may go on at once; the rest is refused.
+    pub fn bounded(&self, work: Work, most: usize) {
+        let Some(page) = &self.page else { return };
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        page.in_flight_limit.get_or_create(&WorkLabel { work }).set(most);
     }
 
     /// A breaker moved.

@@ -114,6 +114,8 @@ pub struct StepResolution {
     pub task: u32,
     /// Which step.
     pub number: u32,
+    /// The step as which attempt left it: a later one's is not answered. As it stands, where none is named.
+    pub attempt: Option<u32>,
     /// The answer.
     pub action: ResolveAction,
     /// Who answers.

@@ -4,13 +4,29 @@ use super::task::{OpenTask, StepRecord, StepState};
 use crate::{ErrorCode, Failure, INLINE_LIMIT, Payload, Resolution, ResolveAction};
 
 impl StepRecord {
-    /// What an answer makes of this step: a resolution to journal, nothing when the same was given before.
+    /// What an answer makes of this step: a resolution to journal, nothing when the same was given before. With an
+    /// `attempt` it answers the step as that attempt left it, and never a later one's: so it may be given again.
     ///
     /// # Errors
-    /// `CONFLICT` when another answer was given or none is awaited, `BAD_USER_INPUT` when it does not fit what
-    /// is asked or is too long.
-    pub fn answer(&self, action: &ResolveAction) -> Result<Option<Resolution>, Failure> {
+    /// `CONFLICT` when another answer was given or none is awaited, or another attempt is meant; `BAD_USER_INPUT` when it
+    /// does not fit what is asked or is too long.
+    pub fn answer(
+        &self,
+        attempt: Option<u32>,
+        action: &ResolveAction,
+    ) -> Result<Option<Resolution>, Failure> {
         let wanted = resolution(action)?;
+        let ran = self.head.attempt;
+        if let Some(meant) = attempt.filter(|meant| *meant != ran) {
+            // What was in doubt begins again only when somebody said that it had not happened.
+            if meant < ran && self.cleared && wanted == Resolution::SettledNotDone {
+                return Ok(None);
+            }
+            let why = format!(
+                "attempt {meant} is meant, and attempt {ran} was the last to begin this step: look at it again"
+            );
+            return Err(Failure::new(ErrorCode::Conflict, why));
+        }
         let settles = matches!(wanted, Resolution::SettledDone(_) | Resolution::SettledNotDone);
         match &self.state {
             StepState::Waiting { .. } if !settles => Ok(Some(wanted)),
@@ -48,7 +64,12 @@ impl OpenTask {
     /// # Errors
     /// `NOT_FOUND` when there is no such step, `CONFLICT` when it was answered otherwise or never,
     /// `BAD_USER_INPUT` when the answer is too long.
-    pub fn was_answered(&self, number: u32, action: &ResolveAction) -> Result<(), Failure> {
+    pub fn was_answered(
+        &self,
+        number: u32,
+        attempt: Option<u32>,
+        action: &ResolveAction,
+    ) -> Result<(), Failure> {
         let step = self
             .step(number)
             .ok_or_else(|| Failure::new(ErrorCode::NotFound, "this task has no such step"))?;
@@ -58,7 +79,7 @@ impl OpenTask {
                 "the task ended before this step was answered",
             ));
         }
-        step.answer(action).map(|_| ())
+        step.answer(attempt, action).map(|_| ())
     }
 }
 

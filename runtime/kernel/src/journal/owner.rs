@@ -222,9 +222,13 @@ impl Owner {
     }
 
     /// Writes down that this owner lets go, at a boundary in the middle of an attempt: the next one loses nothing by it,
-    /// and need not ask. Nothing at all while no attempt runs. The owner is left once this is settled.
+    /// and need not ask. Nothing at all while no attempt runs, and nothing twice of one that does. The owner is left once
+    /// this is settled.
     pub fn release(&mut self, now: Timestamp) {
-        if self.is_owning() && self.running.is_some() && !self.journal.released {
+        let running = self.running.as_ref().map(|running| running.task);
+        let open = running.and_then(|task| self.journal.open.get(&task));
+        // One that ended while this was being written has made room for the next.
+        if self.is_owning() && open.is_some_and(|task| !task.handed_over) {
             self.stage(now, Entry::Released);
         }
     }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+mod handing_on;
+
 use super::*;
 use crate::{
     Accepted, AgentName, Append, Appended, Effect, Entry, IdempotencyKey, InputHash, JournalKey, JournalKind,
@@ -27,6 +29,20 @@ struct Setup {
     stale_reads: bool,
     probes: bool,
     compaction_deletes: bool,
+    /// How often an owner is asked to let go.
+    releases: u32,
+    letting_go: LettingGo,
+}
+
+/// When an owner that was asked to let go does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LettingGo {
+    /// At its next step boundary, when that is durable.
+    Soundly,
+    /// In the middle of a step: a hole.
+    Anywhere,
+    /// Before it is durable that it lets go: a hole.
+    Unsettled,
 }
 
 const SOUND: Setup = Setup {
@@ -41,6 +57,8 @@ const SOUND: Setup = Setup {
     stale_reads: true,
     probes: true,
     compaction_deletes: false,
+    releases: 2,
+    letting_go: LettingGo::Soundly,
 };
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -51,6 +69,8 @@ enum Violation {
     Twice,
     Redo,
     Stuck,
+    /// Released while a step was in doubt.
+    Doubt,
 }
 
 struct Rng(u64);
@@ -81,6 +101,8 @@ struct Node {
     incarnation: u64,
     up: bool,
     owner: Option<Owner>,
+    /// It was asked to let go.
+    releasing: bool,
     unanswered: Vec<Append>,
     agents: Vec<Agent>,
 }
@@ -104,6 +126,7 @@ struct World {
     losses: u32,
     duplicates: u32,
     takes: u32,
+    releases: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +139,7 @@ enum Event {
     Send(usize, usize),
     Agent(usize, usize),
     Probe(usize),
+    Release(usize),
     Compact,
 }
 
@@ -191,6 +215,7 @@ impl World {
             incarnation: 0,
             up: true,
             owner: None,
+            releasing: false,
             unanswered: Vec::new(),
             agents: Vec::new(),
         };
@@ -206,6 +231,7 @@ impl World {
             losses: setup.losses,
             duplicates: setup.duplicates,
             takes: setup.takes,
+            releases: setup.releases,
         }
     }
 
@@ -264,6 +290,9 @@ impl World {
                     events.extend((0..self.setup.keys).filter(unsent).map(|k| Event::Send(k, i)));
                     if self.setup.probes {
                         events.push(Event::Probe(i));
+                    }
+                    if self.releases > 0 && !node.releasing {
+                        events.push(Event::Release(i));
                     }
                 }
                 _ => {}
@@ -355,6 +384,11 @@ impl World {
                 }
                 self.settle(i)
             }
+            Event::Release(i) => {
+                self.releases -= 1;
+                self.nodes[i].releasing = true;
+                self.settle(i)
+            }
             Event::Compact => {
                 let last = self.slots.len() - 1;
                 for slot in &mut self.slots[1..last] {
@@ -419,10 +453,12 @@ impl World {
         let agent = self.nodes[i].agents.remove(a);
         let effect = self.setup.effect;
         let path = StepPath::parse("0").unwrap();
+        let holds_back = self.holds_calls_back(i);
         let Some(owner) = self.nodes[i].owner.as_mut() else {
             return Ok(());
         };
         match agent {
+            Agent::Ask { .. } if holds_back => {}
             Agent::Ask { task, attempt } => owner.step_called(now(), task, attempt, call(effect)),
             Agent::Fire { task, attempt } => {
                 *self.fired.entry(task).or_default() += 1;
@@ -446,6 +482,7 @@ impl World {
 
     fn forget(&mut self, i: usize) {
         self.nodes[i].owner = None;
+        self.nodes[i].releasing = false;
         self.nodes[i].unanswered.clear();
         self.nodes[i].agents.clear();
         for client in &mut self.clients {
@@ -460,6 +497,9 @@ impl World {
         while let Some(owner) = self.nodes[i].owner.as_mut() {
             let actions = owner.actions();
             if actions.is_empty() {
+                if self.lets_go(i) {
+                    continue;
+                }
                 break;
             }
             for action in actions {
@@ -479,6 +519,8 @@ impl World {
                     return Err(Violation::Belief);
                 }
             }
+            // Whoever has the journal next begins it.
+            Action::Begin { .. } if self.nodes[i].releasing => {}
             Action::Begin { task, attempt } => self.nodes[i].agents.push(Agent::Ask { task, attempt }),
             Action::Go { task, attempt, .. } => {
                 let finished = self.entries().any(|e| matches!(e, Entry::StepDone { task: t, .. } if *t == task));
@@ -498,19 +540,21 @@ impl World {
             // An effect that was let go may still happen: the network to it is not the owner's.
             Action::Halt { task, .. } => self.nodes[i].agents.retain(|agent| !matches!(agent,
                 Agent::Ask { task: t, .. } | Agent::Report { task: t, .. } | Agent::Finish { task: t, .. } if *t == task)),
-            Action::Deposed => {
-                let fires: Vec<Agent> =
-                    self.nodes[i].agents.iter().filter(|a| matches!(a, Agent::Fire { .. })).cloned().collect();
-                self.forget(i);
-                for fire in fires {
-                    if let Agent::Fire { task, .. } = fire {
-                        *self.fired.entry(task).or_default() += 1;
-                    }
-                }
-            }
+            Action::Deposed => self.leave(i),
             Action::Perform { .. } => unreachable!("the simulated agents only ask for effects"),
         }
         Ok(())
+    }
+
+    /// The owner is left; an effect that was let go may still happen.
+    fn leave(&mut self, i: usize) {
+        let agents = std::mem::take(&mut self.nodes[i].agents);
+        self.forget(i);
+        for agent in agents {
+            if let Agent::Fire { task, .. } = agent {
+                *self.fired.entry(task).or_default() += 1;
+            }
+        }
     }
 
     fn current_writer(&self) -> Option<Writer> {
@@ -533,6 +577,9 @@ impl World {
         if self.setup.effect == Effect::NonIdempotent && self.fired.values().any(|n| *n > 1) {
             return Err(Violation::Twice);
         }
+        if self.releases_in_doubt() {
+            return Err(Violation::Doubt);
+        }
         Ok(())
     }
 
@@ -547,6 +594,7 @@ impl World {
             self.step(event)?;
         }
         (self.crashes, self.losses, self.duplicates, self.takes) = (0, 0, 0, 0);
+        self.releases = 0;
         if self.setup.compaction_deletes {
             return Ok(());
         }
@@ -647,6 +695,7 @@ fn dropping_unanswered_appends_and_knowing_own_ones_by_their_writer_is_found() {
     let found = explore(
         Setup {
             protocol: Protocol::DROPS_UNANSWERED,
+            releases: 0,
             ..SOUND
         },
         20_000,

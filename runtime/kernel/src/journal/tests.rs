@@ -328,10 +328,21 @@ impl Desk {
     }
 
     pub(super) fn resolve(&mut self, task: u32, number: u32, action: crate::ResolveAction) -> Vec<Action> {
+        self.resolve_of(None, task, number, action)
+    }
+
+    pub(super) fn resolve_of(
+        &mut self,
+        attempt: Option<u32>,
+        task: u32,
+        number: u32,
+        action: crate::ResolveAction,
+    ) -> Vec<Action> {
         let request = self.request();
         let answer = StepResolution {
             task,
             number,
+            attempt,
             action,
             by: subject(),
             note: None,

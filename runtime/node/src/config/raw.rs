@@ -9,9 +9,11 @@ use greenroom_orchestrator::OrchestratorConfig;
 use serde::{Deserialize, Serialize};
 
 use super::discovery::RawDiscovery;
+use super::endpoint::RawAws;
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_costs::{RawBudget, RawLedger, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
+use super::raw_pool::RawPool;
 use super::tls::RawTls;
 
 /// `greenroom.toml`.
@@ -23,6 +25,7 @@ pub(crate) struct Raw {
     pub(crate) agent: RawAgent,
     pub(crate) discovery: RawDiscovery,
     pub(crate) tls: RawTls,
+    pub(crate) aws: RawAws,
     pub(crate) operator: RawOperator,
     pub(crate) store: RawStore,
     pub(crate) tasks: RawTasks,
@@ -68,6 +71,7 @@ pub(crate) struct RawGateway {
     pub(crate) query_complexity: usize,
     pub(crate) query_aliases: usize,
     pub(crate) query_batch: usize,
+    pub(crate) pool: RawPool,
 }
 
 impl Default for RawGateway {
@@ -94,6 +98,7 @@ impl Default for RawGateway {
             query_complexity: ours.query.complexity,
             query_aliases: ours.query.aliases,
             query_batch: ours.query.batch,
+            pool: RawPool::default(),
         }
     }
 }

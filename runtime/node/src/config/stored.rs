@@ -56,18 +56,6 @@ impl StoreSettings {
             let why = "it must have 3 to 200 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
             return Err(ConfigError::value("store.table_prefix", why));
         }
-        for (name, url) in [
-            ("store.endpoint", &raw.endpoint),
-            ("store.payload_endpoint", &raw.payload_endpoint),
-        ] {
-            if let Some(url) = url
-                && !url.starts_with("http://")
-                && !url.starts_with("https://")
-            {
-                let why = "it must be a URL such as http://127.0.0.1:8000";
-                return Err(ConfigError::value(name, why));
-            }
-        }
         let of_a_bucket = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
         let bucket = raw.payload_bucket.clone().filter(|bucket| !bucket.is_empty());
         if let Some(bucket) = &bucket

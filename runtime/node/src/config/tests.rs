@@ -193,6 +193,22 @@ fn values_that_cannot_work_are_refused() {
             "discovery.port",
         ),
         (
+            "discovery = { kind = \"cloud-map\", namespace = \"a\", service = \"b\", endpoint = \"http://10.0.0.7:1\" }",
+            "discovery.endpoint",
+        ),
+        (
+            "store = { kind = \"dynamodb\", endpoint = \"http://dynamodb:8000\" }",
+            "store.endpoint",
+        ),
+        (
+            "tls = { secret = \"greenroom/agent\", endpoint = \"http://secrets.example\" }",
+            "tls.endpoint",
+        ),
+        (
+            "providers.a = { kind = \"bedrock\", endpoint_url = \"http://10.0.0.7:4566\" }",
+            "providers.a.endpoint_url",
+        ),
+        (
             "discovery = { kind = \"static\", hosts = [\"a:1\"], poll_ms = 0 }",
             "discovery.poll_ms",
         ),
@@ -299,6 +315,29 @@ fn the_example_holds_every_default() {
     for key in keys {
         assert!(example.contains(&format!("\n# {key} = ")), "{key}");
     }
+}
+
+#[test]
+fn a_host_that_is_named_outright_may_be_called_in_plaintext_and_variables_count_where_a_key_is_fetched() {
+    let named = "aws.plaintext_hosts = [\"emulator\"]\nstore = { kind = \"dynamodb\", endpoint = \"http://emulator:8000\" }";
+    assert!(load(&world(named, &[]).sources).is_ok());
+    let by_variable = [("GREENROOM__AWS__PLAINTEXT_HOSTS", "[\"emulator\"]")];
+    let file = "[store]\nkind = \"dynamodb\"\nendpoint = \"http://emulator:8000\"";
+    assert!(load(&world(file, &by_variable).sources).is_ok());
+
+    let elsewhere = [("AWS_ENDPOINT_URL", "http://emulator:4566")];
+    assert!(load(&world("store.kind = \"dynamodb\"", &elsewhere).sources).is_ok());
+    if !cfg!(feature = "secrets-manager") {
+        return;
+    }
+    let secret = "tls.secret = \"greenroom/agent\"";
+    let said = mistake(secret, &elsewhere);
+    assert!(
+        said.contains("`AWS_ENDPOINT_URL`: emulator is another machine"),
+        "{said}"
+    );
+    let ignored = [elsewhere[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
+    assert!(load(&world(secret, &ignored).sources).is_ok());
 }
 
 #[test]

@@ -60,7 +60,13 @@ impl Desk {
                 let row = self.orchestrator.retry(&self.who, &TaskId::parse(&id)?).await?;
                 self.shown(&row).await
             }
-            Request::Settle { id, step, done, note } => {
+            Request::Settle {
+                id,
+                step,
+                attempt,
+                done,
+                note,
+            } => {
                 let action = match done {
                     Some(result) if is_json(&result) => ResolveAction::SettleDone(Some(result)),
                     Some(_) => return Err(Failure::bad_input("the result of a settled step must be JSON")),
@@ -69,7 +75,7 @@ impl Desk {
                 let id = TaskId::parse(&id)?;
                 let row = self
                     .orchestrator
-                    .resolve(&self.who, &id, step, action, note)
+                    .resolve(&self.who, &id, step, attempt, action, note)
                     .await?;
                 self.shown(&row).await
             }

@@ -7,6 +7,7 @@ fn requests_and_answers_are_single_lines_with_stable_names() {
     let settle = Request::Settle {
         id: "s.0".into(),
         step: 3,
+        attempt: None,
         done: Some("{\"a\":\n1}".into()),
         note: None,
     };

@@ -230,6 +230,10 @@ impl Store for TrappedStore {
         self.inner.open_journals(now, after, limit).await
     }
 
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable().await
+    }
+
     fn payload_limit(&self) -> PayloadLimit {
         self.inner.payload_limit()
     }

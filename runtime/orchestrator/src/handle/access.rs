@@ -1,13 +1,13 @@
 //! Who may see what: every call reads sessions and tasks through here.
 
 use greenroom_kernel::{
-    Entry, Failure, JournalKey, Payload, Principal, Reply, ResolveAction, SessionId, SessionRow, TaskId,
+    Entry, Failure, JournalKey, Payload, Principal, Reply, SessionId, SessionRow, StepResolution, TaskId,
     TaskRow, TaskStatus,
 };
 
 use crate::journal_actor::Operation;
 use crate::membership::Way;
-use crate::steps;
+use crate::{events, steps};
 
 use super::Orchestrator;
 
@@ -87,6 +87,23 @@ impl Orchestrator {
         row
     }
 
+    /// Whether how these tasks of one journal stand is known here: whether one that was accepted has begun, its owner alone
+    /// knows.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, with where it is known; what the store says.
+    pub(super) async fn is_told_here(
+        &self,
+        who: &Principal,
+        mut rows: impl Iterator<Item = &TaskRow>,
+    ) -> Result<(), Failure> {
+        let Some(row) = rows.find(|row| row.status == TaskStatus::Accepted) else {
+            return Ok(());
+        };
+        let key = self.key(who, &row.id.journal);
+        events::is_not_elsewhere(&self.shared, &key, row.last.seq).await
+    }
+
     pub(super) async fn task_of(&self, who: &Principal, reply: Reply) -> Result<TaskRow, Failure> {
         match reply {
             Reply::Task(row) => Ok(self.as_it_runs(who, *row)),
@@ -100,13 +117,13 @@ impl Orchestrator {
         &self,
         who: &Principal,
         row: TaskRow,
-        step: u32,
-        action: &ResolveAction,
+        answer: &StepResolution,
     ) -> Result<TaskRow, Failure> {
         let key = self.key(who, &row.id.journal);
         let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
         let task = replayed.ok_or_else(|| Failure::not_found("task"))?;
-        task.was_answered(step, action).map(|()| row)
+        task.was_answered(answer.number, answer.attempt, &answer.action)
+            .map(|()| row)
     }
 
     pub(super) async fn reaches(

@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use greenroom_kernel::{
     AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
     EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
-    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView, SupervisionEvent,
-    Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView,
+    SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 
@@ -100,7 +100,9 @@ impl Supervisor for Orchestrator {
     }
 
     async fn task(&self, who: &Principal, id: &TaskId) -> Result<Option<TaskRow>, Failure> {
-        self.visible_task(who, id).await
+        let row = self.visible_task(who, id).await?;
+        self.is_told_here(who, row.iter()).await?;
+        Ok(row)
     }
 
     async fn tasks(
@@ -113,6 +115,7 @@ impl Supervisor for Orchestrator {
         if let Some(journal) = &journal {
             self.own_session(who, journal).await?;
         }
+        let of_one = journal.is_some();
         let all = who.scopes.iter().any(|scope| scope == Principal::SESSIONS_ALL);
         let subject = (!all).then(|| who.subject.clone());
         let query = TaskQuery {
@@ -132,12 +135,19 @@ impl Supervisor for Orchestrator {
             .into_iter()
             .map(|row| self.as_it_runs(who, row))
             .collect();
+        if of_one {
+            self.is_told_here(who, page.rows.iter()).await?;
+        }
         Ok(page)
     }
 
     async fn steps(&self, who: &Principal, id: &TaskId) -> Result<Vec<StepView>, Failure> {
         let row = self.own_task(who, id).await?;
         let key = self.key(who, &id.journal);
+        if !row.status.is_terminal() {
+            // Those that only run are hints, which its owner alone has.
+            events::is_not_elsewhere(&self.shared, &key, row.last.seq).await?;
+        }
         let hub = self.shared.journals.hub_if_any(&key);
         steps::views(&*self.shared.store, &key, &row, hub).await
     }
@@ -177,11 +187,20 @@ impl Supervisor for Orchestrator {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
+        let answer = StepResolution {
+            task: id.ordinal,
+            number: step,
+            attempt,
+            action,
+            by: who.subject.clone(),
+            note,
+        };
         let (who, id) = (who.clone(), id.clone());
-        self.to_the_end(|this| async move { this.answer(&who, &id, step, action, note).await })
+        self.to_the_end(|this| async move { this.answer(&who, &id, answer).await })
             .await
     }
 

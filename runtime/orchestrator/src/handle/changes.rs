@@ -1,11 +1,14 @@
 //! What the calls do that change a session or a task. Each is run to its end by the call that begins it.
 
 use greenroom_kernel::{
-    ErrorCode, Failure, IdempotencyKey, JournalKind, NewTask, Opened, Principal, Reply, ResolveAction,
-    SessionId, SessionRow, StepResolution, TaskId, TaskRow,
+    ErrorCode, Failure, IdempotencyKey, JournalKind, NewTask, Opened, Principal, Reply, SessionId,
+    SessionRow, StepResolution, TaskId, TaskRow,
 };
+use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
+use crate::membership::Way;
+use crate::room::Rest;
 use crate::steps;
 
 use super::Orchestrator;
@@ -64,6 +67,8 @@ impl Orchestrator {
                 "this task has not ended: cancel it first, or wait",
             ));
         }
+        // It is work as any other that callers bring.
+        let place = self.shared.room.take()?;
         let replayed = steps::replay(&*self.shared.store, &key, &row).await?;
         let first = replayed.ok_or_else(|| Failure::not_found("task"))?;
         let mut accepted = first.accepted;
@@ -80,36 +85,32 @@ impl Orchestrator {
             task: id.ordinal,
             copy,
         };
-        let reply = self.ask(who, &id.journal, operation).await?;
-        self.task_of(who, reply).await
+        let (done, ended) = oneshot::channel();
+        let (tasks, stopping) = (self.shared.tasks.clone(), self.shared.stopping.clone());
+        let _rest = Rest::new(ended, Some(place), tasks, stopping);
+        let shared = &self.shared;
+        let asked = shared
+            .journals
+            .ask(shared, &key, Way::Outside, operation, Some(done));
+        self.task_of(who, asked.await?).await
     }
 
     pub(super) async fn answer(
         &self,
         who: &Principal,
         id: &TaskId,
-        step: u32,
-        action: ResolveAction,
-        note: Option<String>,
+        answer: StepResolution,
     ) -> Result<TaskRow, Failure> {
         let row = self.own_task(who, id).await?;
         if row.status.is_terminal() {
-            return self.was_answered(who, row, step, &action).await;
+            return self.was_answered(who, row, &answer).await;
         }
-        let answer = StepResolution {
-            task: id.ordinal,
-            number: step,
-            action: action.clone(),
-            by: who.subject.clone(),
-            note,
-        };
-        let reply = self
-            .ask(who, &id.journal, Operation::Resolve(Box::new(answer)))
-            .await?;
+        let operation = Operation::Resolve(Box::new(answer.clone()));
+        let reply = self.ask(who, &id.journal, operation).await?;
         let ended = matches!(reply, Reply::Ended(_));
         let row = self.task_of(who, reply).await?;
         if ended {
-            return self.was_answered(who, row, step, &action).await;
+            return self.was_answered(who, row, &answer).await;
         }
         Ok(row)
     }

@@ -1,5 +1,6 @@
 //! This process as one of several: joining, being asked for journals, leaving.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use super::Orchestrator;
 const REMIND: Duration = Duration::from_millis(100);
 /// How long actors have to end that were told to let go where they stand.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// How long readers have to hear that they are sent on.
+const PARTING: Duration = Duration::from_millis(500);
 /// How long the word that this process has left may take to be kept. Without it the others notice its silence.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -43,7 +46,7 @@ impl Orchestrator {
     }
 
     /// Leaves the others: takes nothing new, sends callers to them, lets go of each journal at its next step boundary,
-    /// and then says that it has left, which frees what it had. What can't end within `patience` is ended where it
+    /// sends readers on when the others have seen that it leaves, and then says that it has left, which frees what it had. What can't end within `patience` is ended where it
     /// stands. [`Orchestrator::stop`] is for afterwards.
     ///
     /// Takes `patience` at most, or four seconds if that is less. Dropped, the process goes on as a leaving one. Does nothing
@@ -57,14 +60,23 @@ impl Orchestrator {
             Instant::now() + patience.saturating_sub(FAREWELL + LAST_MOMENT),
         );
         fleet.become_state(NodeState::Draining);
+        let mut sent_on = None;
+        let mut seen = pin!(fleet.is_seen_leaving());
         loop {
             journals.release_all();
             let left = until.saturating_duration_since(Instant::now());
-            if journals.live() == 0 || left.is_zero() {
+            // One that reads too slowly to hear that it is sent on isn't waited for.
+            let parted = sent_on.is_some_and(|at: Instant| at.elapsed() >= PARTING);
+            let let_go = journals.live() == 0 && (parted || !fleet.has_readers());
+            if let_go || left.is_zero() {
                 break;
             }
-            sleep(REMIND.min(left)).await;
+            tokio::select! {
+                () = &mut seen, if sent_on.is_none() => sent_on = Some(Instant::now()),
+                () = sleep(REMIND.min(left)) => {}
+            }
         }
+        fleet.let_readers_go();
         let unfinished = journals.live();
         if unfinished > 0 {
             tracing::warn!(

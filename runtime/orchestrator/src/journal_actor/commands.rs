@@ -9,6 +9,7 @@ use greenroom_supervision::{Admission, Context};
 use tokio::sync::oneshot;
 
 use super::{JournalActor, Message, Phase};
+use crate::membership::Way;
 use crate::steps::Loaded;
 
 /// One question, with where its answer goes.
@@ -95,7 +96,8 @@ impl Operation {
 impl JournalActor {
     pub(super) fn command(&mut self, ctx: &Context<Message>, command: Command) {
         match &mut self.phase {
-            Phase::New if command.operation.is_fresh() => {
+            // What belongs to another is never new here.
+            Phase::New if command.operation.is_fresh() && self.way != Way::Back => {
                 if let Some(opened) = command.operation.opens().cloned() {
                     self.open(opened);
                 }

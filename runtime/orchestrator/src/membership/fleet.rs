@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::back::Back;
 use super::{MembershipConfig, MembershipParts};
 
 /// How long the scan leaves a journal alone that it found held by another, unless journals move.
@@ -30,6 +31,8 @@ pub(crate) enum Way {
     Inside,
     /// The same, and whoever has it is asked to let go of it.
     InsideFirmly,
+    /// Of a caller or the scan, for a journal that belongs to another who doesn't take it: only if this process wrote last.
+    Back,
 }
 
 impl Way {
@@ -62,6 +65,14 @@ pub(crate) struct Fleet {
     pub(super) followed: Mutex<HashSet<JournalKey>>,
     /// Journals that a scan found held by others, and when.
     held: Mutex<HashMap<JournalKey, Instant>>,
+    /// Those who live and didn't answer, and when.
+    pub(super) unreached: Mutex<HashMap<Writer, Instant>>,
+    /// Journals of others that this process had or was asked for.
+    back: Back,
+    /// Whether the others have had the time to see that this process leaves.
+    noticed: watch::Sender<bool>,
+    /// Held by everybody who reads events here.
+    readers: Arc<()>,
 }
 
 impl Fleet {
@@ -85,6 +96,10 @@ impl Fleet {
             buried: Mutex::default(),
             followed: Mutex::default(),
             held: Mutex::default(),
+            unreached: Mutex::default(),
+            back: Back::default(),
+            noticed: watch::Sender::new(false),
+            readers: Arc::new(()),
         }
     }
 
@@ -105,6 +120,9 @@ impl Fleet {
     /// Publishes what is believed. Tells whether journals may have moved by it.
     pub(super) fn publish(&self, view: FleetView) -> bool {
         let view = Arc::new(view);
+        self.unreached
+            .lock()
+            .retain(|writer, _| view.holder(writer).is_some());
         let silent = |writer: &Writer| matches!(view.standing(writer), Standing::Silent(_));
         self.buried
             .lock()
@@ -164,6 +182,39 @@ impl Fleet {
         let _ = told.wait_for(|told| *told == Some(state)).await;
     }
 
+    /// Waits until the others have seen in the kept row that this process leaves; readers are told where to go then.
+    pub(crate) async fn is_seen_leaving(&self) {
+        self.has_told(NodeState::Draining).await;
+        // They look as often as this one does.
+        let beat = self.config.beat();
+        tokio::time::sleep(beat + beat / 4).await;
+        self.let_readers_go();
+    }
+
+    /// From now on readers whose journal has no actor here are sent on.
+    pub(crate) fn let_readers_go(&self) {
+        self.noticed.send_replace(true);
+    }
+
+    /// Told when readers are sent on.
+    pub(crate) fn watch_leaving(&self) -> watch::Receiver<bool> {
+        self.noticed.subscribe()
+    }
+
+    /// One more who reads events here, until it is dropped.
+    pub(crate) fn reader(&self) -> Arc<()> {
+        Arc::clone(&self.readers)
+    }
+
+    pub(crate) fn has_readers(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
+    }
+
+    /// Whether this process leaves and nobody has noticed yet: a reader that it sent on would be sent back.
+    pub(crate) fn leaves_unnoticed(&self) -> bool {
+        self.is_leaving() && !*self.noticed.borrow()
+    }
+
     /// A scan found that another has a journal.
     pub(crate) fn found_held(&self, key: &JournalKey) {
         let mut held = self.held.lock();
@@ -193,19 +244,43 @@ impl Fleet {
         !self.is_leaving() && self.view().may_take()
     }
 
-    /// Whether a journal that has no actor here may get one.
+    /// Whether a journal that has no actor here may get one, and in which way then.
     ///
     /// # Errors
     /// UNAVAILABLE, with where to ask instead if that is known.
-    pub(crate) fn admits(&self, key: &JournalKey, way: Way) -> Result<(), Failure> {
+    pub(crate) fn admits(&self, key: &JournalKey, way: Way) -> Result<Way, Failure> {
         let takes = self.takes();
         if takes && !way.is_placed() {
-            return Ok(());
+            return Ok(way);
         }
         let view = self.view();
         match view.owner_of(key) {
+            Some(owner) if owner.writer() != self.me => match takes && self.back.comes_back(key, way) {
+                true => Ok(Way::Back),
+                false => Err(Failure::elsewhere(owner.address.clone())),
+            },
+            Some(_) if takes => Ok(way),
+            Some(_) | None => Err(self.takes_nothing()),
+        }
+    }
+
+    /// This process has an actor for a journal no more.
+    pub(crate) fn let_go(&self, key: &JournalKey) {
+        self.back.let_go(key);
+    }
+
+    /// Whether a journal of another that came back may be taken: only what this process wrote last, and didn't release.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, with whose it is.
+    pub(crate) fn takes_back(&self, key: &JournalKey, last: Option<&Writer>) -> Result<(), Failure> {
+        self.back.forget(key);
+        if last == Some(&self.me) && self.takes() {
+            tracing::info!(journal = %key.journal, "its new owner doesn't take a session that was here: it is taken back");
+            return Ok(());
+        }
+        match self.view().owner_of(key) {
             Some(owner) if owner.writer() != self.me => Err(Failure::elsewhere(owner.address.clone())),
-            Some(_) if takes => Ok(()),
             Some(_) | None => Err(self.takes_nothing()),
         }
     }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use greenroom_kernel::{Failure, Holding, HostPort, JournalKey, NodeState, Standing, StoreError, Writer};
 
+use tokio::time::Instant;
+
 use super::{Fleet, Way};
 
 /// How long a process that lives has to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long one has that fell silent: it is probably dead.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// For how long one that didn't answer isn't asked again on behalf of callers: they have waited for it once.
+const UNREACHED: Duration = Duration::from_secs(2);
 /// How many journals are followed at once; beyond, the scan finds them.
 const FOLLOWED: usize = 1_000;
 
@@ -17,31 +21,57 @@ impl Fleet {
     /// Whether what `writer` wrote last may be taken over now.
     ///
     /// # Errors
-    /// UNAVAILABLE: its holder works on it, which is said as elsewhere; or it lives and doesn't answer; or this process
-    /// takes nothing.
-    pub(crate) async fn free(&self, key: &JournalKey, writer: &Writer, way: Way) -> Result<(), Failure> {
+    /// UNAVAILABLE: its holder works on it, which is said as elsewhere; or it lives and doesn't answer, so that callers are
+    /// sent there: they may reach it; or this process takes nothing.
+    pub(crate) async fn free(&self, key: &JournalKey, writer: &Writer, way: Way) -> Result<(), Kept> {
         if !self.takes() {
-            return Err(self.takes_nothing());
+            return Err(Kept::Otherwise(self.takes_nothing()));
         }
         let view = self.view();
         match view.standing(writer) {
             Standing::Mine | Standing::Gone => Ok(()),
-            Standing::Alive(row) => self.ask(&row.address, key, way).await,
+            Standing::Alive(row) => self.ask(&row.address, key, writer, way).await,
             Standing::Silent(row) => self.last_call(&row.address, key, writer, way).await,
             Standing::Unseen => match self.look_for(writer).await {
-                Ok(Some(at)) => self.ask(&at, key, way).await,
+                Ok(Some(at)) => self.ask(&at, key, writer, way).await,
                 Ok(None) => Ok(()),
-                Err(error) => Err(Failure::from(&error)),
+                Err(error) => Err(Kept::Otherwise(Failure::from(&error))),
             },
         }
     }
 
-    async fn ask(&self, at: &HostPort, key: &JournalKey, way: Way) -> Result<(), Failure> {
-        match tokio::time::timeout(ANSWER, self.question(at, key, way)).await {
-            Ok(Ok(Holding::Free)) => Ok(()),
-            Ok(Ok(Holding::Held)) => Err(Failure::elsewhere(at.clone())),
-            Ok(Err(failure)) => Err(silent_holder(&failure.message)),
-            Err(_) => Err(silent_holder("it took too long")),
+    async fn ask(&self, at: &HostPort, key: &JournalKey, writer: &Writer, way: Way) -> Result<(), Kept> {
+        let why = match self.was_unreached(writer) && way == Way::Outside {
+            true => "it didn't answer a moment ago".to_owned(),
+            false => match tokio::time::timeout(ANSWER, self.question(at, key, way)).await {
+                Ok(Ok(Holding::Free)) => return Ok(()),
+                Ok(Ok(Holding::Held)) => return Err(Kept::Held(at.clone())),
+                Ok(Err(failure)) => failure.message,
+                Err(_) => "it took too long".to_owned(),
+            },
+        };
+        // It may have left since the last look.
+        if matches!(self.look_for(writer).await, Ok(None)) {
+            return Ok(());
+        }
+        self.note_unreached(writer, at, &why);
+        Err(Kept::Otherwise(match way {
+            Way::Outside => unreached(at, &why),
+            Way::Scan | Way::Inside | Way::InsideFirmly | Way::Back => silent_holder(&why),
+        }))
+    }
+
+    fn was_unreached(&self, writer: &Writer) -> bool {
+        let unreached = self.unreached.lock();
+        unreached
+            .get(writer)
+            .is_some_and(|asked| asked.elapsed() < UNREACHED)
+    }
+
+    fn note_unreached(&self, writer: &Writer, at: &HostPort, why: &str) {
+        if !self.was_unreached(writer) {
+            tracing::warn!(node = %writer.node, %at, why, "a supervisor that lives can't be reached from here: its sessions stay with it");
+            self.unreached.lock().insert(writer.clone(), Instant::now());
         }
     }
 
@@ -53,12 +83,12 @@ impl Fleet {
         key: &JournalKey,
         writer: &Writer,
         way: Way,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Kept> {
         if self.buried.lock().contains(writer) {
             return Ok(());
         }
         match tokio::time::timeout(LAST_CALL, self.question(at, key, way)).await {
-            Ok(Ok(Holding::Held)) => Err(Failure::elsewhere(at.clone())),
+            Ok(Ok(Holding::Held)) => Err(Kept::Held(at.clone())),
             Ok(Ok(Holding::Free)) => Ok(()),
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(node = %writer.node, %at, "a silent process doesn't answer either: its sessions are taken over");
@@ -96,6 +126,32 @@ impl Fleet {
     pub(super) fn begin_following(&self, key: &JournalKey) -> bool {
         let mut followed = self.followed.lock();
         followed.len() < FOLLOWED && followed.insert(key.clone())
+    }
+}
+
+/// Why a journal can't be taken over now.
+pub(crate) enum Kept {
+    /// Whoever is there works on it, and may let go of it soon.
+    Held(HostPort),
+    /// What callers are to be told.
+    Otherwise(Failure),
+}
+
+impl From<Kept> for Failure {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Held(at) => Failure::elsewhere(at),
+            Kept::Otherwise(failure) => failure,
+        }
+    }
+}
+
+/// Whoever has it may be reached by callers: it takes back then what it can serve.
+fn unreached(at: &HostPort, why: &str) -> Failure {
+    let asks = "the supervisor that has this session can't be reached from its new one: ask it, or ask again";
+    Failure {
+        message: format!("{asks} ({why})"),
+        ..Failure::elsewhere(at.clone()).not_begun()
     }
 }
 

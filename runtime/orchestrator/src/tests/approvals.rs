@@ -40,14 +40,18 @@ async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once(
         (StepStatus::Waiting, Some("\"may I?\""))
     );
     let approve = || ResolveAction::Approve(Some("5".into()));
-    stage.show.resolve(&ann(), &id, 1, approve(), None).await.unwrap();
+    stage
+        .show
+        .resolve(&ann(), &id, 1, None, approve(), None)
+        .await
+        .unwrap();
     let ended = stage.ended(&id).await;
     assert_eq!(
         stage.text(&ended).await,
         "{\"approved\":true,\"timedOut\":false,\"value\":5,\"note\":null}"
     );
     assert_eq!(host.fired.lock().len(), 1, "the step before was replayed");
-    let again = stage.show.resolve(&ann(), &id, 1, approve(), None).await;
+    let again = stage.show.resolve(&ann(), &id, 1, None, approve(), None).await;
     assert_eq!(
         again.unwrap().status,
         TaskStatus::Completed,
@@ -55,7 +59,7 @@ async fn an_approval_outlives_its_process_and_its_answer_reaches_the_agent_once(
     );
     let other = stage
         .show
-        .resolve(&ann(), &id, 1, ResolveAction::Reject, None)
+        .resolve(&ann(), &id, 1, None, ResolveAction::Reject, None)
         .await;
     assert_eq!(other.unwrap_err().code, ErrorCode::Conflict);
 }
@@ -103,7 +107,7 @@ async fn an_effect_under_way_when_the_process_dies_is_unknown_until_a_person_say
         stage.show.cancel(&ann(), &later.task.id).await.unwrap();
         stage
             .show
-            .resolve(&ann(), &unknown.id, 0, action, None)
+            .resolve(&ann(), &unknown.id, 0, None, action, None)
             .await
             .unwrap();
         assert_eq!(stage.ended(&unknown.id).await.status, TaskStatus::Completed);

@@ -248,6 +248,35 @@ async fn one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests(do
     assert_eq!(refused.unwrap_err().code, ErrorCode::ResourceExhausted);
 }
 
+async fn a_task_that_is_run_once_more_takes_a_place_as_any_other(door: Door) {
+    let config = crate::OrchestratorConfig {
+        in_flight: 1,
+        ..Default::default()
+    };
+    let stage = Stage::configured(door, config, [busy_for(LASTS)]).await;
+    let first = stage
+        .show
+        .accept(&ann(), task("helper", "a", LONG))
+        .await
+        .unwrap();
+    let again = stage.show.retry(&ann(), &first.task.id).await.unwrap();
+    assert!(again.status.needs_owner());
+    let full = |refused: Failure| {
+        assert_eq!(refused.code, ErrorCode::ResourceExhausted);
+        assert_eq!(refused.retry_after_ms, Some(1_000));
+    };
+    full(
+        stage
+            .show
+            .accept(&ann(), task("helper", "b", NOT))
+            .await
+            .unwrap_err(),
+    );
+    full(stage.show.retry(&ann(), &first.task.id).await.unwrap_err());
+    stage.ended(&again.id).await;
+    stage.show.retry(&ann(), &first.task.id).await.unwrap();
+}
+
 async fn a_task_that_waits_for_a_person_takes_no_place(door: Door) {
     let config = crate::OrchestratorConfig {
         in_flight: 1,
@@ -320,6 +349,7 @@ through_every_door! {
     a_refusal_says_its_code_and_when_to_come_again,
     sessions_at_rest_keep_nobody_out,
     one_task_more_than_may_be_at_work_is_refused_at_once_until_one_rests,
+    a_task_that_is_run_once_more_takes_a_place_as_any_other,
     a_task_that_waits_for_a_person_takes_no_place,
     a_page_of_large_rows_comes_whole,
     a_task_without_a_session_is_one_also_for_who_lists_it,

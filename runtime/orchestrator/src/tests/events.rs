@@ -133,13 +133,13 @@ async fn eventful(door: Door) -> (Stage, SessionId, Vec<ChatEvent>) {
                     TaskStatus::Waiting => {
                         stage
                             .show
-                            .resolve(&ann(), &id, 1, ResolveAction::Approve(None), None)
+                            .resolve(&ann(), &id, 1, None, ResolveAction::Approve(None), None)
                             .await
                     }
                     TaskStatus::OutcomeUnknown => {
                         stage
                             .show
-                            .resolve(&ann(), &id, step, ResolveAction::SettleNotDone, None)
+                            .resolve(&ann(), &id, step, None, ResolveAction::SettleNotDone, None)
                             .await
                     }
                     _ => break,

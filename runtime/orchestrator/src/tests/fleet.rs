@@ -5,6 +5,7 @@ mod moving;
 mod pooled;
 mod readers;
 mod scaling;
+mod unreached;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -259,7 +260,7 @@ async fn an_idle_owner_that_was_robbed_while_it_was_cut_off_looks_and_learns_of_
     let taken = fleet.ask(|show| {
         let id = told.clone();
         async move {
-            show.resolve(&ann(), &id, 0, ResolveAction::Approve(None), None)
+            show.resolve(&ann(), &id, 0, None, ResolveAction::Approve(None), None)
                 .await
         }
     });

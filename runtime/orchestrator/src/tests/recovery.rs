@@ -204,7 +204,7 @@ async fn see_through(stage: &Stage, id: &TaskId) -> usize {
         };
         stage
             .show
-            .resolve(&ann(), id, step.number, action, None)
+            .resolve(&ann(), id, step.number, None, action, None)
             .await
             .unwrap();
     }

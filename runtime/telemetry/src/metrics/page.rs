@@ -35,6 +35,7 @@ pub(super) struct Page {
     pub(super) http_requests: Family<RequestStatus, Counter>,
     pub(super) http_request_seconds: Histograms<Request>,
     pub(super) in_flight: Family<WorkLabel, Gauge>,
+    pub(super) in_flight_limit: Family<WorkLabel, Gauge>,
     pub(super) breaker_state: Family<BreakerLabels, Gauge>,
     pub(super) provider_gauges: ProviderGauges,
     pub(super) actor_restarts: Family<Restart, Counter>,
@@ -125,6 +126,12 @@ impl Page {
                 Family::new_with_constructor(buckets::call as fn() -> Histogram),
             ),
             in_flight: register(r, "in_flight", "Work going on now", Family::default()),
+            in_flight_limit: register(
+                r,
+                "in_flight_limit",
+                "How much of it may go on at once",
+                Family::default(),
+            ),
             breaker_state: register(
                 r,
                 "breaker_state",

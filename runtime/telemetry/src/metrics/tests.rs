@@ -74,6 +74,8 @@ fn work_is_in_flight_until_its_guard_is_dropped() {
     has(&metrics.render(), r#"greenroom_in_flight{work="tasks"} 1"#);
     drop(second);
     has(&metrics.render(), r#"greenroom_in_flight{work="tasks"} 0"#);
+    metrics.bounded(Work::Tasks, 3);
+    has(&metrics.render(), r#"greenroom_in_flight_limit{work="tasks"} 3"#);
 }
 
 #[test]

@@ -24,6 +24,15 @@ fn key(who: &Principal, journal: &SessionId) -> JournalKey {
     }
 }
 
+impl SupervisorPool {
+    /// The attempt that last began a step, if there is such a step.
+    async fn attempt_of(&self, who: &Principal, id: &TaskId, step: u32) -> Result<Option<u32>, Failure> {
+        let steps = self.steps(who, id).await?;
+        let found = steps.iter().find(|view| view.number == step);
+        Ok(found.map(|view| view.attempt))
+    }
+}
+
 #[async_trait]
 impl Supervisor for SupervisorPool {
     async fn create_session(
@@ -169,22 +178,25 @@ impl Supervisor for SupervisorPool {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
+        // The step runs again for it, and may end in doubt again: a second try must not answer what nobody looked at.
+        let attempt = match (attempt, &action) {
+            (None, ResolveAction::SettleNotDone) => self.attempt_of(who, id, step).await?,
+            (attempt, _) => attempt,
+        };
         let (key, action, note) = (key(who, &id.journal), &action, &note);
         let resolve = move |t: Try| async move {
             t.handle
-                .resolve(who, id, step, action.clone(), note.clone())
+                .resolve(who, id, step, attempt, action.clone(), note.clone())
                 .await
         };
         let home = Home::Journal(&key);
-        let asked = match action {
-            // The step runs again for it, and may end in doubt again: a second try would answer what nobody looked at.
-            ResolveAction::SettleNotDone => self.shared.changes_once(home),
-            ResolveAction::Approve(_) | ResolveAction::Reject | ResolveAction::SettleDone(_) => {
-                self.shared.changes(home)
-            }
+        let asked = match (action, attempt) {
+            (ResolveAction::SettleNotDone, None) => self.shared.changes_once(home),
+            _ => self.shared.changes(home),
         };
         self.shared.ask(asked, resolve).await.answer
     }

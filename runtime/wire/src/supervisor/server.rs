@@ -185,7 +185,10 @@ impl SupervisorService for ServedSupervisor {
         let work = async {
             let who = decode_principal(q.principal)?;
             let (id, action) = (task_id(&q.id)?, decode_action(q.action)?);
-            let task = self.supervisor.resolve(&who, &id, q.step, action, q.note).await?;
+            let task = self
+                .supervisor
+                .resolve(&who, &id, q.step, q.attempt, action, q.note)
+                .await?;
             Ok(encode_task(task))
         };
         self.answer(span, work).await

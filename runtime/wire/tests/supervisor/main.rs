@@ -143,9 +143,18 @@ async fn about_journals(pair: &impl Alike) {
         ResolveAction::SettleDone(Some("{}".into())),
         ResolveAction::SettleNotDone,
     ] {
-        let note = Some("why".to_owned());
-        pair.same(async |s| s.resolve(who, task, 4, action.clone(), note.clone()).await)
+        for attempt in [None, Some(2)] {
+            if attempt.is_none() && action == ResolveAction::SettleNotDone {
+                // A pool finds out which attempt is meant, and names it.
+                continue;
+            }
+            let note = Some("why".to_owned());
+            pair.same(async |s| {
+                s.resolve(who, task, 4, attempt, action.clone(), note.clone())
+                    .await
+            })
             .await;
+        }
     }
     let aggregate = AggregateRequest {
         targets: vec![(agent.clone(), None), (agent.clone(), Some("[1]".into()))],

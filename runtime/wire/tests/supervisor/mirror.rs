@@ -255,10 +255,12 @@ impl Supervisor for Mirror {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
-        self.hear(("resolve", who, id, step, action, note)).await?;
+        self.hear(("resolve", who, id, step, attempt, action, note))
+            .await?;
         Ok(samples::task(self.full))
     }
 

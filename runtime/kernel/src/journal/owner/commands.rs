@@ -114,7 +114,7 @@ impl Owner {
         {
             None => Ok(None),
             Some(None) => Err(Failure::new(ErrorCode::NotFound, "this task has no such step")),
-            Some(Some(step)) => step.answer(&answer.action),
+            Some(Some(step)) => step.answer(answer.attempt, &answer.action),
         };
         match verdict {
             Err(failure) => self.reply(request, Err(failure)),

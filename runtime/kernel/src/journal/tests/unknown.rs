@@ -100,6 +100,33 @@ fn saying_again_that_it_was_not_done_is_no_conflict_though_the_step_runs_or_has_
 }
 
 #[test]
+fn an_answer_that_names_an_attempt_is_given_to_no_later_one() {
+    let mut desk = doubtful();
+    desk.take();
+    desk.end(1, 1, completed("b"));
+    let conflicts = |seen: &[Action]| matches!(&seen.replies()[..], [(_, Err(failure))] if failure.code == ErrorCode::Conflict);
+    let early = desk.resolve_of(Some(2), 0, 0, ResolveAction::SettleNotDone);
+    assert!(conflicts(&early), "{early:?}");
+    let settled = desk.resolve_of(Some(1), 0, 0, ResolveAction::SettleNotDone);
+    assert_eq!(settled.begun(), [(0, 2)]);
+    desk.call(0, 2, call("0", Effect::NonIdempotent));
+    desk.take();
+    assert_eq!(desk.row(0).status, TaskStatus::OutcomeUnknown, "in doubt again");
+    let entries = desk.entries().count();
+    // The same answer again, on a slow way: it was given, and says nothing of what the second attempt did.
+    let again = desk.resolve_of(Some(1), 0, 0, ResolveAction::SettleNotDone);
+    assert!(
+        matches!(&again.replies()[..], [(_, Ok(Reply::Task(_)))]),
+        "{again:?}"
+    );
+    let other = desk.resolve_of(Some(1), 0, 0, ResolveAction::SettleDone(None));
+    assert!(conflicts(&other), "{other:?}");
+    assert_eq!(desk.entries().count(), entries);
+    let settled = desk.resolve_of(Some(2), 0, 0, ResolveAction::SettleNotDone);
+    assert_eq!(settled.begun(), [(0, 3)]);
+}
+
+#[test]
 fn an_answer_that_does_not_fit_the_question_is_refused() {
     let mut desk = doubtful();
     let early = desk.resolve(0, 0, ResolveAction::SettleNotDone);
@@ -122,10 +149,10 @@ fn an_ended_task_tells_whether_an_answer_was_the_one_given() {
     desk.end(0, 2, completed("a"));
     let ended = crate::OpenTask::replay(0, &desk.slots).unwrap();
     assert_eq!(
-        ended.was_answered(0, &ResolveAction::SettleDone(Some("42".into()))),
+        ended.was_answered(0, None, &ResolveAction::SettleDone(Some("42".into()))),
         Ok(())
     );
-    let code = |number, action| ended.was_answered(number, &action).unwrap_err().code;
+    let code = |number, action| ended.was_answered(number, None, &action).unwrap_err().code;
     assert_eq!(code(0, ResolveAction::SettleNotDone), ErrorCode::Conflict);
     assert_eq!(code(1, ResolveAction::SettleNotDone), ErrorCode::NotFound);
 }
@@ -142,7 +169,7 @@ fn an_unknown_task_is_cancelled_and_a_task_that_ended_unanswered_takes_no_answer
     let ended = crate::OpenTask::replay(0, &desk.slots).unwrap();
     assert_eq!(
         ended
-            .was_answered(0, &ResolveAction::SettleNotDone)
+            .was_answered(0, None, &ResolveAction::SettleNotDone)
             .unwrap_err()
             .code,
         ErrorCode::Conflict

@@ -10,6 +10,8 @@ use crate::shared::Shared;
 /// What a reader knows of whose its journal is. Nothing, where this process has the store to itself.
 pub(super) struct Placed {
     views: Option<watch::Receiver<Arc<FleetView>>>,
+    leaving: Option<watch::Receiver<bool>>,
+    _counted: Option<Arc<()>>,
     /// Everything that was there when it came has been read.
     caught_up: bool,
     /// Who wrote what this process was not told of.
@@ -20,6 +22,8 @@ impl Placed {
     pub(super) fn new(shared: &Shared) -> Self {
         Self {
             views: shared.fleet.as_ref().map(|fleet| fleet.watch()),
+            leaving: shared.fleet.as_ref().map(|fleet| fleet.watch_leaving()),
+            _counted: shared.fleet.as_ref().map(|fleet| fleet.reader()),
             caught_up: false,
             writer: None,
         }
@@ -46,7 +50,7 @@ impl Placed {
         let Some(fleet) = &shared.fleet else {
             return Ok(());
         };
-        if shared.journals.is_live(key) {
+        if shared.journals.is_live(key) || fleet.leaves_unnoticed() {
             return Ok(());
         }
         let view = fleet.view();
@@ -58,11 +62,16 @@ impl Placed {
 
     /// Waits until journals may have moved.
     pub(super) async fn changed(&mut self) {
-        if let Some(views) = &mut self.views
-            && views.changed().await.is_ok()
-        {
-            return;
+        let (Some(views), Some(leaving)) = (&mut self.views, &mut self.leaving) else {
+            return std::future::pending().await;
+        };
+        // The senders live as long as the process does.
+        let changed = tokio::select! {
+            changed = views.changed() => changed,
+            changed = leaving.changed() => changed,
+        };
+        if changed.is_err() {
+            std::future::pending().await
         }
-        std::future::pending().await
     }
 }

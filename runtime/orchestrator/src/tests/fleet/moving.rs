@@ -5,7 +5,7 @@ use greenroom_kernel::NodeId;
 use super::*;
 
 /// A session that `n0` has alone, and that belongs to `n1` when that is there; with the task that works in it.
-async fn to_be_moved(fleet: &Fleets) -> TaskId {
+pub(super) async fn to_be_moved(fleet: &Fleets) -> TaskId {
     let nodes = [NodeId::parse("n0").unwrap(), NodeId::parse("n1").unwrap()];
     let session = loop {
         let session = fleet.session().await;
@@ -222,4 +222,41 @@ async fn an_aggregation_asked_for_again_elsewhere_finds_its_parts() {
         |of: &greenroom_kernel::Aggregate| of.parts.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&first), ids(&again));
     each_once(&host, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_a_task_runs_is_told_by_whoever_has_it_while_that_is_there() {
+    let host = Arc::new(host("h").agent("helper", |mut talk: Talk| async move {
+        talk.slowly(tool("0", Effect::ReadOnly), 60).await;
+    }));
+    let mut fleet = Fleets::of(1, [host]).await;
+    let told = to_be_moved(&fleet).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fleet.start("n1").await;
+    fleet.settle().await;
+    // It belongs to `n1`, and `n0` runs it: its first attempt's start stands nowhere else.
+    let n0 = fleet.process("n0").address.clone();
+    let n1 = Arc::clone(&fleet.process("n1").orchestrator);
+    let page = || greenroom_kernel::PageRequest {
+        after: None,
+        limit: 10,
+    };
+    let elsewhere = |failure: Failure| failure.elsewhere.map(|at| *at);
+    let who = ann();
+    let row = n1.task(&who, &told).await.unwrap_err();
+    assert_eq!(elsewhere(row), Some(n0.clone()));
+    let listed = n1.tasks(&who, Some(told.journal.clone()), None, page()).await;
+    assert_eq!(elsewhere(listed.unwrap_err()), Some(n0.clone()));
+    let steps = n1.steps(&who, &told).await.unwrap_err();
+    assert_eq!(elsewhere(steps), Some(n0));
+    let row = fleet.ask(|show| {
+        let id = told.clone();
+        async move { show.task(&ann(), &id).await }
+    });
+    assert_eq!(row.await.unwrap().unwrap().status, TaskStatus::Running);
+    // When nobody can be asked, what is written is all that is known.
+    fleet.kill("n0");
+    let row = n1.task(&who, &told).await.unwrap().unwrap();
+    assert_eq!(row.status, TaskStatus::Accepted);
+    n1.steps(&who, &told).await.unwrap();
 }

@@ -142,3 +142,58 @@ async fn callers_of_a_process_that_dies_wait_until_another_goes_on() {
     }
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn readers_at_a_process_that_leaves_go_on_elsewhere_at_once() {
+    let host = Arc::new(host("h").agent("helper", echo));
+    let mut fleet = Fleets::of(3, [host]).await;
+    let gateway = Gateway::to(&fleet);
+    let (show, who) = (&gateway.pool, ann());
+    let mut reading = tokio::task::JoinSet::new();
+    let mut moved = Vec::new();
+    for number in 0..200 {
+        let session = show.create_session(&who, None, None).await.unwrap().id;
+        let scope = EventScope::Session(session.clone());
+        let mut events = show.events(&who, scope, None).await.unwrap();
+        if fleet.owner(&session).node.as_str() == "n0" {
+            moved.push((number, session));
+        }
+        reading.spawn(async move {
+            let mut told = Vec::new();
+            while !matches!(
+                told.last(),
+                Some(ChatEvent {
+                    body: ChatEventBody::Ended(_),
+                    ..
+                })
+            ) {
+                told.push(events.next().await.unwrap().unwrap());
+            }
+            (number, tokio::time::Instant::now(), journaled(&told))
+        });
+    }
+    assert!(moved.len() > 30, "{}", moved.len());
+    // Nothing but readers is there.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let begun = tokio::time::Instant::now();
+    // The directory names it all the while.
+    let left = fleet.drain("n0", Duration::from_secs(20)).await;
+    gateway.wires.kill(&left.address);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    let gone = tokio::time::Instant::now();
+    let said = moved.iter().map(|(number, session)| {
+        let request = chat(Some(session), "hi", &format!("k{number}"), NOT);
+        async { show.accept(&ann(), request).await.unwrap() }
+    });
+    join_all(said).await;
+    let mut heard = 0;
+    while heard < moved.len() {
+        let read = tokio::time::timeout(Duration::from_secs(60), reading.join_next()).await;
+        let (number, at, told) = read.unwrap().unwrap().unwrap();
+        assert!(moved.iter().any(|(of, _)| *of == number));
+        assert_eq!(told, ["message 0", "message 1", "ended"]);
+        let after = at.saturating_duration_since(gone);
+        assert!(after < Duration::from_secs(1), "{number} after {after:?}");
+        heard += 1;
+    }
+}

@@ -22,6 +22,8 @@ use crate::{MembershipConfig, MembershipParts, Orchestrator, OrchestratorConfig}
 pub(crate) struct Switchboard {
     holders: Mutex<BTreeMap<HostPort, Arc<dyn Holder>>>,
     cut: Mutex<BTreeSet<HostPort>>,
+    /// Who can't reach whom, though all others can.
+    pub(crate) torn: Mutex<BTreeSet<(HostPort, HostPort)>>,
     /// Who was asked to let go of what.
     pub(crate) asked: Mutex<Vec<(HostPort, JournalKey)>>,
 }
@@ -30,8 +32,9 @@ impl Switchboard {
     fn reach(&self, from: &HostPort, at: &HostPort) -> Result<Arc<dyn Holder>, Failure> {
         let cut = self.cut.lock();
         let holder = self.holders.lock().get(at).cloned();
+        let torn = self.torn.lock().contains(&(from.clone(), at.clone()));
         match holder {
-            Some(holder) if !cut.contains(at) && !cut.contains(from) => Ok(holder),
+            Some(holder) if !torn && !cut.contains(at) && !cut.contains(from) => Ok(holder),
             _ => Err(Failure::unavailable("connection refused")),
         }
     }

@@ -199,6 +199,7 @@ impl Supervisor for GrpcSupervisor {
         who: &Principal,
         id: &TaskId,
         step: u32,
+        attempt: Option<u32>,
         action: ResolveAction,
         note: Option<String>,
     ) -> Result<TaskRow, Failure> {
@@ -208,6 +209,7 @@ impl Supervisor for GrpcSupervisor {
             step,
             action: Some(encode_action(action)),
             note,
+            attempt,
         };
         read(decode_task(ask!(self.resolve_task(question))))
     }

@@ -134,19 +134,13 @@ async fn a_call_that_would_happen_twice_is_not_sent_twice() {
     let named = stand.pool.create_session(&who, Some(session_id()), None);
     losing_the_first(&stand, named).await.unwrap_err();
     assert_eq!(stand.counts(), [1]);
-    // A step that is run again may end in doubt again: that one was not settled.
-    let again = stand
-        .pool
-        .resolve(&who, &task, 1, ResolveAction::SettleNotDone, None);
-    losing_the_first(&stand, again).await.unwrap_err();
-    assert_eq!(stand.counts(), [1]);
     for action in [
         ResolveAction::SettleDone(None),
         ResolveAction::Approve(None),
         ResolveAction::Reject,
     ] {
         let stand = Stand::of(1, |_| Mirror::full());
-        let settled = stand.pool.resolve(&who, &task, 1, action, None);
+        let settled = stand.pool.resolve(&who, &task, 1, None, action, None);
         losing_the_first(&stand, settled).await.unwrap();
         assert_eq!(stand.counts(), [2]);
     }
@@ -162,6 +156,33 @@ async fn a_call_that_would_happen_twice_is_not_sent_twice() {
         stand.pool.retry(&who, &id).await.unwrap();
     }
     assert_eq!(stand.counts(), [0, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_step_was_not_done_is_said_again_and_only_of_the_attempt_that_was_in_doubt_then() {
+    let (who, task) = (principal(), task_id());
+    for named in [None, Some(1)] {
+        let stand = Stand::of(1, |_| Mirror::full());
+        // Where none is named, it is the one that the step's row shows.
+        stand.mirrors[0].next(vec![Act::Play; usize::from(named.is_none())]);
+        let not_done = stand
+            .pool
+            .resolve(&who, &task, 2, named, ResolveAction::SettleNotDone, None);
+        losing_the_first(&stand, not_done).await.unwrap();
+        let mut heard = stand.mirrors[0].heard();
+        heard.retain(|heard| heard.contains("resolve"));
+        assert_eq!(heard.len(), 2, "{heard:?}");
+        let of_the_first = |heard: &String| heard.contains("2, Some(1), SettleNotDone");
+        assert!(heard.iter().all(of_the_first), "{heard:?}");
+    }
+    // Of a step that isn't there nothing is known: it may come to be.
+    let stand = Stand::of(1, |_| Mirror::full());
+    stand.mirrors[0].next([Act::Play]);
+    let not_done = stand
+        .pool
+        .resolve(&who, &task, 7, None, ResolveAction::SettleNotDone, None);
+    losing_the_first(&stand, not_done).await.unwrap_err();
+    assert_eq!(stand.counts(), [2]);
 }
 
 #[tokio::test(start_paused = true)]
