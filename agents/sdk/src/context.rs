@@ -100,7 +100,7 @@ impl Context {
             kind: StepKind::Model,
             name: request.model.as_deref(),
             effect: Effect::ReadOnly,
-            input: json::canonical(&request, "the model request"),
+            input: json::request(&request, "the model request"),
         });
         ModelCall::new(Arc::clone(&self.run), call)
     }

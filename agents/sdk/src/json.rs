@@ -10,8 +10,25 @@ use serde::de::DeserializeOwned;
 const _: () = assert!(PAYLOAD_LIMIT + 64 * 1024 <= MAX_MESSAGE_BYTES);
 const _: () = assert!(2 * LARGE_PAYLOAD_LIMIT + HISTORY_BYTES + 64 * 1024 <= MAX_MESSAGE_BYTES);
 
-/// JSON text with every object's members sorted, so that a hash map's order changes nothing.
+/// The largest request to a model, in bytes: nobody keeps it, so that it is as large as a frame can be. A turn's input and
+/// the message before it may be larger than what an agent reports.
+const REQUEST_LIMIT: usize = MAX_MESSAGE_BYTES - 64 * 1024;
+
+/// JSON text with every object's members sorted, so that a hash map's order changes nothing. No larger than what is kept.
 pub(crate) fn canonical(value: &impl Serialize, what: &str) -> Result<String, Failure> {
+    let text = sorted(value, what)?;
+    fits(&text, what)?;
+    Ok(text)
+}
+
+/// The same of what a model is asked, which is kept by nobody.
+pub(crate) fn request(value: &impl Serialize, what: &str) -> Result<String, Failure> {
+    let text = sorted(value, what)?;
+    within(&text, REQUEST_LIMIT, what, "asked")?;
+    Ok(text)
+}
+
+fn sorted(value: &impl Serialize, what: &str) -> Result<String, Failure> {
     let unfit = |error| {
         Failure::new(
             ErrorCode::AgentFailed,
@@ -20,9 +37,7 @@ pub(crate) fn canonical(value: &impl Serialize, what: &str) -> Result<String, Fa
     };
     let mut value = serde_json::to_value(value).map_err(unfit)?;
     value.sort_all_objects();
-    let text = value.to_string();
-    fits(&text, what)?;
-    Ok(text)
+    Ok(value.to_string())
 }
 
 pub(crate) fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Failure> {
@@ -37,15 +52,16 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Fai
 /// Refuses what is too large to be journaled, before the supervisor does: the agent goes on with what the journal
 /// says.
 pub(crate) fn fits(text: &str, what: &str) -> Result<(), Failure> {
-    if text.len() <= PAYLOAD_LIMIT {
+    within(text, PAYLOAD_LIMIT, what, "kept")
+}
+
+fn within(text: &str, limit: usize, what: &str, done: &str) -> Result<(), Failure> {
+    if text.len() <= limit {
         return Ok(());
     }
     Err(Failure::new(
         ErrorCode::LimitExceeded,
-        format!(
-            "{what} has {} bytes; at most {PAYLOAD_LIMIT} can be kept",
-            text.len()
-        ),
+        format!("{what} has {} bytes; at most {limit} can be {done}", text.len()),
     ))
 }
 
@@ -71,5 +87,15 @@ mod tests {
         let error = canonical(&"x".repeat(PAYLOAD_LIMIT - 1), "the result").unwrap_err();
         assert_eq!(error.code, ErrorCode::LimitExceeded);
         assert!(error.message.starts_with("the result has "), "{error}");
+        // What a model is asked may hold the largest input and the largest message before it.
+        assert!(
+            request(
+                &["x".repeat(LARGE_PAYLOAD_LIMIT), "x".repeat(LARGE_PAYLOAD_LIMIT)],
+                "it"
+            )
+            .is_ok()
+        );
+        let error = request(&"x".repeat(REQUEST_LIMIT), "the request").unwrap_err();
+        assert!(error.message.ends_with("can be asked"), "{error}");
     }
 }

@@ -9,10 +9,12 @@
     reason = "a test may fail where it stands, and starts a process of its own"
 )]
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::{Caller, Credentials, SharedCredentialsProvider};
@@ -25,6 +27,8 @@ const READY_WITHIN: Duration = Duration::from_secs(180);
 pub struct Ministack {
     child: Child,
     address: SocketAddr,
+    /// Where each bucket is.
+    buckets: Mutex<HashMap<String, String>>,
     _folder: tempfile::TempDir,
 }
 
@@ -59,6 +63,7 @@ impl Ministack {
         let mut started = Self {
             child,
             address,
+            buckets: Mutex::default(),
             _folder: folder,
         };
         let until = Instant::now() + READY_WITHIN;
@@ -97,18 +102,28 @@ impl Ministack {
         }
     }
 
-    /// Makes a bucket.
+    /// Makes a bucket in a region.
     ///
     /// # Panics
     /// When it does not.
-    pub fn make_bucket(&self, name: &str) {
-        let answer = self.of_objects("PUT", &format!("/{name}"), "");
+    pub fn make_bucket(&self, name: &str, region: &str) {
+        let place = match region {
+            "us-east-1" => String::new(),
+            other => format!(
+                "<CreateBucketConfiguration><LocationConstraint>{other}</LocationConstraint></CreateBucketConfiguration>"
+            ),
+        };
+        self.buckets
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), region.to_owned());
+        let answer = self.of_objects("PUT", name, "", &place);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// The names of the objects in a bucket: a thousand at most.
     pub fn listed(&self, bucket: &str) -> Vec<String> {
-        let answer = self.of_objects("GET", &format!("/{bucket}?list-type=2"), "");
+        let answer = self.of_objects("GET", bucket, "?list-type=2", "");
         let names = answer.split("<Key>").skip(1);
         names
             .filter_map(|behind| behind.split_once("</Key>"))
@@ -121,7 +136,7 @@ impl Ministack {
     /// # Panics
     /// When it does not.
     pub fn put_object(&self, bucket: &str, name: &str, content: &str) {
-        let answer = self.of_objects("PUT", &format!("/{bucket}/{name}"), content);
+        let answer = self.of_objects("PUT", bucket, &format!("/{name}"), content);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
@@ -130,16 +145,17 @@ impl Ministack {
     /// # Panics
     /// When it does not.
     pub fn delete_object(&self, bucket: &str, name: &str) {
-        let answer = self.of_objects("DELETE", &format!("/{bucket}/{name}"), "");
+        let answer = self.of_objects("DELETE", bucket, &format!("/{name}"), "");
         assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
     }
 
     /// One request to its buckets, whole: nobody asks whether a signature is right.
-    fn of_objects(&self, method: &str, target: &str, content: &str) -> String {
+    fn of_objects(&self, method: &str, bucket: &str, target: &str, content: &str) -> String {
+        let region = self.buckets.lock().unwrap()[bucket].clone();
         let mut stream = TcpStream::connect(self.address).unwrap();
         let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: \
-             AWS4-HMAC-SHA256 Credential=AKIDFORATEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+            "{method} /{bucket}{target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: \
+             AWS4-HMAC-SHA256 Credential=AKIDFORATEST/20260101/{region}/s3/aws4_request, SignedHeaders=host, \
              Signature=0\r\n\r\n{content}",
             self.address,
             content.len()

@@ -2,18 +2,37 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, Store};
+use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, PayloadLimit, Store};
 
 /// How often a store that doesn't answer is asked again: about half a minute.
 const TRIES: u32 = 30;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Makes a payload of a text. A large one is durable when this returns.
-pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> Result<Payload, Failure> {
+/// Makes a payload of what a step or an agent gave. A large one is durable when this returns. It is no larger than agents
+/// are promised that it is, whatever the store takes.
+async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> Result<Payload, Failure> {
+    within(PayloadLimit::default(), store, key, text).await
+}
+
+/// The same of what a caller gave: as large as the store takes it.
+pub(crate) async fn stash_input(
+    store: &dyn Store,
+    key: &JournalKey,
+    text: String,
+) -> Result<Payload, Failure> {
+    within(store.payload_limit(), store, key, text).await
+}
+
+async fn within(
+    limit: PayloadLimit,
+    store: &dyn Store,
+    key: &JournalKey,
+    text: String,
+) -> Result<Payload, Failure> {
     if text.len() <= INLINE_LIMIT {
         return Ok(Payload::inline(text));
     }
-    if let Some(why) = store.payload_limit().refuses(text.len()) {
+    if let Some(why) = limit.refuses(text.len()) {
         return Err(Failure::bad_input(why));
     }
     let id = BlobId::of(&text);

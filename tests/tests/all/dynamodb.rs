@@ -13,7 +13,7 @@ use greenroom_aws::testkit::Ministack;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::support::{Client, FakeModel, Options, Server, binary};
+use crate::support::{Client, FakeModel, Options, Said, Server, binary};
 
 /// Passes everything on and counts the operations by name.
 #[derive(Clone)]
@@ -206,7 +206,13 @@ async fn a_message_of_six_mebibytes_needs_a_bucket_and_goes_with_its_session() {
     ));
     let home = tempfile::tempdir().unwrap();
     greenroom(home.path(), &env, &["migrate"]);
-    let model = FakeModel::start().await;
+    // What it was asked, it has whole.
+    let model = FakeModel::scripted(|asked| {
+        let last = asked["messages"].as_array().unwrap().last().unwrap();
+        let whole = last["content"].as_str().unwrap();
+        Said::Text(format!("{} bytes", whole.len()))
+    })
+    .await;
     let mut server = Server::start(Options {
         model: Some(model.url.clone()),
         env: env.clone(),
@@ -241,7 +247,7 @@ async fn a_message_of_six_mebibytes_needs_a_bucket_and_goes_with_its_session() {
         "{}",
         said(&made)
     );
-    emulator.make_bucket("our-payloads");
+    emulator.make_bucket("our-payloads", "eu-west-1");
     let found = examined(home.path(), &with_bucket);
     assert!(
         found["state"] == "ok"
@@ -258,7 +264,10 @@ async fn a_message_of_six_mebibytes_needs_a_bucket_and_goes_with_its_session() {
     assert!(server.launch(&set).await);
     let client = client.at(&server.http);
     let turn = client.send_chat(json!({ "content": content })).await.data();
-    assert_eq!(turn["sendChat"]["task"]["status"], "COMPLETED");
+    let answer = format!("{} bytes", content.len());
+    let task = &turn["sendChat"]["task"];
+    assert_eq!(task["status"], "COMPLETED", "{}", task["error"]);
+    assert_eq!(turn["sendChat"]["response"]["content"], answer.as_str());
     let session = turn["sendChat"]["session"]["id"].as_str().unwrap().to_owned();
     // What was asked, as the agent gets it, and what was said.
     let kept = emulator.listed("our-payloads");
@@ -278,7 +287,8 @@ async fn a_message_of_six_mebibytes_needs_a_bucket_and_goes_with_its_session() {
         .send_chat(json!({ "content": content, "sessionId": session }))
         .await
         .data();
-    assert_eq!(next["sendChat"]["task"]["status"], "COMPLETED");
+    let task = &next["sendChat"]["task"];
+    assert_eq!(task["status"], "COMPLETED", "{}", task["error"]);
 
     let deleted = client
         .call(

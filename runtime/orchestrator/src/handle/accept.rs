@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::journal_actor::Operation;
 use crate::membership::Way;
-use crate::payloads::{patiently, stash};
+use crate::payloads::{patiently, stash_input};
 use crate::room::Rest;
 use crate::steps;
 
@@ -125,7 +125,7 @@ impl Orchestrator {
             }
         };
         let keep = async |text: String| match &refused {
-            None => stash(&*self.shared.store, &key, text).await,
+            None => stash_input(&*self.shared.store, &key, text).await,
             Some(_) => Ok(Payload::inline(text)),
         };
         let input = keep(input).await?;

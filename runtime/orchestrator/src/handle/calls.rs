@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use greenroom_kernel::{
     AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentRecord, AgentStatus, Aggregate, AggregateRequest,
     Cursor, EventScope, EventStream, Failure, HistoryQuery, MessageRange, MessageRow, Page, PageRequest,
-    Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView,
-    SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+    Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution,
+    StepView, SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 

@@ -11,9 +11,9 @@ use greenroom_kernel::{Beat, HostPort, NodeId, NodeRow, NodeState, Nodes, StoreE
 
 use super::DynamoStore;
 use super::call::Outcome;
+use super::expiry::expire_after;
 use super::item::{Item, Reader, key, number, set, text};
 use super::keys;
-use super::expiry::expire_after;
 use super::table::Range;
 
 /// No journal's key begins so.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     AgentHistory, AgentRecord, Append, Appended, Beat, BlobId, HistoryQuery, JournalKey, MessageRange,
-    MessageRow, NodeId, NodeRow, Nodes, Page, PageRequest, PayloadLimit, SessionId, SessionQuery, SessionRow, Slot,
-    Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
+    MessageRow, NodeId, NodeRow, Nodes, Page, PageRequest, PayloadLimit, SessionId, SessionQuery, SessionRow,
+    Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
 };
 use parking_lot::Mutex;
 

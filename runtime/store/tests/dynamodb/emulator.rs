@@ -42,7 +42,7 @@ impl Emulator {
     pub(crate) fn options_with_bucket(&self, url: &str) -> DynamoOptions {
         let options = self.options(url);
         let bucket = format!("payloads-{}", options.table_prefix);
-        self.ministack.make_bucket(&bucket);
+        self.ministack.make_bucket(&bucket, "us-east-1");
         DynamoOptions {
             payload_bucket: Some(bucket),
             payload_prefix: "kept/".to_owned(),

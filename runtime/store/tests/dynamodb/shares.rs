@@ -164,18 +164,19 @@ async fn no_key_holds_more_than_its_share_of_one_caller_s_sessions_with_a_turn_e
         share * 100.0
     );
     assert_eq!(keys, sessions as usize);
-    // Each the same: nine slots and rows.
-    assert!(share <= 1.001 / f64::from(sessions), "{key}: {share}");
+    // Each has nine slots and rows, some of them twice: what isn't answered is sent again.
+    assert!(share <= 3.0 / f64::from(sessions), "{key}: {share}");
 
     // Chance alone spreads few sessions less evenly: four standard deviations.
     let of_each = f64::from(sessions) / 16.0;
     let bound = (1.0 + 4.0 / of_each.sqrt()).max(1.2);
-    for (index, what, even) in [
-        ("lists", "s#", 16.0),
-        ("lists", "t#", 16.0),
-        ("owners", "s#", 16.0),
-        ("owners", "t#", 16.0),
-        ("work", "open#", 16.0),
+    let even = 16.0;
+    for (index, what) in [
+        ("lists", "s#"),
+        ("lists", "t#"),
+        ("owners", "s#"),
+        ("owners", "t#"),
+        ("work", "open#"),
     ] {
         let (key, share, keys) = writes.largest(index, |key| key.starts_with(what));
         println!(

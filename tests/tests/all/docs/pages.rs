@@ -39,7 +39,7 @@ pages! {
     operating_it_is_true: "docs/operations.md", 0;
     a_fleet_is_as_told: "docs/fleet.md", 2;
     certificates_are_as_told: "docs/tls.md", 1;
-    the_store_on_dynamodb_is_as_told: "docs/dynamodb.md", 1;
+    the_store_on_dynamodb_is_as_told: "docs/dynamodb.md", 2;
     the_guarantees_are_true: "docs/guarantees.md", 0;
     the_performance_page_is_true: "docs/performance.md", 0;
     unauthenticated_is_true: "docs/errors/UNAUTHENTICATED.md", 1;
