@@ -5,6 +5,7 @@
 
 mod client;
 mod desk;
+mod follow;
 mod offline;
 mod reach;
 mod server;
