@@ -1,12 +1,15 @@
 """By what the host proves itself, and who may call it: certificates that `greenroom certs init` makes."""
 
 import os
+import ssl
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
 
 VARIABLES = ("GREENROOM__TLS__AUTHORITY", "GREENROOM__TLS__CERTIFICATE", "GREENROOM__TLS__KEY")
+AGENT = b"agent.greenroom.internal"
 SUPERVISOR = b"supervisor.greenroom.internal"
 
 
@@ -18,27 +21,61 @@ def credentials():
     if not all(files):
         raise SystemExit(f"{', '.join(VARIABLES)} go together")
 
-    def read():
-        return tuple(Path(file).read_bytes() for file in files)
+    try:
+        held = Files(files)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    return grpc.dynamic_ssl_server_credentials(held.configuration(), held.renewed, require_client_authentication=True)
 
-    def configuration(texts):
-        authority, certificate, key = texts
+
+class Files:
+    """What files hold. What can't be used, or is another role's, leaves in force what was read before."""
+
+    def __init__(self, files):
+        self._files = files
+        self._seen = None
+        self._seen = self._read()
+        self._complaint = None
+
+    def configuration(self):
+        authority, certificate, key = self._seen
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
 
-    seen = read()
-
-    def renewed():
-        nonlocal seen
+    def renewed(self):
+        """What is new in them, for new connections."""
+        before = self._seen
         try:
-            now = read()
-        except OSError:  # in the writing: what was read before stays in force
-            return None
-        if now == seen:
-            return None
-        seen = now
-        return configuration(now)
+            self._seen = self._read()
+            self._complaint = None
+        except (OSError, ValueError) as error:
+            if self._complaint != str(error):
+                print(f"certificates read before stay in force: {error}", file=sys.stderr, flush=True)
+            self._complaint = str(error)
+        return None if self._seen == before else self.configuration()
 
-    return grpc.dynamic_ssl_server_credentials(configuration(seen), renewed, require_client_authentication=True)
+    def _read(self):
+        texts = tuple(Path(file).read_bytes() for file in self._files)
+        if texts == self._seen:
+            return texts
+        authority, certificate, key = self._files
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_verify_locations(authority)
+            context.load_cert_chain(certificate, key)
+        except ssl.SSLError as error:
+            raise ValueError(f"{authority}, {certificate} and {key} can't be used together: {error}") from error
+        if not names(texts[1].decode(), AGENT):
+            what = "is not an agent host's certificate: `greenroom certs init agent` makes one"
+            raise ValueError(f"{certificate} {what}")
+        return texts
+
+
+def names(pem, name):
+    """Whether the first certificate names it. The standard library reads no names, so they are looked for as they are
+    encoded: a DNS name's tag, its length and itself. Enough for one's own, which is looked at for mistakes."""
+    end = "-----END CERTIFICATE-----"
+    own = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :].partition(end)[0] + end)
+    return bytes([0x82, len(name)]) + name in own
 
 
 def here(address):

@@ -26,7 +26,7 @@ use crate::gateway::Inner;
 use crate::request_id::RequestId;
 use crate::schema::Caller;
 use crate::trace::Incoming;
-use crate::{edge, sse, ws};
+use crate::{edge, page, sse, ws};
 
 pub(crate) use negotiate::Media;
 pub(crate) use reply::{failure, failure_with};
@@ -66,15 +66,16 @@ async fn answer(
         Method::POST => false,
         _ => return Err(Refused::method("use POST, or GET for queries", "GET, POST")),
     };
-    let has_query = request.uri().query().is_some_and(|query| !query.is_empty());
-    let browsable = inner.config.graphiql && is_get && !has_query;
+    let query = request.uri().query().filter(|query| !query.is_empty());
+    let tries = query.is_none_or(|query| query == page::GRAPHIQL_ASKED);
+    let browsable = inner.config.graphiql && is_get && tries;
     let media = negotiate::media(request.headers(), browsable).ok_or_else(|| {
         let message =
             "this endpoint answers application/graphql-response+json, application/json and text/event-stream";
         Refused::new(StatusCode::NOT_ACCEPTABLE, Failure::bad_input(message))
     })?;
     if media == Media::Html {
-        return Ok(reply::page());
+        return Ok(page::trying(request.uri().query(), request.headers()));
     }
     let peer = peer(&request);
     let who = authenticate(inner, request.headers(), peer)

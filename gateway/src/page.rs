@@ -1,5 +1,6 @@
 //! The page at `/`: what a newcomer sees first. It is compiled in, loads nothing from anywhere else, and speaks to
-//! `/graphql` as any other client does.
+//! `/graphql` as any other client does. So is the page that `/graphql` shows to browsers, where queries are tried; from
+//! there GraphiQL is one click away, which is loaded from elsewhere for whoever asks for it.
 //!
 //! All it loads lies below a folder named by the content of the whole, so that an upgrade never mixes two versions:
 //! what has such a name may be kept for ever, and the document that names it is asked for each time.
@@ -23,16 +24,27 @@ use crate::edge;
 use crate::gateway::Inner;
 use crate::http::failure_with;
 use crate::request_id::RequestId;
-use files::{FILES, INDEX};
+use files::{FILES, GRAPHIQL, INDEX, QUERY};
 
 /// Where the document is.
 pub(crate) const DOCUMENT: &str = "/";
 /// Where what it loads is.
 pub(crate) const LOADED: &str = "/page/{version}/{*file}";
+/// Of `/graphql`, in a browser: the own page, and by this query GraphiQL.
+const TRYING: &str = "/graphql";
+pub(crate) const GRAPHIQL_ASKED: &str = "graphiql";
+/// What the documents of `/graphql` load, which isn't for the page at `/`.
+const OF_TRYING: &str = "query/";
 
 /// A text that a model wrote is never more than text: nothing is run or loaded that isn't ours, from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// GraphiQL is somebody else's, and comes from where its document says, held to its hashes.
+const POLICY_OF_GRAPHIQL: &str = "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src data:; \
+                      script-src 'self' https://unpkg.com/react@18.3.1/ https://unpkg.com/react-dom@18.3.1/ \
+                      https://unpkg.com/graphiql@3.8.3/; \
+                      style-src 'self' 'unsafe-inline' https://unpkg.com/graphiql@3.8.3/; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const ASK_EACH_TIME: &str = "no-cache";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
@@ -40,6 +52,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 struct Sent {
     media: &'static str,
     cache: &'static str,
+    policy: &'static str,
     plain: Tagged,
     gzip: Option<Tagged>,
 }
@@ -75,6 +88,18 @@ pub(crate) async fn serve(state: State<Arc<Inner>>, request: Request) -> Respons
     sent.response(request.headers(), request.method() == Method::HEAD)
 }
 
+/// The page to try queries on: our own, or GraphiQL where that is asked for. Nothing is loaded from elsewhere unasked.
+pub(crate) fn trying(query: Option<&str>, headers: &HeaderMap) -> Response {
+    let path = match query {
+        Some(GRAPHIQL_ASKED) => GRAPHIQL_ASKED,
+        _ => TRYING,
+    };
+    match PAGE.get(path) {
+        Some(sent) => sent.response(headers, false),
+        None => Response::default(),
+    }
+}
+
 impl Sent {
     fn response(&self, asked: &HeaderMap, head: bool) -> Response {
         let packed = self.gzip.as_ref().filter(|_| takes_gzip(asked));
@@ -91,7 +116,7 @@ impl Sent {
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CACHE_CONTROL, self.cache);
         set(header::VARY, "accept-encoding");
-        set(header::CONTENT_SECURITY_POLICY, POLICY);
+        set(header::CONTENT_SECURITY_POLICY, self.policy);
         set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(header::X_FRAME_OPTIONS, "DENY");
         set(header::REFERRER_POLICY, "no-referrer");
@@ -144,20 +169,31 @@ fn build() -> HashMap<String, Sent> {
     let scripts = FILES
         .iter()
         .map(|file| file.name)
-        .filter(|name| name.ends_with(".js"));
+        .filter(|name| name.ends_with(".js") && !name.starts_with(OF_TRYING));
     // Named beforehand, so that no script waits for the one that imports it.
     let preloads: String = scripts
         .map(|name| format!("<link rel=\"modulepreload\" href=\"/page/VERSION/{name}\">\n    "))
         .collect();
-    let document = INDEX
-        .replace("<!-- PRELOADS -->", preloads.trim_end())
-        .replace("VERSION", version);
-    let document = sent("index.html", ASK_EACH_TIME, Bytes::from(document));
+    let document = |text: &str, policy| Sent {
+        policy,
+        ..sent(
+            "index.html",
+            ASK_EACH_TIME,
+            Bytes::from(text.replace("VERSION", version)),
+        )
+    };
+    let index = INDEX.replace("<!-- PRELOADS -->", preloads.trim_end());
+    let documents = [
+        (DOCUMENT, document(&index, POLICY)),
+        (TRYING, document(QUERY, POLICY)),
+        (GRAPHIQL_ASKED, document(GRAPHIQL, POLICY_OF_GRAPHIQL)),
+    ];
     let loaded = FILES.iter().map(|file| {
         let path = format!("/page/{version}/{}", file.name);
         (path, sent(file.name, FOR_EVER, Bytes::from_static(file.bytes)))
     });
-    loaded.chain([(DOCUMENT.to_owned(), document)]).collect()
+    let documents = documents.map(|(path, sent)| (path.to_owned(), sent));
+    loaded.chain(documents).collect()
 }
 
 fn sent(name: &str, cache: &'static str, plain: Bytes) -> Sent {
@@ -172,6 +208,7 @@ fn sent(name: &str, cache: &'static str, plain: Bytes) -> Sent {
     Sent {
         media: media(name),
         cache,
+        policy: POLICY,
         gzip: packed.map(|packed| tagged(packed, "-gzip")),
         plain: tagged(plain, ""),
     }

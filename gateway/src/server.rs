@@ -11,10 +11,10 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use futures::FutureExt;
 use futures::future::Either;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,6 @@ use crate::{edge, v1};
 
 /// How long to leave the listener alone after it failed to accept: out of file descriptors, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-const MAX_HEADERS: usize = 100;
 const MAX_H2_STREAMS: u32 = 200;
 const H2_PING: Duration = Duration::from_secs(20);
 
@@ -154,7 +153,7 @@ impl Server {
         }
         let stream = Patient::new(stream, self.inner.config.write_timeout);
         let asked = Arc::new(AtomicBool::new(false));
-        let service = tower::service_fn({
+        let service = service_fn({
             let asked = Arc::clone(&asked);
             let routes = self.routes.clone();
             let inner = Arc::clone(&self.inner);
@@ -171,7 +170,6 @@ impl Server {
                 }
             }
         });
-        let service = TowerToHyperService::new(service);
         let connection = self
             .builder
             .serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -196,11 +194,11 @@ impl Server {
 fn builder(inner: &Inner) -> auto::Builder<TokioExecutor> {
     let config = &inner.config;
     let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Of headers hyper takes 100 by itself. Told so, it would make room for them on the heap, with every request.
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(config.max_header_bytes.max(8 * 1024));
     builder
         .http2()

@@ -1,12 +1,14 @@
 //! JSON as steps carry it: canonical, because a replay is recognised by the hash of its inputs.
 
-use greenroom_kernel::{ErrorCode, Failure, PAYLOAD_LIMIT};
+use greenroom_kernel::{ErrorCode, Failure, HISTORY_BYTES, LARGE_PAYLOAD_LIMIT, PAYLOAD_LIMIT};
 use greenroom_wire::MAX_MESSAGE_BYTES;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-// The largest payload fits a message, with room for a frame's other fields.
+// The largest payloads fit a message, with room for a frame's other fields: what an agent reports, and a turn's input
+// with the message before it.
 const _: () = assert!(PAYLOAD_LIMIT + 64 * 1024 <= MAX_MESSAGE_BYTES);
+const _: () = assert!(2 * LARGE_PAYLOAD_LIMIT + HISTORY_BYTES + 64 * 1024 <= MAX_MESSAGE_BYTES);
 
 /// JSON text with every object's members sorted, so that a hash map's order changes nothing.
 pub(crate) fn canonical(value: &impl Serialize, what: &str) -> Result<String, Failure> {

@@ -11,8 +11,6 @@ use crate::engine::Answer;
 use crate::errors::refusal;
 use crate::request_id::RequestId;
 
-const PAGE: &str = include_str!("graphiql.html");
-
 /// One answer.
 pub(super) fn answer(status: StatusCode, media: Media, answer: &Answer) -> Response {
     let mut response = json(status, media, answer);
@@ -43,22 +41,6 @@ pub(crate) fn failure_with(status: StatusCode, failure: Failure, request_id: &Re
         Media::Json,
         &Answer::refused(refusal(failure), request_id.as_str()),
     )
-}
-
-/// The query page.
-pub(super) fn page() -> Response {
-    let mut response = Response::new(Body::from(PAGE));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
 }
 
 fn json<T: Serialize + ?Sized>(status: StatusCode, media: Media, body: &T) -> Response {

@@ -18,8 +18,12 @@ macro_rules! file {
 /// The document, with `VERSION` where the version goes.
 pub(super) const INDEX: &str = include_str!("../../page/index.html");
 
-/// Everything that the document loads.
-pub(super) const FILES: [Source; 44] = [
+/// The page to try queries on, and the one with GraphiQL, likewise.
+pub(super) const QUERY: &str = include_str!("../../page/query/query.html");
+pub(super) const GRAPHIQL: &str = include_str!("../../page/query/graphiql.html");
+
+/// Everything that the documents load.
+pub(super) const FILES: [Source; 48] = [
     file!("app.js"),
     file!("backstage/agents.js"),
     file!("backstage/events.js"),
@@ -45,6 +49,10 @@ pub(super) const FILES: [Source; 44] = [
     file!("net/insist.js"),
     file!("net/renewing.js"),
     file!("net/socket.js"),
+    file!("query/graphiql.css"),
+    file!("query/graphiql.js"),
+    file!("query/query.css"),
+    file!("query/query.js"),
     file!("router.js"),
     file!("sessions/list.js"),
     file!("shell/connection.js"),
@@ -89,7 +97,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
         let mut there = BTreeSet::new();
         names(&root, &root, &mut there);
-        let served = FILES.iter().map(|file| file.name).chain(["index.html"]);
+        let documents = ["index.html", "query/query.html", "query/graphiql.html"];
+        let served = FILES.iter().map(|file| file.name).chain(documents);
         assert_eq!(there, served.map(str::to_owned).collect());
     }
 }

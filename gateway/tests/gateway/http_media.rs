@@ -136,7 +136,38 @@ async fn a_browser_gets_the_query_page_and_a_program_does_not() {
         (page.status.as_u16(), page.header("content-type")),
         (200, "text/html; charset=utf-8")
     );
-    assert!(page.text.contains("graphiql"));
+    // It needs nothing from elsewhere, and the browser is told to hold it to that.
+    assert!(
+        page.text.contains("?graphiql") && !page.text.contains("://"),
+        "{}",
+        page.text
+    );
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    let script = page
+        .text
+        .split('"')
+        .find(|text| text.ends_with("/query/query.js"));
+    let script = gateway.get(script.unwrap(), &[]).await;
+    assert_eq!(script.status.as_u16(), 200);
+    let asked = gateway.get("/graphql?graphiql", &browser).await;
+    assert!(
+        asked.text.contains("https://unpkg.com/graphiql@"),
+        "{}",
+        asked.text
+    );
+    for source in asked.text.split('"').filter(|text| text.starts_with("https://")) {
+        let (package, _) = source["https://unpkg.com/".len()..].split_once('/').unwrap();
+        let policy = asked.header("content-security-policy");
+        assert!(
+            policy.contains(&format!("https://unpkg.com/{package}/")),
+            "{source}: {policy}"
+        );
+    }
+    assert_eq!(gateway.get("/graphql?graphiql", &[]).await.status, 400);
     let asked = gateway.get("/graphql?query=%7B__typename%7D", &browser).await;
     assert_eq!(asked.json()["data"]["__typename"], "Query");
     let without = start_with(GatewayConfig {

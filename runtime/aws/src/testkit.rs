@@ -9,6 +9,7 @@
     reason = "a test may fail where it stands, and starts a process of its own"
 )]
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -94,6 +95,59 @@ impl Ministack {
             endpoint: Some(self.url()),
             credentials: Some(Self::credentials()),
         }
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn make_bucket(&self, name: &str) {
+        let answer = self.of_objects("PUT", &format!("/{name}"), "");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// The names of the objects in a bucket: a thousand at most.
+    pub fn listed(&self, bucket: &str) -> Vec<String> {
+        let answer = self.of_objects("GET", &format!("/{bucket}?list-type=2"), "");
+        let names = answer.split("<Key>").skip(1);
+        names
+            .filter_map(|behind| behind.split_once("</Key>"))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
+    /// Puts an object, whoever had it.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn put_object(&self, bucket: &str, name: &str, content: &str) {
+        let answer = self.of_objects("PUT", &format!("/{bucket}/{name}"), content);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Deletes one.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn delete_object(&self, bucket: &str, name: &str) {
+        let answer = self.of_objects("DELETE", &format!("/{bucket}/{name}"), "");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+
+    /// One request to its buckets, whole: nobody asks whether a signature is right.
+    fn of_objects(&self, method: &str, target: &str, content: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: \
+             AWS4-HMAC-SHA256 Credential=AKIDFORATEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+             Signature=0\r\n\r\n{content}",
+            self.address,
+            content.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Ends it at once, with all that it knows.

@@ -8,9 +8,45 @@ use serde::{Deserialize, Serialize};
 /// A payload up to this many bytes travels inside its entry; a larger one is stored apart first.
 pub const INLINE_LIMIT: usize = 32 * 1024;
 
-/// The largest single payload, in bytes: an input, a step's result, an answer. Agents are told before they report
-/// one, so that what they go on with is what is journaled.
+/// The largest single payload that every store keeps, in bytes: an input, a step's result, an answer. Agents are told
+/// before they report one, so that what they go on with is what is journaled.
 pub const PAYLOAD_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The largest single payload where a store keeps larger ones, in bytes. Two of them, a turn's and that of the message
+/// before it, go into one message between processes (16 MiB), with the rest of a conversation.
+pub const LARGE_PAYLOAD_LIMIT: usize = 7 * 1024 * 1024;
+
+/// How large a payload a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadLimit {
+    /// At most so many bytes: [`PAYLOAD_LIMIT`] at least, [`LARGE_PAYLOAD_LIMIT`] at most.
+    pub bytes: usize,
+    /// What an operator may do so that it keeps larger ones, if there is something.
+    pub raise: Option<&'static str>,
+}
+
+impl Default for PayloadLimit {
+    fn default() -> Self {
+        Self {
+            bytes: PAYLOAD_LIMIT,
+            raise: None,
+        }
+    }
+}
+
+impl PayloadLimit {
+    /// Why a payload of so many bytes is refused; none when it isn't.
+    pub fn refuses(self, bytes: usize) -> Option<String> {
+        if bytes <= self.bytes {
+            return None;
+        }
+        let raise = self.raise.map(|raise| format!("; {raise}")).unwrap_or_default();
+        Some(format!(
+            "a payload of {bytes} bytes is over the limit of {}{raise}",
+            self.bytes
+        ))
+    }
+}
 
 /// The content hash that names a stored payload within its journal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    BlobId, JournalKey, MessageRow, Position, Projection, SessionId, SessionRow, Slot, Subject, TaskId,
-    TaskRow, TaskStatus, TenantId, Timestamp,
+    BlobId, JournalKey, MessageRow, PayloadLimit, Position, Projection, SessionId, SessionRow, Slot, Subject,
+    TaskId, TaskRow, TaskStatus, TenantId, Timestamp,
 };
 
 /// What went wrong in the store. `is_definite` tells whether nothing was written.
@@ -278,7 +278,12 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a snapshot. An older one than the kept is ignored.
     async fn put_snapshot(&self, key: &JournalKey, snapshot: Snapshot) -> Result<(), StoreError>;
 
-    /// Keeps a large payload, durably before it returns.
+    /// How large a payload `put_blob` keeps.
+    fn payload_limit(&self) -> PayloadLimit {
+        PayloadLimit::default()
+    }
+
+    /// Keeps a large payload, durably before it returns. The same again is no harm, and keeps no second one.
     async fn put_blob(&self, key: &JournalKey, id: &BlobId, content: &str) -> Result<(), StoreError>;
 
     /// A large payload; none when it was never kept or is hollowed.
@@ -348,6 +353,15 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&JournalKey>,
         limit: u32,
     ) -> Result<Vec<JournalKey>, StoreError>;
+
+    /// Whether it takes what is written now, as far as that can be told without keeping anything. A hint, asked for a
+    /// process's readiness; a store that can't tell says yes.
+    ///
+    /// # Errors
+    /// Why it wouldn't.
+    async fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// What was done so far.
     fn stats(&self) -> StoreStats;

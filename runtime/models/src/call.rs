@@ -211,7 +211,8 @@ impl Call {
             return Err(cancelled().into());
         }
         let Going { chosen, asked } = match &mut self.broken {
-            Some(broken) => broken.go_on(&self.candidates).await?,
+            // Boxed: what is rare shall not make the rest large.
+            Some(broken) => Box::pin(broken.go_on(&self.candidates)).await?,
             None => Going {
                 chosen: self.candidates.choose().await?,
                 asked: self.asked.clone(),
@@ -232,7 +233,7 @@ impl Call {
             && self.broken.is_none()
             && let Some(after) = self.candidates.hedges_after(&target)
         {
-            self.raced(at, observed, after).await?;
+            Box::pin(self.raced(at, observed, after)).await?;
             return Ok(false);
         }
         match observed

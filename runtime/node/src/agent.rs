@@ -13,8 +13,8 @@ use crate::failed::Failed;
 use crate::operator::Operator;
 use crate::output;
 use crate::parts::{
-    self, Books, Entry, Life, NAMES, Ready, ReadyFile, Role, World, bind, configured, enter, host, links,
-    notice,
+    self, Books, Entry, Leave, Life, NAMES, Ready, ReadyFile, Role, World, bind, configured, enter, host,
+    links, notice,
 };
 
 /// How long a cancelled agent may clean up.
@@ -52,7 +52,7 @@ fn known(name: &str) -> Result<&'static str, Failed> {
 /// A host of agents, as it runs.
 struct Host {
     life: Life,
-    stop: Duration,
+    leave: Leave,
     /// Fires when nothing is left to be told of.
     operator_closing: CancellationToken,
 }
@@ -78,16 +78,16 @@ impl Host {
         };
         let entered = enter(&config, &entry).await?;
 
-        let stop = config.fleet.agent.stop;
+        let leave = Leave::within(config.fleet.agent.stop);
         let mut host = host(&config.agents, names, Arc::clone(&world.clock))
-            .drain(stop.saturating_sub(GRACE + BEHIND))
+            .drain(leave.order.saturating_sub(GRACE + BEHIND))
             .grace(GRACE);
         if let Some(identity) = links.identity() {
             host = host.tls(Arc::clone(identity));
         }
         let operator_closing = CancellationToken::new();
         life.serve(host.serve(port, life.closing.clone()));
-        let mut operator = Operator::of(&world, &life);
+        let mut operator = Operator::of(&world, &life, &links);
         let mut place = None;
         if let Some((registration, registered)) = entered {
             place = Some(registration.place());
@@ -111,7 +111,7 @@ impl Host {
         }
         Ok(Self {
             life,
-            stop,
+            leave,
             operator_closing,
         })
     }
@@ -122,8 +122,8 @@ impl Role for Host {
         &mut self.life
     }
 
-    fn limit(&self) -> Duration {
-        self.stop
+    fn leave(&self) -> Leave {
+        self.leave
     }
 
     fn books(&self) -> Books {

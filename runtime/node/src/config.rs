@@ -2,6 +2,7 @@
 
 mod agents;
 mod discovery;
+mod endpoint;
 mod error;
 mod fleet;
 mod load;
@@ -13,6 +14,7 @@ mod raw_costs;
 mod raw_facts;
 mod raw_flow;
 mod raw_models;
+mod raw_pool;
 mod raw_recover;
 mod raw_routes;
 mod stored;

@@ -27,7 +27,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: &DoctorArgs) -> Result<(), Failed
         .build()?;
     let lines = runtime.block_on(examine(file, args));
     let failed = lines.iter().any(|line| line.state == State::Fail);
-    if args.json {
+    if args.stored.json {
         output::json(&json!({ "ok": !failed, "checks": lines }))?;
     } else {
         let shown: Vec<String> = lines.iter().map(Line::shown).collect();
@@ -38,7 +38,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: &DoctorArgs) -> Result<(), Failed
 
 async fn examine(file: Option<PathBuf>, args: &DoctorArgs) -> Vec<Line> {
     let flags = Flags {
-        store: args.store.clone(),
+        store: args.stored.store.clone(),
         ..Flags::default()
     };
     let loaded = match config::load(&Sources::of_process(file, flags)) {

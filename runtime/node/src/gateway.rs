@@ -10,7 +10,7 @@ use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{Discovery, MemberRole, Models, Supervisor};
 use greenroom_models::Accounts;
 use greenroom_supervision::Root;
-use greenroom_wire::{PoolConfig, PoolParts, SupervisorPool};
+use greenroom_wire::{PoolParts, SupervisorPool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,9 +21,9 @@ use crate::failed::Failed;
 use crate::operator::{Operator, SupervisorServes};
 use crate::output;
 use crate::parts::{
-    self, Books, Choice, Entry, Life, Ready, ReadyFile, Role, World, authenticator, bind, build_models,
-    choose_given, configured, dialects, enter, links, model_lines, nobodys_accounts, notice, open_accounts,
-    open_store, process_name, start_providers, url,
+    self, Books, Choice, Entry, Leave, Life, Ready, ReadyFile, Role, World, authenticator, bind,
+    build_models, choose_given, configured, dialects, enter, links, model_lines, nobodys_accounts, notice,
+    open_accounts, open_store, process_name, start_providers, url,
 };
 
 /// How much of the time to leave is for what comes behind the requests: providers, the ledger.
@@ -102,7 +102,7 @@ struct Serving {
     answered: CancellationToken,
     /// Fires when no request needs a supervisor any more.
     supervisors_closing: CancellationToken,
-    stop: Duration,
+    leave: Leave,
 }
 
 impl Serving {
@@ -147,22 +147,22 @@ impl Serving {
             tls: links.identity().cloned(),
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
-            config: PoolConfig::default(),
+            config: config.fleet.pool.clone(),
         })?);
 
         let operator = Operator {
             models: Some(Arc::clone(&called)),
             accounts: Some(Arc::clone(&accounts)),
             checks: vec![Box::new(SupervisorServes(Arc::clone(&pool)))],
-            ..Operator::of(&world, &life)
+            ..Operator::of(&world, &life, &links)
         };
         life.serve(operator.serve(operator_port, supervisors_closing.clone()));
-        let stop = config.fleet.gateway.stop;
+        let leave = Leave::within(config.fleet.gateway.stop);
         let mutations = TaskTracker::new();
         let graphiql = config.gateway.graphiql;
         let gateway = Gateway::new(GatewayParts {
             config: GatewayConfig {
-                shutdown_timeout: stop.saturating_sub(BEHIND.min(stop / BEHIND_OF)),
+                shutdown_timeout: leave.order.saturating_sub(BEHIND.min(leave.order / BEHIND_OF)),
                 ..config.gateway
             },
             supervisor: pool as Arc<dyn Supervisor>,
@@ -213,7 +213,7 @@ impl Serving {
             books,
             answered,
             supervisors_closing,
-            stop,
+            leave,
         })
     }
 }
@@ -223,8 +223,8 @@ impl Role for Serving {
         &mut self.life
     }
 
-    fn limit(&self) -> Duration {
-        self.stop
+    fn leave(&self) -> Leave {
+        self.leave
     }
 
     fn books(&self) -> Books {

@@ -20,7 +20,7 @@ const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 /// Copies the store into a file.
 pub(crate) fn backup(file: Option<PathBuf>, args: BackupArgs) -> Result<(), Failed> {
-    let path = match store(file, args.store)? {
+    let path = match store(file, args.stored.store)? {
         StoreSettings::Sqlite(path) => path,
         StoreSettings::DynamoDb(table) => return Err(kept_by_aws(&table)),
     };
@@ -30,7 +30,7 @@ pub(crate) fn backup(file: Option<PathBuf>, args: BackupArgs) -> Result<(), Fail
     });
     progress.end();
     let copied = copied?;
-    if args.json {
+    if args.stored.json {
         return output::json(&json!({
             "store": path, "file": args.file, "bytes": copied.bytes, "schema": copied.schema,
             "sessions": copied.sessions, "tasks": copied.tasks,
@@ -46,7 +46,7 @@ pub(crate) fn backup(file: Option<PathBuf>, args: BackupArgs) -> Result<(), Fail
 
 /// Puts a backup in the store's place.
 pub(crate) fn restore(file: Option<PathBuf>, args: RestoreArgs) -> Result<(), Failed> {
-    let path = match store(file, args.store)? {
+    let path = match store(file, args.stored.store)? {
         StoreSettings::Sqlite(path) => path,
         StoreSettings::DynamoDb(table) => return Err(restored_by_aws(&table)),
     };
@@ -57,7 +57,7 @@ pub(crate) fn restore(file: Option<PathBuf>, args: RestoreArgs) -> Result<(), Fa
     progress.end();
     let restored = restored?;
     let copied = restored.copy;
-    if args.json {
+    if args.stored.json {
         return output::json(&json!({
             "store": path, "file": args.file, "bytes": copied.bytes, "schema": copied.schema,
             "sessions": copied.sessions, "tasks": copied.tasks, "aside": restored.aside,
@@ -169,6 +169,9 @@ mod tests {
             table_prefix: "prod".to_owned(),
             region: region.map(str::to_owned),
             endpoint: None,
+            payload_bucket: None,
+            payload_prefix: String::new(),
+            payload_endpoint: None,
             seat: PathBuf::new(),
         }
     }

@@ -10,7 +10,7 @@ mod source;
 use std::sync::Arc;
 
 use greenroom_kernel::{Clock, MemberRole};
-use greenroom_wire::{Links, TlsIdentity};
+use greenroom_wire::{Links, TlsError, TlsIdentity};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::TlsSettings;
@@ -31,13 +31,14 @@ pub(crate) async fn open(
     let identity = match settings {
         None => None,
         Some(settings) => {
-            let opened = TlsIdentity::open(source(&settings.place, clock)?).await;
-            let identity = opened.map_err(|error| Failed::because(format!("[tls]: {}", chain(&error))))?;
-            if !identity.is_of(role) {
-                let (said, remedy) = wrong_role(&place(&settings.place), &identity, role);
-                return Err(Failed::because(format!("[tls]: {said}: {remedy}")));
-            }
-            Some(identity)
+            let opened = TlsIdentity::open(source(&settings.place, clock)?, role).await;
+            Some(opened.map_err(|error| {
+                let said = format!("[tls]: {}", chain(&error));
+                Failed::because(match error {
+                    TlsError::Role { role, .. } => format!("{said}: {}", remedy(role)),
+                    _ => said,
+                })
+            })?)
         }
     };
     let links = Links::new(identity);
@@ -54,28 +55,9 @@ pub(crate) async fn keep(links: Links, settings: Option<TlsSettings>, until: Can
     }
 }
 
-/// What is said of an identity that isn't of the role it is needed for, and how that is mended.
-pub(crate) fn wrong_role(place: &str, identity: &TlsIdentity, role: MemberRole) -> (String, String) {
-    let said = format!(
-        "{place} is a certificate for {}, and this process is a {role}",
-        roles(identity)
-    );
-    let remedy = format!("name the {role}'s certificate and key, which `greenroom certs init {role}` makes");
-    (said, remedy)
-}
-
-/// The roles that an identity is of, for people.
-pub(crate) fn roles(identity: &TlsIdentity) -> String {
-    let all = [MemberRole::Gateway, MemberRole::Supervisor, MemberRole::Agent];
-    let of: Vec<&str> = all
-        .into_iter()
-        .filter(|role| identity.is_of(*role))
-        .map(MemberRole::as_str)
-        .collect();
-    match of.is_empty() {
-        true => "no role of Greenroom's".to_owned(),
-        false => of.join(" and "),
-    }
+/// How a certificate of another role than this one is mended.
+pub(crate) fn remedy(role: MemberRole) -> String {
+    format!("name the {role}'s certificate and key, which `greenroom certs init {role}` makes")
 }
 
 #[cfg(test)]

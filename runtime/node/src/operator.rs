@@ -15,6 +15,7 @@ use greenroom_kernel::{Clock, Models, Store, Supervisor};
 use greenroom_models::Accounts;
 use greenroom_supervision::Tree;
 use greenroom_telemetry::Metrics;
+use greenroom_wire::{Links, TlsIdentity};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(crate) struct Operator {
     pub(crate) agents: Option<Arc<dyn Supervisor>>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) accounts: Option<Arc<Accounts>>,
+    /// By what it proves itself to others.
+    pub(crate) identity: Option<Arc<TlsIdentity>>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Set once the process takes no new work.
     pub(crate) draining: Arc<AtomicBool>,
@@ -41,7 +44,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Of a process that has nothing yet: what it has is filled in.
-    pub(crate) fn of(world: &World, life: &Life) -> Self {
+    pub(crate) fn of(world: &World, life: &Life, links: &Links) -> Self {
         Self {
             metrics: world.metrics.clone(),
             tree: Arc::clone(world.environment.tree()),
@@ -49,6 +52,7 @@ impl Operator {
             agents: None,
             store: None,
             accounts: None,
+            identity: links.identity().cloned(),
             clock: Arc::clone(&world.clock),
             draining: Arc::clone(&life.draining),
             checks: Vec::new(),

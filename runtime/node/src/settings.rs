@@ -28,7 +28,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), Failed
 /// Brings the store to this binary's schema, creating it where absent.
 pub(crate) fn migrate(file: Option<PathBuf>, args: MigrateArgs) -> Result<(), Failed> {
     let flags = Flags {
-        store: args.store,
+        store: args.stored.store,
         ..Flags::default()
     };
     let (report, store) = match config::load(&Sources::of_process(file, flags))?.config.store {
@@ -40,7 +40,7 @@ pub(crate) fn migrate(file: Option<PathBuf>, args: MigrateArgs) -> Result<(), Fa
             runtime.block_on(table::migrate(&settings))?
         }
     };
-    if args.json {
+    if args.stored.json {
         return output::json(&json!({ "store": store, "from": report.from, "to": report.to }));
     }
     output::text(&match (report.from, report.to) {

@@ -15,7 +15,7 @@ use crate::ports::MachineClock;
 /// Asks and prints.
 pub(crate) fn run(file: Option<PathBuf>, args: SpendArgs) -> Result<(), Failed> {
     let flags = Flags {
-        store: args.store,
+        store: args.stored.store,
         ..Flags::default()
     };
     let store = config::load(&Sources::of_process(file, flags))?.config.store;
@@ -34,7 +34,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: SpendArgs) -> Result<(), Failed> 
     if let (Some(spent), Value::Object(days)) = (spent.as_object_mut(), days) {
         spent.extend(days);
     }
-    match args.json {
+    match args.stored.json {
         true => output::json(&spent),
         false => output::text(&table(&spent, &args.by)),
     }

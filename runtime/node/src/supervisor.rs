@@ -17,8 +17,8 @@ use crate::failed::Failed;
 use crate::operator::{InFleet, Operator, StoreAnswers};
 use crate::output;
 use crate::parts::{
-    self, Books, Choice, Entry, Hosts, Life, Opened, Ready, ReadyFile, Role, World, bind, build_models,
-    choose_given, configured, control_socket, dev_principal, enter, links, model_lines, notice,
+    self, Books, Choice, Entry, Hosts, Leave, Life, Opened, Ready, ReadyFile, Role, World, bind,
+    build_models, choose_given, configured, control_socket, dev_principal, enter, links, model_lines, notice,
     open_accounts, open_store, process_name, start_providers,
 };
 
@@ -51,7 +51,7 @@ struct Supervising {
     serving: ServingState,
     /// Fires when nobody is redirected any more.
     serving_closing: CancellationToken,
-    stop: Duration,
+    leave: Leave,
 }
 
 /// Which start of a process this is: greater than any before, whatever the clock says.
@@ -142,7 +142,7 @@ impl Supervising {
                 Box::new(StoreAnswers(Arc::clone(&store), Arc::clone(&world.clock))),
                 Box::new(InFleet(Arc::clone(&orchestrator))),
             ],
-            ..Operator::of(&world, &life)
+            ..Operator::of(&world, &life, &links)
         };
         if let Some((registration, registered)) = entered {
             operator.checks.push(Box::new(registered));
@@ -189,7 +189,7 @@ impl Supervising {
             books,
             serving,
             serving_closing,
-            stop: config.fleet.supervisor.stop,
+            leave: Leave::within(config.fleet.supervisor.stop),
         })
     }
 }
@@ -199,8 +199,8 @@ impl Role for Supervising {
         &mut self.life
     }
 
-    fn limit(&self) -> Duration {
-        self.stop
+    fn leave(&self) -> Leave {
+        self.leave
     }
 
     fn books(&self) -> Books {
@@ -214,8 +214,9 @@ impl Role for Supervising {
         // Struck out of the directory at once; who comes all the same is redirected until the end.
         self.life.closing.cancel();
         self.life.background.close();
-        let behind = BEHIND.min(self.stop / BEHIND_OF);
-        self.orchestrator.drain(self.stop.saturating_sub(behind)).await;
+        let order = self.leave.order;
+        let behind = BEHIND.min(order / BEHIND_OF);
+        self.orchestrator.drain(order.saturating_sub(behind)).await;
         self.orchestrator.stop().await;
         self.serving_closing.cancel();
         self.providers.stop().await;

@@ -15,6 +15,9 @@ fn options(settings: &DynamoSettings) -> greenroom_store::DynamoOptions {
         table_prefix: settings.table_prefix.clone(),
         region: settings.region.clone(),
         endpoint: settings.endpoint.clone(),
+        payload_bucket: settings.payload_bucket.clone(),
+        payload_prefix: settings.payload_prefix.clone(),
+        payload_endpoint: settings.payload_endpoint.clone(),
         ..greenroom_store::DynamoOptions::default()
     }
 }
@@ -62,8 +65,20 @@ pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> R
 pub(crate) async fn migrate(settings: &DynamoSettings) -> Result<(MigrationReport, String), StoreError> {
     let options = options(settings);
     let report = greenroom_store::DynamoStore::migrate(&options).await?;
-    let shown = greenroom_store::DynamoStore::open(options).await?.place();
-    Ok((report, shown))
+    let store = greenroom_store::DynamoStore::open(options).await?;
+    store.check_bucket().await?;
+    Ok((report, store.place()))
+}
+
+/// Opens it, and sees that its bucket can be written, if it has one. Tells how people call it.
+///
+/// # Errors
+/// What is wrong, and what to do about it.
+#[cfg(feature = "dynamodb")]
+pub(crate) async fn examine(settings: &DynamoSettings) -> Result<String, StoreError> {
+    let store = greenroom_store::DynamoStore::open(options(settings)).await?;
+    store.check_bucket().await?;
+    Ok(store.place())
 }
 
 #[cfg(not(feature = "dynamodb"))]
@@ -83,5 +98,10 @@ pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> R
 
 #[cfg(not(feature = "dynamodb"))]
 pub(crate) async fn migrate(settings: &DynamoSettings) -> Result<(MigrationReport, String), StoreError> {
+    Err(left_out(settings))
+}
+
+#[cfg(not(feature = "dynamodb"))]
+pub(crate) async fn examine(settings: &DynamoSettings) -> Result<String, StoreError> {
     Err(left_out(settings))
 }

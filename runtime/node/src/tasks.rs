@@ -14,7 +14,7 @@ use crate::output;
 /// Does it and prints what came of it.
 pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> {
     let flags = Flags {
-        store: args.store,
+        store: args.stored.store,
         ..Flags::default()
     };
     let store = config::load(&Sources::of_process(file, flags))?.config.store;
@@ -33,7 +33,7 @@ pub(crate) fn run(file: Option<PathBuf>, args: TasksArgs) -> Result<(), Failed> 
     if let Some(file) = export {
         return exported(file.as_deref(), &value);
     }
-    match (args.json, is_list) {
+    match (args.stored.json, is_list) {
         (true, _) => output::json(&value),
         (false, true) => output::text(&list(&value)),
         (false, false) => output::text(&task(&value)),

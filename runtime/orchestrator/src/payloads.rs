@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, PAYLOAD_LIMIT, Payload, Store};
+use greenroom_kernel::{BlobId, Failure, INLINE_LIMIT, JournalKey, Payload, Store};
 
 /// How often a store that doesn't answer is asked again: about half a minute.
 const TRIES: u32 = 30;
@@ -13,11 +13,8 @@ pub(crate) async fn stash(store: &dyn Store, key: &JournalKey, text: String) -> 
     if text.len() <= INLINE_LIMIT {
         return Ok(Payload::inline(text));
     }
-    if text.len() > PAYLOAD_LIMIT {
-        return Err(Failure::bad_input(format!(
-            "a payload of {} bytes is over the limit of {PAYLOAD_LIMIT}",
-            text.len()
-        )));
+    if let Some(why) = store.payload_limit().refuses(text.len()) {
+        return Err(Failure::bad_input(why));
     }
     let id = BlobId::of(&text);
     store

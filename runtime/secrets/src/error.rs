@@ -4,10 +4,8 @@ use std::error::Error;
 
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use greenroom_aws::{Causes, on_one_line};
+use greenroom_aws::{CallerRefusal, Causes, NO_CREDENTIALS, on_one_line};
 
-const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where AWS gives a role (ECS \
-                   task, EKS web identity, EC2 instance)";
 const RENEW: &str =
     "the credentials are wrong, expired or of another account: renew them, and check the clock";
 const ALLOW: &str =
@@ -73,7 +71,7 @@ impl SecretError {
                 true => Self::Refused {
                     place,
                     why: format!("there are no credentials ({why})"),
-                    remedy: WHO,
+                    remedy: NO_CREDENTIALS,
                 },
                 false => Self::Unreachable { place, why },
             };
@@ -91,16 +89,11 @@ impl SecretError {
             why: why.clone(),
             remedy,
         };
+        if let Some(refusal) = CallerRefusal::of(code) {
+            return refused(refusal.remedy());
+        }
         match code {
             "ResourceNotFoundException" => refused(NAME),
-            "UnrecognizedClientException"
-            | "InvalidSignatureException"
-            | "InvalidClientTokenId"
-            | "IncompleteSignature"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException" => refused(RENEW),
             "AccessDenied" | "AccessDeniedException" | "DecryptionFailure" => refused(ALLOW),
             "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 Self::Unreachable { place, why }

@@ -14,6 +14,7 @@ mod error;
 mod hollow;
 mod item;
 mod keys;
+mod large;
 mod ledger;
 mod lists;
 mod log;
@@ -34,14 +35,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Append, Appended, BlobId, JournalKey, MessageRange, MessageRow, Page, PageRequest, SessionId,
-    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow,
-    TenantId, Timestamp,
+    Append, Appended, BlobId, JournalKey, MessageRange, MessageRow, Page, PageRequest, PayloadLimit,
+    SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery,
+    TaskRow, TenantId, Timestamp,
 };
 
 use call::{Call, Counters};
 use ends::Ends;
 use error::Place;
+use large::Large;
 use table::Table;
 
 pub use call::DynamoUsage;
@@ -61,6 +63,7 @@ pub struct DynamoStore {
     patience: Duration,
     keep_requests: Duration,
     on_commit: Option<CommitHook>,
+    large: Large,
     ends: Ends,
     counters: Counters,
     appends: AtomicU64,
@@ -68,7 +71,7 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// Opens the store. Its table must be there.
+    /// Opens the store. Its table must be there, and its bucket, if one is set.
     ///
     /// # Errors
     /// `Refused` without region, credentials, access or table, and `Newer` when a newer binary made the table: each
@@ -82,6 +85,7 @@ impl DynamoStore {
             },
             place: connected.place,
             patience: options.patience,
+            large: Large::new(&options),
             keep_requests: options.keep_requests,
             on_commit: options.on_commit,
             ends: Ends::default(),
@@ -92,6 +96,7 @@ impl DynamoStore {
         let (pk, sk) = schema::SCHEMA_KEY;
         let found = store.table.get(&store.call("open"), pk, sk).await?;
         schema::check(&store.place, found.as_ref())?;
+        store.look_at_bucket(&store.call("open")).await?;
         Ok(store)
     }
 
@@ -105,7 +110,7 @@ impl DynamoStore {
 
     /// Where it is, for people.
     pub fn place(&self) -> String {
-        self.place.to_string()
+        format!("{}{}", self.place, self.large)
     }
 
     /// What was asked of the service so far.
@@ -237,6 +242,10 @@ impl Store for DynamoStore {
     ) -> Result<Vec<JournalKey>, StoreError> {
         self.list_open(&self.call("open_journals"), now, after, limit)
             .await
+    }
+
+    fn payload_limit(&self) -> PayloadLimit {
+        self.large.limit()
     }
 
     fn stats(&self) -> StoreStats {

@@ -16,6 +16,7 @@ mod migrations;
 mod nodes;
 mod options;
 mod reader;
+mod room;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -344,6 +345,13 @@ impl Store for SqliteStore {
             lists::open_journals(connection, now, after.as_ref(), limit)
         })
         .await
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.counters.refusals.lately(&self.path)?;
+        let path = Arc::clone(&self.path);
+        let probed = tokio::task::spawn_blocking(move || room::probe(&path)).await;
+        probed.unwrap_or_else(|_| Err(closed("write")))
     }
 
     fn stats(&self) -> StoreStats {

@@ -13,10 +13,14 @@
 mod emulator;
 #[path = "dynamodb/lag.rs"]
 mod lag;
+#[path = "dynamodb/large.rs"]
+mod large;
 #[path = "dynamodb/proxy.rs"]
 mod proxy;
 #[path = "dynamodb/races.rs"]
 mod races;
+#[path = "dynamodb/shares.rs"]
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;

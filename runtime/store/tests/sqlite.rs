@@ -256,6 +256,8 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_accepted() {
         "{error:?}"
     );
     assert!(error.is_definite() && kept > 10);
+    let said = store.writable().await.unwrap_err().to_string();
+    assert!(said.contains("is full: free some space there"), "{said}");
     assert_eq!(store.read(&key("s"), 0, 1_000).await.unwrap().len() as u64, kept);
     // Room again: the very append that failed succeeds.
     store.hollow(&key("s")).await.unwrap();
@@ -263,6 +265,15 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_accepted() {
         store.append(append(&key("s"), kept, 1)).await.unwrap(),
         Appended::Stored
     );
+    store.writable().await.unwrap();
+    let beside: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(beside.iter().all(|one| {
+        !one.as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains("probe")
+    }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,7 +28,7 @@ pub use convert::{
     encode_start, encode_to_agent,
 };
 pub use in_process::{InProcessDialer, InProcessListener, in_process};
-pub use links::{LinkError, Links};
+pub use links::{LinkError, Links, leaves_this_machine};
 pub use malformed::Malformed;
 pub use peers::{GrpcPeers, ServedHolder, peer_service};
 pub use pool::{PoolConfig, PoolParts, SupervisorPool, SupervisorStatus};

@@ -137,7 +137,10 @@ impl Links {
             Some(_) => (true, address),
             None => (self.identity.is_none(), address),
         };
-        let away = || rest.parse().is_ok_and(|host| is_elsewhere(&host));
+        let away = || {
+            rest.parse()
+                .is_ok_and(|at: HostPort| leaves_this_machine(at.host()))
+        };
         match &self.identity {
             Some(identity) if !plaintext => {
                 let dialled = dial_with_tls(rest, Arc::clone(identity), role);
@@ -158,11 +161,11 @@ impl Links {
     }
 }
 
-/// Whether what is sent there may leave this machine.
-fn is_elsewhere(host: &HostPort) -> bool {
-    match host.ip() {
-        Some(ip) => !is_here(ip),
-        None => host.host() != "localhost",
+/// Whether what is sent to a host may leave this machine. A name may be anywhere, save `localhost`.
+pub fn leaves_this_machine(host: &str) -> bool {
+    match host.parse() {
+        Ok(ip) => !is_here(ip),
+        Err(_) => host != "localhost",
     }
 }
 
@@ -187,8 +190,7 @@ mod tests {
             ("agents.internal", true),
             ("localhost.example", true),
         ] {
-            let host = HostPort::new(host, 7071).unwrap();
-            assert_eq!(is_elsewhere(&host), elsewhere, "{host}");
+            assert_eq!(leaves_this_machine(host), elsewhere, "{host}");
         }
     }
 

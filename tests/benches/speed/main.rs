@@ -48,9 +48,6 @@ fn main() {
     if let Some(place) = args.iter().position(|arg| arg == "--floor") {
         return floor::serve(&args[place + 1]);
     }
-    if let Some(place) = args.iter().position(|arg| arg == "--upstream") {
-        return overhead::serve_upstream(&args[place + 1]);
-    }
     if let Some(place) = args.iter().position(|arg| arg == "--proxy") {
         return overhead::serve_proxy(&args[place + 1], &args[place + 2]);
     }
@@ -73,7 +70,7 @@ fn main() {
         figures.extend(runtime.block_on(outside::figures(time)));
     }
     if all || only("--overhead") {
-        figures.extend(runtime.block_on(overhead::figures(time)));
+        figures.extend(overhead::figures(time));
     }
     if all || only("--inside") {
         figures.extend(runtime.block_on(inside::figures(time)));

@@ -1,5 +1,6 @@
 //! What the gateway adds to a model call: against a bare hyper reverse proxy, on one core, in the same run. Load and
-//! upstream have the other core.
+//! upstream share one thread, which has the other core and never sleeps: who writes to a core that sleeps pays for waking
+//! it, and the slower of the two measured would pay that at every write.
 
 mod clients;
 mod processes;
@@ -11,10 +12,9 @@ use std::time::Duration;
 use crate::Figure;
 use crate::load::{cpu_seconds, resident_mib};
 use clients::{Answers, Kind};
-use processes::{Machine, Process};
+use processes::{Machine, Process, keep_to};
 
 pub(crate) use proxy::serve as serve_proxy;
-pub(crate) use upstream::serve as serve_upstream;
 
 /// How often the floor and the product are measured in turns.
 const ROUNDS: usize = 3;
@@ -93,7 +93,26 @@ async fn memory(machine: &Machine) -> (f64, f64) {
     (full - idle, after / idle)
 }
 
-pub(crate) async fn figures(time: Duration) -> Vec<Figure> {
+/// Called on the process's first thread.
+pub(crate) fn figures(time: Duration) -> Vec<Figure> {
+    keep_to("1");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let figures = runtime.block_on(async {
+        tokio::spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
+        measured(time).await
+    });
+    keep_to("0,1");
+    figures
+}
+
+async fn measured(time: Duration) -> Vec<Figure> {
     let machine = Machine::start().await;
     clients::check(&machine.gateway.address).await;
     let (held, left) = memory(&machine).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -102,14 +103,18 @@ fn said(output: &Output) -> String {
 
 /// What the doctor says of the store.
 fn examined(home: &std::path::Path, env: &[(String, String)]) -> Value {
+    checks(home, env, &["store"]).remove(0)
+}
+
+/// What the doctor says of these.
+fn checks(home: &std::path::Path, env: &[(String, String)], whats: &[&str]) -> Vec<Value> {
     let output = greenroom(home, env, &["doctor", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
-    checks
-        .iter()
-        .find(|check| check["what"] == "store")
-        .unwrap()
-        .clone()
+    let of = |what: &&str| checks.iter().find(|check| check["what"] == **what).cloned();
+    let found: Vec<Value> = whats.iter().filter_map(of).collect();
+    assert_eq!(found.len(), whats.len(), "{report}");
+    found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,4 +193,161 @@ async fn a_table_is_made_examined_and_chatted_on_with_four_writes_a_turn_and_out
         .data();
     assert_eq!(turn["sendChat"]["task"]["status"], "COMPLETED", "{turn}");
     assert_eq!(client.messages(&session).await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_message_of_six_mebibytes_needs_a_bucket_and_goes_with_its_session() {
+    let emulator = Ministack::start();
+    let mut env = environment(&emulator.url());
+    env.push((
+        "GREENROOM__GATEWAY__MAX_BODY_BYTES".to_owned(),
+        (16 << 20).to_string(),
+    ));
+    let home = tempfile::tempdir().unwrap();
+    greenroom(home.path(), &env, &["migrate"]);
+    let model = FakeModel::start().await;
+    let mut server = Server::start(Options {
+        model: Some(model.url.clone()),
+        env: env.clone(),
+        table: true,
+        ..Options::default()
+    })
+    .await;
+    let client = Client::new(&server.http);
+    let content = format!("{}the end", "words and ".repeat((6 << 20) / 10));
+    let refused = client.send_chat(json!({ "content": content })).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT", "{}", refused.body);
+    let why = refused.body["errors"][0]["message"].as_str().unwrap();
+    assert!(
+        why.contains("over the limit of 4194304") && why.contains("store.payload_bucket"),
+        "{why}"
+    );
+
+    // A bucket that isn't there is told by whoever looks, and by who would start.
+    let bucket = (
+        "GREENROOM__STORE__PAYLOAD_BUCKET".to_owned(),
+        "our-payloads".to_owned(),
+    );
+    let with_bucket: Vec<_> = env.iter().cloned().chain([bucket]).collect();
+    let found = examined(home.path(), &with_bucket);
+    assert!(
+        found["said"].as_str().unwrap().contains("no bucket our-payloads"),
+        "{found}"
+    );
+    let made = greenroom(home.path(), &with_bucket, &["migrate"]);
+    assert!(
+        !made.status.success() && said(&made).contains("store.payload_bucket"),
+        "{}",
+        said(&made)
+    );
+    emulator.make_bucket("our-payloads");
+    let found = examined(home.path(), &with_bucket);
+    assert!(
+        found["state"] == "ok"
+            && found["said"]
+                .as_str()
+                .unwrap()
+                .contains("with bucket our-payloads"),
+        "{found}"
+    );
+    assert_eq!(emulator.listed("our-payloads"), Vec::<String>::new());
+
+    server.kill();
+    let set = [("GREENROOM__STORE__PAYLOAD_BUCKET", "our-payloads")];
+    assert!(server.launch(&set).await);
+    let client = client.at(&server.http);
+    let turn = client.send_chat(json!({ "content": content })).await.data();
+    assert_eq!(turn["sendChat"]["task"]["status"], "COMPLETED");
+    let session = turn["sendChat"]["session"]["id"].as_str().unwrap().to_owned();
+    // What was asked, as the agent gets it, and what was said.
+    let kept = emulator.listed("our-payloads");
+    assert!(
+        kept.len() == 2 && kept[0].starts_with(&format!("greenroom/dev/{session}/")),
+        "{kept:?}"
+    );
+
+    server.kill();
+    assert!(server.launch(&set).await);
+    let client = client.at(&server.http);
+    let messages = client.messages(&session).await;
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[0]["content"], content.as_str());
+    // The next turn has the one before in its conversation.
+    let next = client
+        .send_chat(json!({ "content": content, "sessionId": session }))
+        .await
+        .data();
+    assert_eq!(next["sendChat"]["task"]["status"], "COMPLETED");
+
+    let deleted = client
+        .call(
+            "mutation($id: ID!) { deleteSession(id: $id) }",
+            json!({ "id": session }),
+        )
+        .await
+        .data();
+    assert_eq!(deleted["deleteSession"], true);
+    let until = Instant::now() + Duration::from_secs(60);
+    while !emulator.listed("our-payloads").is_empty() {
+        assert!(Instant::now() < until, "{:?}", emulator.listed("our-payloads"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.assert_calm();
+}
+
+/// AWS as it answers a caller whom it refuses: each service by its own shape.
+async fn refusing(codes: &'static str, said: &'static str) -> String {
+    let answer = move |headers: HeaderMap| async move {
+        let target = headers
+            .get("x-amz-target")
+            .map(|target| target.to_str().unwrap().to_owned());
+        let body = match target.unwrap_or_default().split('.').next().unwrap() {
+            "DynamoDB_20120810" => {
+                json!({ "__type": format!("com.amazon.coral.service#{codes}"), "message": said })
+            }
+            "secretsmanager" => json!({ "__type": codes, "Message": said }),
+            _ => json!({ "__type": codes, "message": said }),
+        };
+        let answer = Response::builder().status(400).header("x-amzn-requestid", "1");
+        answer.body(Body::from(body.to_string())).unwrap()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_says_of_each_service_what_to_do_about_credentials_that_it_refuses() {
+    for (code, told, to_do) in [
+        (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "aws sso login",
+        ),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "AWS_ACCESS_KEY_ID",
+        ),
+    ] {
+        let url = refusing(code, told).await;
+        let home = tempfile::tempdir().unwrap();
+        let mut env = environment(&url);
+        env.extend(
+            [
+                ("GREENROOM__DISCOVERY__KIND", "cloud-map"),
+                ("GREENROOM__DISCOVERY__NAMESPACE", "prod.internal"),
+                ("GREENROOM__DISCOVERY__SERVICE", "greenroom"),
+                ("GREENROOM__TLS__SECRET", "greenroom/supervisor"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        for check in checks(home.path(), &env, &["store", "discovery", "certificates"]) {
+            assert_eq!(check["state"], "fail", "{check}");
+            assert!(check.to_string().contains(to_do), "{check}");
+        }
+    }
 }

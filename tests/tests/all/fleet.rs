@@ -9,7 +9,7 @@ mod small;
 mod stage;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ const STOP: Duration = Duration::from_secs(25);
 #[ignore = "needs ministack and Python packages: run by `cargo xtask test`"]
 async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_is_lost() {
     let stage = Stage::set().await;
-    let mut python = stage.python().await;
+    let mut python_one = stage.python("python-one").await;
+    let talker = python_one.agent("talker");
     let (mut host_one, mut host_two) = (stage.host("host one").await, stage.host("host two").await);
     let mut one = stage.supervisor("supervisor one").await;
     let mut two = stage.supervisor("supervisor two").await;
@@ -34,13 +35,18 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
     );
     for gateway in [&door_one, &door_two] {
         served(gateway, "assistant", 2).await;
-        let said = Client::new(&gateway.http())
-            .run(&python.agent("talker"), "hello")
-            .await;
-        assert_eq!(said["status"], "COMPLETED", "{said}");
+        served(gateway, &talker, 1).await;
     }
     stage.model.slow(Duration::from_millis(20));
-    let callers = Callers::begin(6, &stage.gateways).await;
+    let agents = [
+        "assistant",
+        "assistant",
+        &talker,
+        "assistant",
+        "assistant",
+        &talker,
+    ];
+    let callers = Callers::begin(&agents, &stage.gateways).await;
     told("the longest turn in peace", callers.go_on().await);
 
     // One of each is added, and one of each leaves.
@@ -73,6 +79,20 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
     told("a gateway left within", took);
     told("the longest turn meanwhile", callers.go_on().await);
 
+    // So does a host that isn't ours: one is killed, and comes back; another is told to leave, and struck out later only.
+    let mut python_two = stage.python("python-two").await;
+    served(&door_two, &talker, 2).await;
+    python_one.kill().await;
+    let longest = callers.go_on().await;
+    told("the longest turn after a host in Python was killed", longest);
+    python_one.restart().await;
+    served(&door_two, &talker, 2).await;
+    let began = Instant::now();
+    assert_eq!(python_two.terminate().await, Some(0));
+    told("a host in Python left within", began.elapsed());
+    told("the longest turn meanwhile", callers.go_on().await);
+    stage.emulator.deregister("python-two").await;
+
     // One of each is killed.
     for (what, process) in [
         ("a supervisor", &mut two),
@@ -88,7 +108,7 @@ async fn processes_of_every_role_come_leave_and_die_while_calls_run_and_nothing_
     }
     callers.judge().await;
 
-    python.terminate().await;
+    python_one.terminate().await;
     for process in [&mut door_three, &mut three, &mut host_three] {
         let (code, took) = process.leave().await;
         assert_eq!(code, Some(0), "{}: {}", process.name, process.log());

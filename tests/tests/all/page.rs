@@ -143,6 +143,12 @@ async fn answers_and_timers_that_come_late_leave_no_view_behind() {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium, playwright-core and axe-core, which `cargo xtask test` installs"]
+async fn queries_are_tried_on_a_page_that_needs_nothing_from_elsewhere() {
+    play("tries.mjs", Duration::from_millis(80)).await;
+}
+
+#[tokio::test]
 #[ignore = "needs Chromium and playwright-core, which `cargo xtask test` installs"]
 async fn the_pieces_of_the_page_hold_by_themselves() {
     play("pieces.mjs", Duration::ZERO).await;

@@ -119,17 +119,25 @@ async fn a_disk_that_fills_up_under_chats_loses_nothing_and_all_goes_on_when_the
         assert_eq!(error["extensions"]["retryable"], true, "{error}");
     }
 
-    // What only reads works on, and the process is alive and ready for it.
+    // What only reads works on, and the process is alive; that it is not ready, and why, is told to whoever sends work.
     for id in asked.acknowledged.values() {
         assert_eq!(client.task(id).await["id"], **id);
     }
     assert_eq!(get(&format!("{}/healthz", server.http)).await.0, 200);
     assert_eq!(get(&format!("{}/livez", server.operator)).await.0, 200);
-    let (ready, why) = get(&format!("{}/readyz", server.operator)).await;
-    assert_eq!((ready, why.as_str()), (200, "{\"ready\":true}"));
+    let readyz = format!("{}/readyz", server.operator);
+    let (ready, why) = get(&readyz).await;
+    assert!(
+        ready == 503 && why.contains("is full: free some space there"),
+        "{ready} {why}"
+    );
 
     // Room: what was accepted ends though nobody asks, and a key finds what it was given to.
     disk.make_room();
+    until("it is ready again", SOON, async || {
+        (get(&readyz).await.0 == 200).then_some(())
+    })
+    .await;
     asked.is_done(&client).await;
     for key in std::mem::take(&mut asked.unanswered) {
         let told = client.send_chat(turn(&key, "COMPLETED")).await.data();

@@ -273,7 +273,9 @@ impl Upstream {
             *call.method_mut() = Method::POST;
             *call.uri_mut() = url.clone();
             let said = call.headers_mut();
-            said.clone_from(headers);
+            // With what is added here, by the key and by the client.
+            *said = HeaderMap::with_capacity(headers.len() + 8);
+            said.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
             said.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             said.insert(ACCEPT, HeaderValue::from_static(accept));
             trace(said);
@@ -402,7 +404,8 @@ const FOR_CALLERS: [HeaderName; 3] = [
 ];
 
 fn headers_for_callers(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(FOR_CALLERS.len());
+    // With what the door adds.
+    let mut kept = HeaderMap::with_capacity(FOR_CALLERS.len() + 5);
     for name in &FOR_CALLERS {
         if let Some(value) = headers.get(name) {
             kept.insert(name.clone(), value.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::MemberRole;
-use greenroom_wire::{TlsIdentity, TlsPaths};
+use greenroom_wire::{TlsError, TlsIdentity, TlsPaths};
 
 use super::HostError;
 
@@ -30,11 +30,10 @@ pub(super) fn identity(set: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Option<A
             return Err(HostError::Unset { missing });
         }
     };
-    let certificate = paths.certificate.display().to_string();
-    let identity = TlsIdentity::load(paths)?;
-    match identity.is_of(MemberRole::Agent) {
-        true => Ok(Some(identity)),
-        false => Err(HostError::Role { certificate }),
+    match TlsIdentity::load(paths, MemberRole::Agent) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(TlsError::Role { from, .. }) => Err(HostError::Role { certificate: from }),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,13 +4,11 @@ use std::error::Error;
 
 use aws_sdk_servicediscovery::config::http::HttpResponse;
 use aws_sdk_servicediscovery::error::{ProvideErrorMetadata, SdkError};
-use greenroom_aws::{Causes, on_one_line};
+use greenroom_aws::{CallerRefusal, Causes, NO_CREDENTIALS, on_one_line};
 use greenroom_kernel::DiscoveryError;
 
 use super::CloudMapConfig;
 
-const WHO: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where AWS gives a role (ECS \
-                   task, EKS web identity, EC2 instance)";
 const RENEW: &str =
     "the credentials are wrong, expired or of another account: renew them, and check the clock";
 const ALLOW: &str = "allow servicediscovery:DiscoverInstances and DiscoverInstancesRevision; to register also \
@@ -52,7 +50,7 @@ impl Refusals {
                     place,
                     operation,
                     why: format!("there are no credentials ({why})"),
-                    remedy: WHO,
+                    remedy: NO_CREDENTIALS,
                 },
                 false => DiscoveryError::Unreachable {
                     place,
@@ -76,19 +74,12 @@ impl Refusals {
             why: why.clone(),
             remedy,
         };
+        if let Some(refusal) = CallerRefusal::of(code) {
+            return refused(refusal.remedy());
+        }
         match code {
             "NamespaceNotFound" => self.no_namespace(),
             "ServiceNotFound" => self.no_service(),
-            "UnrecognizedClientException"
-            | "InvalidSignatureException"
-            | "SignatureDoesNotMatch"
-            | "InvalidClientTokenId"
-            | "IncompleteSignature"
-            | "InvalidToken"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException" => refused(RENEW),
             "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => refused(ALLOW),
             "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
                 DiscoveryError::Throttled {

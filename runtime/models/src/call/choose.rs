@@ -67,6 +67,17 @@ impl Candidates {
         if let Some(chosen) = fresh.iter().find_map(|at| self.admit(*at).ok()) {
             return Ok(chosen);
         }
+        // Boxed: what is rare shall not make the rest large.
+        Box::pin(self.choose_later(made, fresh, again)).await
+    }
+
+    /// The same where nobody untried takes it at once.
+    async fn choose_later(
+        &self,
+        made: u32,
+        fresh: Vec<usize>,
+        again: Vec<usize>,
+    ) -> Result<Chosen, CallFailure> {
         if made == 0 {
             return self.wait_for_any(&fresh).await.map_err(CallFailure::from);
         }

@@ -22,7 +22,7 @@ fn identity(dir: &Path, role: MemberRole) -> Arc<TlsIdentity> {
         certificate: dir.join(format!("{role}.pem")),
         key: dir.join(format!("{role}-key.pem")),
     };
-    TlsIdentity::load(paths).unwrap()
+    TlsIdentity::load(paths, role).unwrap()
 }
 
 #[test]

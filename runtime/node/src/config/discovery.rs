@@ -114,7 +114,7 @@ impl DiscoverySettings {
                     namespace: named("namespace", raw.namespace.as_ref())?,
                     service: named("service", raw.service.as_ref())?,
                     region: raw.region.clone().filter(|region| !region.is_empty()),
-                    endpoint: raw.endpoint.as_deref().map(url).transpose()?,
+                    endpoint: raw.endpoint.clone(),
                     port: match raw.port {
                         Some(0) => return wrong("port", "it must be at least 1"),
                         port => port,
@@ -179,19 +179,6 @@ pub(super) fn server(text: &str) -> Result<SocketAddr, ConfigError> {
         None => wrong(
             "endpoint",
             &format!("`{text}` is no DNS server's address such as 10.0.0.2:53"),
-        ),
-    }
-}
-
-fn url(text: &str) -> Result<String, ConfigError> {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    match rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace)) {
-        true => Ok(text.to_owned()),
-        false => wrong(
-            "endpoint",
-            &format!("`{text}` is no URL such as http://127.0.0.1:4566"),
         ),
     }
 }

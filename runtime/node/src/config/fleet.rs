@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use greenroom_kernel::HostPort;
+use greenroom_wire::PoolConfig;
 
 use super::discovery::{Place, RawDiscovery, RawDiscoveryKind, server};
 use super::raw::Raw;
@@ -67,6 +68,8 @@ pub(crate) struct FleetSettings {
     pub(crate) supervisor_listen: SocketAddr,
     /// Where a gateway finds supervisors; none where nobody said so.
     pub(crate) supervisors: Option<Place>,
+    /// How patient a gateway is with them.
+    pub(crate) pool: PoolConfig,
     /// How often a supervisor renews its row and looks at the others', in milliseconds.
     pub(crate) beat_ms: u64,
     /// After how many looks at an unchanged row its process is dead.
@@ -93,6 +96,7 @@ impl FleetSettings {
             agent: berth("agent", agent.advertise.as_deref(), agent.stop_ms)?,
             supervisor_listen: address("supervisor.listen", &supervisor.listen)?,
             supervisors: supervisors(&gateway.supervisors, &raw.discovery)?,
+            pool: gateway.pool.pool()?,
             beat_ms: supervisor.beat_ms,
             patience: supervisor.patience,
         })

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::error::ConfigError;
 use super::mistake::explain;
 use super::raw::Raw;
-use super::{Config, RunAs, paths};
+use super::{Config, RunAs, endpoint, paths};
 
 /// The file that is read where nobody names one, if it is there.
 const DEFAULT_FILE: &str = "greenroom.toml";
@@ -123,6 +123,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     {
         raw.local.model_path = Some(path.into());
     }
+    endpoint::check(&raw, &sources.variables)?;
     let config = Config::of(&raw)?;
     Ok(Loaded {
         config,

@@ -9,9 +9,11 @@ use greenroom_orchestrator::OrchestratorConfig;
 use serde::{Deserialize, Serialize};
 
 use super::discovery::RawDiscovery;
+use super::endpoint::RawAws;
 use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_costs::{RawBudget, RawLedger, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
+use super::raw_pool::RawPool;
 use super::tls::RawTls;
 
 /// `greenroom.toml`.
@@ -23,6 +25,7 @@ pub(crate) struct Raw {
     pub(crate) agent: RawAgent,
     pub(crate) discovery: RawDiscovery,
     pub(crate) tls: RawTls,
+    pub(crate) aws: RawAws,
     pub(crate) operator: RawOperator,
     pub(crate) store: RawStore,
     pub(crate) tasks: RawTasks,
@@ -68,6 +71,7 @@ pub(crate) struct RawGateway {
     pub(crate) query_complexity: usize,
     pub(crate) query_aliases: usize,
     pub(crate) query_batch: usize,
+    pub(crate) pool: RawPool,
 }
 
 impl Default for RawGateway {
@@ -94,6 +98,7 @@ impl Default for RawGateway {
             query_complexity: ours.query.complexity,
             query_aliases: ours.query.aliases,
             query_batch: ours.query.batch,
+            pool: RawPool::default(),
         }
     }
 }
@@ -179,6 +184,14 @@ pub(crate) struct RawStore {
     /// Of `dynamodb`. None: `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, or the region's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint: Option<String>,
+    /// Of `dynamodb`. None: payloads above 4 MiB are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payload_bucket: Option<String>,
+    /// Of `dynamodb`: what the names of a bucket's objects begin with.
+    pub(crate) payload_prefix: String,
+    /// Of `dynamodb`. None: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or the region's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payload_endpoint: Option<String>,
 }
 
 impl Default for RawStore {
@@ -189,6 +202,9 @@ impl Default for RawStore {
             table_prefix: "greenroom".to_owned(),
             region: None,
             endpoint: None,
+            payload_bucket: None,
+            payload_prefix: "greenroom/".to_owned(),
+            payload_endpoint: None,
         }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) struct DynamoSettings {
     pub(crate) table_prefix: String,
     pub(crate) region: Option<String>,
     pub(crate) endpoint: Option<String>,
+    /// Where payloads above 4 MiB go; none refuses them.
+    pub(crate) payload_bucket: Option<String>,
+    pub(crate) payload_prefix: String,
+    pub(crate) payload_endpoint: Option<String>,
     /// What this machine's processes on this table name their control socket after.
     pub(crate) seat: PathBuf,
 }
@@ -52,17 +56,27 @@ impl StoreSettings {
             let why = "it must have 3 to 200 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
             return Err(ConfigError::value("store.table_prefix", why));
         }
-        if let Some(url) = &raw.endpoint
-            && !url.starts_with("http://")
-            && !url.starts_with("https://")
+        let of_a_bucket = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
+        let bucket = raw.payload_bucket.clone().filter(|bucket| !bucket.is_empty());
+        if let Some(bucket) = &bucket
+            && (!(3..=63).contains(&bucket.len()) || !bucket.bytes().all(of_a_bucket))
         {
-            let why = "it must be a URL such as http://127.0.0.1:8000";
-            return Err(ConfigError::value("store.endpoint", why));
+            let why = "it must be a bucket's name alone: 3 to 63 characters of a-z, 0-9, `.` and `-`";
+            return Err(ConfigError::value("store.payload_bucket", why));
+        }
+        let objects = &raw.payload_prefix;
+        let of_an_object = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'/');
+        if objects.len() > 200 || objects.starts_with('/') || !objects.bytes().all(of_an_object) {
+            let why = "it may have 200 characters of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, the first no `/`";
+            return Err(ConfigError::value("store.payload_prefix", why));
         }
         Ok(Self::DynamoDb(DynamoSettings {
             table_prefix: prefix.clone(),
             region: raw.region.clone().filter(|region| !region.is_empty()),
             endpoint: raw.endpoint.clone(),
+            payload_bucket: bucket,
+            payload_prefix: objects.clone(),
+            payload_endpoint: raw.payload_endpoint.clone(),
             seat: path.with_file_name(format!("dynamodb-{prefix}")),
         }))
     }

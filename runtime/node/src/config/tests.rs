@@ -193,6 +193,22 @@ fn values_that_cannot_work_are_refused() {
             "discovery.port",
         ),
         (
+            "discovery = { kind = \"cloud-map\", namespace = \"a\", service = \"b\", endpoint = \"http://10.0.0.7:1\" }",
+            "discovery.endpoint",
+        ),
+        (
+            "store = { kind = \"dynamodb\", endpoint = \"http://dynamodb:8000\" }",
+            "store.endpoint",
+        ),
+        (
+            "tls = { secret = \"greenroom/agent\", endpoint = \"http://secrets.example\" }",
+            "tls.endpoint",
+        ),
+        (
+            "providers.a = { kind = \"bedrock\", endpoint_url = \"http://10.0.0.7:4566\" }",
+            "providers.a.endpoint_url",
+        ),
+        (
             "discovery = { kind = \"static\", hosts = [\"a:1\"], poll_ms = 0 }",
             "discovery.poll_ms",
         ),
@@ -289,6 +305,8 @@ fn the_example_holds_every_default() {
         "service",
         "region",
         "endpoint",
+        "payload_bucket",
+        "payload_endpoint",
         "hosts",
         "port",
         "answer_tokens",
@@ -297,6 +315,29 @@ fn the_example_holds_every_default() {
     for key in keys {
         assert!(example.contains(&format!("\n# {key} = ")), "{key}");
     }
+}
+
+#[test]
+fn a_host_that_is_named_outright_may_be_called_in_plaintext_and_variables_count_where_a_key_is_fetched() {
+    let named = "aws.plaintext_hosts = [\"emulator\"]\nstore = { kind = \"dynamodb\", endpoint = \"http://emulator:8000\" }";
+    assert!(load(&world(named, &[]).sources).is_ok());
+    let by_variable = [("GREENROOM__AWS__PLAINTEXT_HOSTS", "[\"emulator\"]")];
+    let file = "[store]\nkind = \"dynamodb\"\nendpoint = \"http://emulator:8000\"";
+    assert!(load(&world(file, &by_variable).sources).is_ok());
+
+    let elsewhere = [("AWS_ENDPOINT_URL", "http://emulator:4566")];
+    assert!(load(&world("store.kind = \"dynamodb\"", &elsewhere).sources).is_ok());
+    if !cfg!(feature = "secrets-manager") {
+        return;
+    }
+    let secret = "tls.secret = \"greenroom/agent\"";
+    let said = mistake(secret, &elsewhere);
+    assert!(
+        said.contains("`AWS_ENDPOINT_URL`: emulator is another machine"),
+        "{said}"
+    );
+    let ignored = [elsewhere[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
+    assert!(load(&world(secret, &ignored).sources).is_ok());
 }
 
 #[test]
@@ -312,6 +353,10 @@ fn a_table_is_named_and_a_store_that_a_flag_names_is_a_file() {
         ("shop", Some("eu-west-1"))
     );
     assert!(table.seat.ends_with("dynamodb-shop"));
+    assert_eq!(
+        (table.payload_bucket.as_deref(), &*table.payload_prefix),
+        (None, "greenroom/")
+    );
     world.sources.flags.store = Some("here.sqlite".into());
     assert!(matches!(
         load(&world.sources).unwrap().config.store,
@@ -325,6 +370,18 @@ fn a_table_is_named_and_a_store_that_a_flag_names_is_a_file() {
             "store.table_prefix",
         ),
         ("kind = \"dynamodb\"\nendpoint = \"127.0.0.1\"", "store.endpoint"),
+        (
+            "kind = \"dynamodb\"\npayload_bucket = \"s3://mine/there\"",
+            "store.payload_bucket",
+        ),
+        (
+            "kind = \"dynamodb\"\npayload_prefix = \"/there\"",
+            "store.payload_prefix",
+        ),
+        (
+            "kind = \"dynamodb\"\npayload_endpoint = \"127.0.0.1\"",
+            "store.payload_endpoint",
+        ),
     ] {
         let found = mistake(&format!("[store]\n{wrong}\n"), &[]);
         assert!(found.contains(said), "{found}");

@@ -132,13 +132,6 @@ fn secret(id: &str, raw: &RawTls) -> Result<SecretSettings, ConfigError> {
         let why = "it must be a secret's name or ARN, such as greenroom/supervisor";
         return Err(ConfigError::value("tls.secret", why));
     }
-    if let Some(url) = &raw.endpoint
-        && !url.starts_with("http://")
-        && !url.starts_with("https://")
-    {
-        let why = "it must be a URL such as http://127.0.0.1:4566";
-        return Err(ConfigError::value("tls.endpoint", why));
-    }
     Ok(SecretSettings {
         id: id.to_owned(),
         region: raw.region.clone().filter(|region| !region.is_empty()),
@@ -202,10 +195,5 @@ mod tests {
         let read = TlsSettings::of(&named("greenroom/agent")).unwrap().unwrap();
         assert!(matches!(read.place, TlsPlace::Secret(secret) if secret.id == "greenroom/agent"));
         assert!(refused(&named("")).contains("tls.secret"));
-        let elsewhere = RawTls {
-            endpoint: Some("localhost".to_owned()),
-            ..named("x")
-        };
-        assert!(refused(&elsewhere).contains("tls.endpoint"));
     }
 }

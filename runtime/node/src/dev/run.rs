@@ -123,7 +123,7 @@ impl Dev {
                     default_agent,
                 )),
             ],
-            ..Operator::of(&world, &life)
+            ..Operator::of(&world, &life, &links)
         };
         life.serve(operator.serve(operator_port, agents_closing.clone()));
         let graphiql = config.gateway.graphiql;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use greenroom_kernel::Supervisor;
 
 use super::run::Dev;
-use crate::parts::{Books, Life, Role};
+use crate::parts::{Books, Leave, Life, Role};
 
 /// How long what runs may go on once the process was told to stop.
 pub(super) const FINISH: Duration = Duration::from_secs(5);
-/// How long everything may take from then on: what isn't finished is parked, and the next start goes on with it.
-const STOP: Duration = Duration::from_secs(9);
+/// How long everything may take altogether: what isn't finished is parked, and the next start goes on with it.
+const STOP: Duration = Duration::from_secs(10);
 /// How often it is looked whether something runs still.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -19,8 +19,8 @@ impl Role for Dev {
         &mut self.life
     }
 
-    fn limit(&self) -> Duration {
-        STOP
+    fn leave(&self) -> Leave {
+        Leave::within(STOP)
     }
 
     fn books(&self) -> Books {

@@ -69,9 +69,12 @@ async fn look(directory: &dyn Discovery) -> Vec<Line> {
 }
 
 fn failed(error: &DiscoveryError) -> Line {
-    let remedy = match error.is_retryable() {
-        true => "see that it can be reached from here",
-        false => "mend [discovery] or the credentials as it says",
+    let remedy = match error {
+        DiscoveryError::Refused { remedy, .. }
+        | DiscoveryError::Missing { remedy, .. }
+        | DiscoveryError::Misconfigured { remedy, .. } => remedy,
+        error if error.is_retryable() => "see that it can be reached from here",
+        _ => "mend [discovery] or the credentials as it says",
     };
     Line::fail(DISCOVERY, error.to_string(), remedy)
 }

@@ -29,20 +29,16 @@ pub(super) async fn check(settings: &StoreSettings) -> Vec<Line> {
     checked.unwrap_or_else(|error| vec![Line::fail(STORE, chain(&error), "report this as a defect")])
 }
 
-/// A table: whether it can be reached and read, as this caller, and is this binary's.
+/// A table: whether it can be reached and read, as this caller, and is this binary's; and its bucket written.
 async fn shared(settings: &DynamoSettings) -> Line {
-    let said = match table::open(settings, None).await {
-        Ok(table) => {
-            return Line::ok(
-                STORE,
-                format!("{} opens, its schema is this binary's", table.shown),
-            );
-        }
+    let said = match table::examine(settings).await {
+        Ok(shown) => return Line::ok(STORE, format!("{shown} opens, its schema is this binary's")),
         Err(StoreError::Refused { what, remedy, .. }) => return Line::fail(STORE, what, remedy),
         Err(error @ StoreError::Newer { .. }) => return Line::fail(STORE, chain(&error), remedy(&error)),
         Err(error) => chain(&error),
     };
-    let remedy = "check store.endpoint and store.region, and that this machine reaches them";
+    let remedy =
+        "check store.endpoint, store.payload_endpoint and store.region, and that this machine reaches them";
     Line::fail(STORE, said, remedy)
 }
 

@@ -7,9 +7,9 @@ use greenroom_wire::{Links, TlsIdentity};
 
 use super::report::Line;
 use crate::certs::Facts;
-use crate::config::{Config, TlsSettings};
+use crate::config::{Config, TlsPlace, TlsSettings};
 use crate::failed::chain;
-use crate::links::{SOON, place, roles, source, wrong_role};
+use crate::links::{SOON, place, remedy, source};
 
 const TLS: &str = "certificates";
 
@@ -36,10 +36,15 @@ async fn examine(
         Ok(source) => source,
         Err(failed) => return (vec![Line::fail(TLS, failed.to_string(), "mend [tls]")], None),
     };
-    let identity = match TlsIdentity::open(Arc::clone(&fetching)).await {
+    let identity = match TlsIdentity::examine(Arc::clone(&fetching)).await {
         Ok(identity) => identity,
         Err(error) => {
-            let remedy = "mend [tls] or the file that it names; `greenroom certs init` makes certificates";
+            let remedy = match settings.place {
+                TlsPlace::Files(_) => {
+                    "mend [tls] or the file that it names; `greenroom certs init` makes certificates"
+                }
+                TlsPlace::Secret(_) => "mend what it says; docs/tls.md tells what a secret must hold",
+            };
             return (vec![Line::fail(TLS, chain(&error), remedy)], None);
         }
     };
@@ -54,11 +59,12 @@ async fn examine(
         None => all.into_iter().any(|role| identity.is_of(role)),
     };
     if !fits {
-        let (said, remedy) = wrong_role(&place, &identity, role.unwrap_or(MemberRole::Supervisor));
+        let said = format!("{place} is a certificate for {}", identity.roles());
         let said = match role {
-            Some(_) => said,
-            None => format!("{place} is a certificate for {}", roles(&identity)),
+            Some(role) => format!("{said}, and this process is of the role {role}"),
+            None => said,
         };
+        let remedy = remedy(role.unwrap_or(MemberRole::Supervisor));
         lines.push(Line::fail(TLS, said, remedy));
     }
     lines.extend(vouched(&identity, &place).err());
@@ -80,7 +86,7 @@ async fn examine(
     }
     if lines.is_empty() {
         let end = ends(&material.certificate.pem).map(|end| format!(", until {end}"));
-        let said = format!("{place}: {}{}", roles(&identity), end.unwrap_or_default());
+        let said = format!("{place}: {}{}", identity.roles(), end.unwrap_or_default());
         lines.push(Line::ok(TLS, said));
     }
     (lines, Some(identity))

@@ -69,3 +69,23 @@ async fn without_certificates_plaintext_stays_on_this_machine_unless_somebody_sa
     let links = open(None, MemberRole::Gateway, true, clock()).await.unwrap();
     assert!(links.supervisor("10.0.0.7:7070").is_ok());
 }
+
+#[tokio::test]
+async fn a_certificate_of_another_role_that_is_put_in_place_later_is_refused_too() {
+    let folder = tempfile::tempdir().unwrap();
+    made_for_tests(folder.path(), 30);
+    let mine = settings(folder.path(), "agent");
+    let clock = Arc::new(MachineClock::new());
+    let links = open(Some(&mine), MemberRole::Agent, false, clock).await.unwrap();
+    let identity = links.identity().unwrap();
+    for kind in ["", "-key"] {
+        let of = |role: &str| folder.path().join(format!("{role}{kind}.pem"));
+        std::fs::copy(of("supervisor"), of("agent")).unwrap();
+    }
+    let said = identity.reload().await.unwrap_err().to_string();
+    assert!(
+        said.contains("agent.pem is a certificate for supervisor"),
+        "{said}"
+    );
+    assert!(identity.is_of(MemberRole::Agent) && identity.complaint().is_some());
+}

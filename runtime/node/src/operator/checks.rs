@@ -20,15 +20,18 @@ pub(crate) trait Check: Send + Sync {
     async fn obstacle(&self) -> Option<String>;
 }
 
-/// Its store answers.
+/// Its store answers, and takes what is written.
 pub(crate) struct StoreAnswers(pub(crate) Arc<dyn Store>, pub(crate) Arc<dyn Clock>);
 
 #[async_trait]
 impl Check for StoreAnswers {
     async fn obstacle(&self) -> Option<String> {
-        let reading = self.0.open_journals(self.1.now(), None, 1);
-        match tokio::time::timeout(STORE_PATIENCE, reading).await {
-            Ok(Ok(_)) => None,
+        let asking = async {
+            self.0.open_journals(self.1.now(), None, 1).await?;
+            self.0.writable().await
+        };
+        match tokio::time::timeout(STORE_PATIENCE, asking).await {
+            Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("store: no answer in time".to_owned()),
         }

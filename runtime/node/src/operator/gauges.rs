@@ -36,6 +36,9 @@ pub(super) async fn page(operator: &Operator) -> String {
     if let Some(accounts) = &operator.accounts {
         write_accounts(&mut page, accounts.stats());
     }
+    if let Some(identity) = &operator.identity {
+        write_identity(&mut page, identity.complaint().is_some());
+    }
     page.push_str(END);
     page
 }
@@ -141,6 +144,16 @@ fn write_accounts(page: &mut String, stats: AccountsStats) {
     }
 }
 
+fn write_identity(page: &mut String, refused: bool) {
+    let name = "greenroom_certificate_refused";
+    let help = "1 while the certificate that was read last can't be used, and the one before is in force.";
+    let value = u8::from(refused);
+    let _ = write!(
+        page,
+        "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
+    );
+}
+
 fn write_store(page: &mut String, stats: StoreStats) {
     for (name, help, value) in [
         ("greenroom_store_appends", "Appends made durable.", stats.appends),
@@ -173,6 +186,13 @@ mod tests {
             breaker: None,
             children,
         }
+    }
+
+    #[test]
+    fn a_refused_certificate_is_a_gauge() {
+        let mut page = String::new();
+        write_identity(&mut page, true);
+        assert!(page.ends_with("\ngreenroom_certificate_refused 1\n"), "{page}");
     }
 
     #[test]

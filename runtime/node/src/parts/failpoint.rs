@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Append, Appended, BlobId, Entry, JournalKey, MessageRange, MessageRow, Page, PageRequest, SessionId,
-    SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow,
-    TenantId, Timestamp,
+    Append, Appended, BlobId, Entry, JournalKey, MessageRange, MessageRow, Page, PageRequest, PayloadLimit,
+    SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery,
+    TaskRow, TenantId, Timestamp,
 };
 use greenroom_store::{FailPoint, FailPointHook};
 
@@ -228,6 +228,14 @@ impl Store for TrappedStore {
         limit: u32,
     ) -> Result<Vec<JournalKey>, StoreError> {
         self.inner.open_journals(now, after, limit).await
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable().await
+    }
+
+    fn payload_limit(&self) -> PayloadLimit {
+        self.inner.payload_limit()
     }
 
     fn stats(&self) -> StoreStats {

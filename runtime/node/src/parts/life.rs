@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::leave::Leave;
 use super::ready::ReadyFile;
 use super::signals::Signals;
 use super::telemetry;
@@ -18,12 +19,8 @@ use crate::config::Config;
 use crate::failed::{Failed, chain};
 use crate::output;
 
-/// How long the runtime's last tasks and blocking calls may take once everything was stopped.
-const LEAVE: Duration = Duration::from_millis(500);
-/// How long the last spans and log lines may take.
-const LAST_LINES: Duration = Duration::from_secs(1);
-/// How long the ledger's last rows may take where everything else took too long.
-const LAST_ROWS: Duration = Duration::from_secs(1);
+/// How long a start that failed may take to leave.
+const AFTER_A_START: Duration = Duration::from_secs(5);
 /// The exit status of a process that was interrupted twice.
 const INTERRUPTED: i32 = 130;
 
@@ -113,13 +110,13 @@ pub(crate) trait Role {
     /// What runs in it.
     fn life(&mut self) -> &mut Life;
 
-    /// How long its end may take.
-    fn limit(&self) -> Duration;
+    /// How its time to leave is divided.
+    fn leave(&self) -> Leave;
 
     /// Its accounts.
     fn books(&self) -> Books;
 
-    /// Ends everything, from the outside in.
+    /// Ends everything, from the outside in, within [`Leave::order`].
     async fn stop(self);
 }
 
@@ -137,13 +134,14 @@ pub(crate) fn run<R: Role>(
         small_pages();
     }
     let runtime = Runtime::new()?;
+    let mut leave = Leave::within(AFTER_A_START);
     let done = runtime.block_on(async {
         let telemetry = telemetry::start(&config)?;
-        let done = live(start(config)).await;
-        telemetry.shutdown(LAST_LINES).await;
+        let done = live(start(config), &mut leave).await;
+        telemetry.shutdown(leave.lines).await;
         done
     });
-    runtime.shutdown_timeout(LEAVE);
+    runtime.shutdown_timeout(leave.runtime);
     done
 }
 
@@ -155,7 +153,10 @@ fn small_pages() {
     }
 }
 
-async fn live<R: Role>(start: impl Future<Output = Result<R, Failed>>) -> Result<(), Failed> {
+async fn live<R: Role>(
+    start: impl Future<Output = Result<R, Failed>>,
+    leave: &mut Leave,
+) -> Result<(), Failed> {
     let mut signals = Signals::new()?;
     let mut role = tokio::select! {
         role = start => role?,
@@ -166,16 +167,20 @@ async fn live<R: Role>(start: impl Future<Output = Result<R, Failed>>) -> Result
         () = signals.next() => None,
         Some(ended) = role.life().servers.join_next() => Some(failure_of(ended)),
     };
-    let (books, limit) = (role.books(), role.limit());
+    let books = role.books();
+    *leave = role.leave();
+    if let Err(error) = leave.enforce() {
+        tracing::warn!(%error, "nobody watches that the process ends in time");
+    }
     let second = async {
         signals.next().await;
         std::process::exit(INTERRUPTED);
     };
     tokio::select! {
-        stopped = tokio::time::timeout(limit, role.stop()) => {
+        stopped = tokio::time::timeout(leave.order, role.stop()) => {
             if stopped.is_err() {
                 tracing::warn!("not everything ended in time: it is parked, and goes on at the next start or elsewhere");
-                let _ = tokio::time::timeout(LAST_ROWS, books.close()).await;
+                let _ = tokio::time::timeout(leave.rows, books.close()).await;
             }
         }
         () = second => {}

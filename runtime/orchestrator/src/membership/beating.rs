@@ -9,8 +9,9 @@ use greenroom_supervision::{ActorError, Admission, Context, Supervised};
 use super::Fleet;
 use crate::shared::Shared;
 
-/// How long rows of processes stay that are dead or have left.
-const ROWS_STAY: Duration = Duration::from_secs(24 * 3_600);
+/// How long rows of processes stay that are dead or have left, as long as somebody watches: dead ones hold nothing by
+/// then, and one that was only cut off for so long puts its row there again.
+const ROWS_STAY: Duration = Duration::from_secs(600);
 /// How many of those are removed in one round: beats don't wait for more.
 const FORGOTTEN: usize = 1;
 /// The least time that a renewal or a look may take.
@@ -29,11 +30,10 @@ impl MembershipActor {
 
     async fn go_on(shared: Arc<Shared>, fleet: Arc<Fleet>) {
         let beat = fleet.config.beat();
-        let looks = ROWS_STAY.as_millis() / beat.as_millis().max(1);
         let mut watch = FleetWatch::new(
             fleet.me().clone(),
             fleet.config.patience,
-            u32::try_from(looks).unwrap_or(u32::MAX),
+            looks_of(beat, ROWS_STAY),
         );
         let mut states = fleet.states();
         let mut troubled = false;
@@ -79,6 +79,11 @@ impl Supervised for MembershipActor {
     async fn handle(&mut self, _: &Context<()>, (): (), _: Admission) -> Result<(), ActorError> {
         Ok(())
     }
+}
+
+/// How many looks, one a beat, take as long.
+fn looks_of(beat: Duration, stay: Duration) -> u32 {
+    u32::try_from(stay.as_millis() / beat.as_millis().max(1)).unwrap_or(u32::MAX)
 }
 
 /// One renewal and one look. A failure of either is told, and counted.
@@ -146,4 +151,16 @@ fn tell(fleet: &Fleet) {
         takes = view.may_take(),
         "the supervisors of this store"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_the_dead_stay_for_ten_minutes_of_looks() {
+        assert_eq!(looks_of(Duration::from_secs(1), ROWS_STAY), 600);
+        assert_eq!(looks_of(Duration::from_millis(100), ROWS_STAY), 6_000);
+        assert_eq!(looks_of(Duration::ZERO, ROWS_STAY), 600_000);
+    }
 }

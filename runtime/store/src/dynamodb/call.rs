@@ -20,6 +20,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use greenroom_aws::ObjectError;
 use greenroom_kernel::StoreError;
 use tokio::time::Instant;
 use tracing::Span;
@@ -44,6 +45,8 @@ pub struct DynamoUsage {
     pub write_units: f64,
     /// The same for reads.
     pub read_units: f64,
+    /// Requests to the bucket of large payloads, those sent again included.
+    pub object_requests: u64,
     /// Requests that were sent again.
     pub retries: u64,
 }
@@ -55,6 +58,7 @@ pub(super) struct Counters {
     /// In halves: that is what the service counts in.
     write_halves: AtomicU64,
     read_halves: AtomicU64,
+    object_requests: AtomicU64,
     retries: AtomicU64,
 }
 
@@ -66,6 +70,7 @@ impl Counters {
             read_requests: of(&self.read_requests),
             write_units: of(&self.write_halves) as f64 / 2.0,
             read_units: of(&self.read_halves) as f64 / 2.0,
+            object_requests: of(&self.object_requests),
             retries: of(&self.retries),
         }
     }
@@ -179,16 +184,52 @@ impl<'s> Call<'s> {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         ServiceError: From<E>,
     {
-        let (mut tries, mut resent) = (0_u32, false);
-        let until = Instant::now() + self.patience;
-        loop {
+        let request = |tries| {
             self.count(T::WAY, tries);
-            let failed = match request().await {
-                Ok(answer) => {
-                    self.bill(T::WAY, answer.units());
-                    return Ok(Outcome::Done(answer));
-                }
-                Err(error) => fault(self.place, error),
+            // The SDK's futures are large: on the heap they are moved about as pointers.
+            let sent = Box::pin(request());
+            async {
+                let answer = sent.await.map_err(|error| fault(self.place, error))?;
+                self.bill(T::WAY, answer.units());
+                Ok(answer)
+            }
+        };
+        self.repeat(self.patience, request).await
+    }
+
+    /// Asks something of the bucket, again while that may help: a large payload takes three times as long.
+    ///
+    /// # Errors
+    /// As [`Call::try_to`].
+    pub(super) async fn of_bucket<T, F>(&self, request: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, ObjectError>>,
+    {
+        let request = |tries| {
+            self.count_object(tries);
+            let sent = Box::pin(request());
+            async { sent.await.map_err(Fault::from) }
+        };
+        match self.repeat(self.patience.saturating_mul(3), request).await? {
+            Outcome::Done(answer) => Ok(answer),
+            Outcome::Failed { item, at, .. } => Err(Fault::Condition { item, at }.into_error(self.operation)),
+        }
+    }
+
+    async fn repeat<T, F>(
+        &self,
+        patience: Duration,
+        request: impl Fn(u32) -> F,
+    ) -> Result<Outcome<T>, StoreError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let (mut tries, mut resent) = (0_u32, false);
+        let until = Instant::now() + patience;
+        loop {
+            let failed = match request(tries).await {
+                Ok(answer) => return Ok(Outcome::Done(answer)),
+                Err(fault) => fault,
             };
             tries += 1;
             let again = match failed {
@@ -246,6 +287,13 @@ impl<'s> Call<'s> {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.attempts.fetch_add(1, Ordering::Relaxed);
+        if tries > 0 {
+            self.counters.retries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count_object(&self, tries: u32) {
+        self.counters.object_requests.fetch_add(1, Ordering::Relaxed);
         if tries > 0 {
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
         }

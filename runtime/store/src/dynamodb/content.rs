@@ -38,15 +38,19 @@ impl DynamoStore {
         id: &BlobId,
         content: &str,
     ) -> Result<(), StoreError> {
-        if content.len() > PAYLOAD_LIMIT {
+        let limit = self.large.limit();
+        if content.len() > limit.bytes {
             return Err(StoreError::TooLarge {
                 operation: call.operation,
                 bytes: content.len(),
-                limit: PAYLOAD_LIMIT,
+                limit: limit.bytes,
             });
         }
         let kept = rand::random();
         self.beside(call, key, kept).await?;
+        if content.len() > PAYLOAD_LIMIT {
+            return Box::pin(self.keep_object(call, key, id, content, kept)).await;
+        }
         let pk = keys::partition(key);
         self.table
             .put_parts(call, &pk, &keys::blob(id), content, kept)
@@ -63,6 +67,10 @@ impl DynamoStore {
             .table
             .parts(call, &keys::partition(key), &keys::blob(id))
             .await?;
+        let found = match found {
+            None => Box::pin(self.kept_object(call, key, id)).await?,
+            found => found,
+        };
         Ok(found.map(Arc::from))
     }
 

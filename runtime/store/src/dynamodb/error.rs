@@ -1,21 +1,19 @@
 //! What the service and the way to it report, in the store's own words.
 
+mod invalid;
+
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Error as ServiceError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use greenroom_aws::{Causes, on_one_line};
+use greenroom_aws::{CallerRefusal, Causes, NO_CREDENTIALS, ObjectError, on_one_line};
 use greenroom_kernel::StoreError;
 
 use super::item::Item;
+use invalid::invalid;
 
-const CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where AWS gives a role \
-                           (ECS task, EKS web identity, EC2 instance)";
-const EXPIRED: &str = "get new credentials (aws sso login, aws login, or the role's session)";
-const UNKNOWN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE";
-const SIGNATURE: &str = "check AWS_SECRET_ACCESS_KEY, and this machine's clock";
 const DENIED: &str = "let the caller dynamodb:GetItem, PutItem, UpdateItem, DeleteItem, Query, BatchGetItem and \
                       BatchWriteItem on the table and its indexes; docs/dynamodb.md tells what `greenroom migrate` needs";
 
@@ -112,6 +110,9 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
         what,
         remedy: remedy.to_owned(),
     };
+    if let Some(refusal) = CallerRefusal::of(code) {
+        return refused(refusal.said(&place.to_string()), refusal.remedy());
+    }
     match code {
         "ProvisionedThroughputExceededException"
         | "ThrottlingException"
@@ -126,25 +127,11 @@ fn said(place: &Place, error: ServiceError, code: &str, message: &str, status: O
             format!("there is no {place}"),
             "run `greenroom migrate`, which creates it, or correct store.region and store.table_prefix",
         ),
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" | "TokenRefreshRequired" => {
-            refused(format!("the credentials for {place} have expired"), EXPIRED)
-        }
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken"
-        | "NotAuthorized" => refused(format!("AWS does not know the credentials for {place}"), UNKNOWN),
-        "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignatureException" => {
-            refused(format!("the signature for {place} was refused"), SIGNATURE)
-        }
-        "AccessDeniedException" | "AccessDenied" => refused(
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => refused(
             format!("access to {place} is denied ({})", on_one_line(message)),
             DENIED,
         ),
-        // A key of another shape is the table's fault, or ours.
-        "ValidationException" if !message.contains("schema") => {
-            Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
-        }
+        "ValidationException" => invalid(place, message),
         "ItemCollectionSizeLimitExceededException" => {
             Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
         }
@@ -188,12 +175,8 @@ fn cancelled_by(place: &Place, reasons: Vec<aws_sdk_dynamodb::types::Cancellatio
             || "a transaction was cancelled".to_owned(),
             |(code, _)| format!("a transaction was cancelled: {code}"),
         )),
-        Some((code, message))
-            if matches!(
-                code.as_str(),
-                "ValidationError" | "ItemCollectionSizeLimitExceeded"
-            ) && !message.contains("schema") =>
-        {
+        Some((code, message)) if code == "ValidationError" => invalid(place, message),
+        Some((code, message)) if code == "ItemCollectionSizeLimitExceeded" => {
             Fault::Unfit(format!("{place} refused it: {}", on_one_line(message)))
         }
         Some((code, message)) => Fault::Refused {
@@ -214,7 +197,7 @@ where
     if credentials {
         return Fault::Refused {
             what: format!("no AWS credentials were found for {place} ({why})"),
-            remedy: CREDENTIALS.to_owned(),
+            remedy: NO_CREDENTIALS.to_owned(),
         };
     }
     let unmade = match &error {
@@ -230,6 +213,23 @@ where
         };
     }
     Fault::Unanswered(format!("{place}: {why}").into())
+}
+
+impl From<ObjectError> for Fault {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Busy(why) => Self::Throttled(why),
+            ObjectError::Unanswered(why) => Self::Unanswered(why.into()),
+            ObjectError::Refused { what, remedy, .. } => Self::Refused {
+                what,
+                remedy: remedy.to_owned(),
+            },
+            ObjectError::Missing => Self::Refused {
+                what: error.to_string(),
+                remedy: "report this as a defect".to_owned(),
+            },
+        }
+    }
 }
 
 /// A store that gave no answer within a time of ours.

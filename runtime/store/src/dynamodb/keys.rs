@@ -21,6 +21,8 @@ pub(super) const BESIDE: &str = "e";
 pub(super) const SLOTS: &str = "s#";
 /// What every task's key begins with.
 pub(super) const TASKS: &str = "t#";
+/// What every key begins with of an item that names an object in a bucket.
+pub(super) const LARGE: &str = "p#";
 /// Behind every text that begins with what stands before it.
 pub(super) const LAST: char = '~';
 
@@ -48,6 +50,16 @@ pub(super) fn task(ordinal: u32) -> String {
 /// What the keys of a payload's parts begin with.
 pub(super) fn blob(id: &BlobId) -> String {
     format!("b#{}", id.as_str())
+}
+
+/// What the keys of the items begin with that name a payload's objects.
+pub(super) fn larges(id: &BlobId) -> String {
+    format!("{LARGE}{}#", id.as_str())
+}
+
+/// The key of the item that names one.
+pub(super) fn large(id: &BlobId, tag: u64) -> String {
+    format!("{}{tag:016x}", larges(id))
 }
 
 /// What the keys of parts begin with that did not fit into an append's items.

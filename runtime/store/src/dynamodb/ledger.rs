@@ -61,14 +61,14 @@ const TRIES: &str = "tries";
 const REQUESTS: &str = "requests";
 
 /// The attribute that the service reaps items by, some time after the moment that it names.
-const EXPIRES: &str = "expires";
+pub(super) const EXPIRES: &str = "expires";
 
 /// A moment as the service counts: in whole seconds.
 #[allow(
     clippy::disallowed_methods,
     reason = "the service reaps by the time of day, whatever clock its callers are given"
 )]
-fn seconds_from_now(later: Duration) -> u64 {
+pub(super) fn seconds_from_now(later: Duration) -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -1,7 +1,10 @@
 //! The rows of the processes that share the table: one partition, one item a process.
 //!
 //! A beat is one put on a condition, a look one consistent query: at a beat a second and process, a write unit a second
-//! each, and half a read unit a second for every four kilobytes of rows.
+//! each, and half a read unit a second for every four kilobytes of rows. Whoever watches removes the rows of the dead; where
+//! nobody lives long enough to, as in a fleet whose processes all die young under new names, they expire.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{Beat, HostPort, NodeId, NodeRow, NodeState, Nodes, StoreError};
@@ -10,10 +13,14 @@ use super::DynamoStore;
 use super::call::Outcome;
 use super::item::{Item, Reader, key, number, set, text};
 use super::keys;
+use super::ledger::{EXPIRES, seconds_from_now};
 use super::table::Range;
 
 /// No journal's key begins so.
 const NODES: &str = "#nodes";
+
+/// How long after its last beat the service reaps a row: no clock of a fleet is so far behind that a live one goes.
+const STAYS: Duration = Duration::from_secs(24 * 3_600);
 
 /// It is absent, of an older incarnation, or an older beat of this one.
 const NOT_NEWER: &str = "attribute_not_exists(pk) OR incarnation < :i OR (incarnation = :i AND beat <= :b)";
@@ -77,6 +84,7 @@ fn item_of(row: &NodeRow) -> Item {
     set(&mut item, "beat", number(row.beat));
     set(&mut item, "state", text(row.state.as_str()));
     set(&mut item, "address", text(row.address.to_string()));
+    set(&mut item, EXPIRES, number(seconds_from_now(STAYS)));
     item
 }
 
@@ -91,4 +99,22 @@ fn row_of(reader: Reader, item: &Item) -> Result<NodeRow, StoreError> {
         address: address.parse::<HostPort>().map_err(|_| unfit("the address"))?,
         beat: reader.number(item, "beat")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::nodes_contract::node_row;
+
+    #[test]
+    fn a_row_expires_a_day_after_its_last_beat() {
+        let item = item_of(&node_row("a", 1, 2));
+        let expires: u64 = Reader("a test").number(&item, "expires").unwrap();
+        let now = seconds_from_now(Duration::ZERO);
+        assert!(
+            (now + 86_300..=now + 86_400).contains(&expires),
+            "{expires}, now {now}"
+        );
+        assert_eq!(row_of(Reader("a test"), &item).unwrap(), node_row("a", 1, 2));
+    }
 }

@@ -17,6 +17,12 @@ pub struct DynamoOptions {
     pub region: Option<String>,
     /// Where to reach the service; none takes `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, else the region's own.
     pub endpoint: Option<String>,
+    /// The bucket of Amazon S3, of the same region, that keeps payloads above 4 MiB; none refuses them.
+    pub payload_bucket: Option<String>,
+    /// What the names of its objects begin with.
+    pub payload_prefix: String,
+    /// Where to reach S3; none takes `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, else the region's own.
+    pub payload_endpoint: Option<String>,
     /// Who calls; none asks the default chain.
     pub credentials: Option<SharedCredentialsProvider>,
     /// After how long a request without an answer is given up and sent again.
@@ -35,6 +41,9 @@ impl Default for DynamoOptions {
             table_prefix: "greenroom".to_owned(),
             region: None,
             endpoint: None,
+            payload_bucket: None,
+            payload_prefix: "greenroom/".to_owned(),
+            payload_endpoint: None,
             credentials: None,
             try_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(10),
@@ -50,6 +59,7 @@ impl fmt::Debug for DynamoOptions {
             .field("table_prefix", &self.table_prefix)
             .field("region", &self.region)
             .field("endpoint", &self.endpoint)
+            .field("payload_bucket", &self.payload_bucket)
             .finish_non_exhaustive()
     }
 }

@@ -128,6 +128,7 @@ impl DynamoStore {
                 self.table.transact(call, deletes?).await?;
                 break;
             }
+            Box::pin(self.remove_objects(call, pk, &others)).await?;
             self.table.delete_all(call, pk, &others).await?;
         }
         if let Some(key) = key {
@@ -222,6 +223,10 @@ impl DynamoStore {
         }
         // The contents go first: left in the middle, the mark still names the journal.
         for (item, sk) in found.iter().zip(&sks).filter(|(_, sk)| *sk != keys::BESIDE) {
+            if sk.starts_with(keys::LARGE) {
+                Box::pin(self.remove_object(call, pk, item.clone(), true)).await?;
+                continue;
+            }
             match reader.number::<u64>(item, "kept") {
                 Ok(kept) => {
                     let condition = ("kept = :kept", ":kept", number(kept));

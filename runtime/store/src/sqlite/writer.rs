@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::CheckpointSignal;
 use super::error::{closed, is_fatal, sqlite_error};
 use super::options::{FailPoint, FatalHook, SqliteOptions};
+use super::room::Refusals;
 
 /// How many writes share a transaction at most.
 const GROUP: usize = 1_024;
@@ -117,6 +118,7 @@ where
 pub(super) struct Counters {
     appends: AtomicU64,
     commits: AtomicU64,
+    pub(super) refusals: Refusals,
 }
 
 impl Counters {
@@ -176,8 +178,7 @@ impl Writer {
         if group.len() == 1
             && let Some(job) = group.pop()
         {
-            let operation = job.operation();
-            job.refuse(sqlite_error(operation, &self.path, error));
+            self.refuse(job, error);
             return Ok(());
         }
         // One that can't be written takes no other with it.
@@ -186,12 +187,17 @@ impl Writer {
                 Ok(()) => job.answer(),
                 Err(trouble) => {
                     let error = definite(trouble)?;
-                    let operation = job.operation();
-                    job.refuse(sqlite_error(operation, &self.path, error));
+                    self.refuse(job, error);
                 }
             }
         }
         Ok(())
+    }
+
+    fn refuse(&self, job: Box<dyn Job>, error: rusqlite::Error) {
+        let error = sqlite_error(job.operation(), &self.path, error);
+        self.counters.refusals.refused(&error);
+        job.refuse(error);
     }
 
     /// One transaction, durable when this returns `Ok`, undone when it doesn't.
@@ -220,6 +226,7 @@ impl Writer {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         let took = began.elapsed();
         if changes > 0 {
+            self.counters.refusals.written();
             self.counters.commits.fetch_add(1, Ordering::Relaxed);
             let (appends, bytes) = jobs.iter().fold((0, 0), |(appends, bytes), job| {
                 let (a, b) = job.effect();

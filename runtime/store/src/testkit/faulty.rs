@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use greenroom_kernel::{
     Append, Appended, Beat, BlobId, JournalKey, MessageRange, MessageRow, NodeId, NodeRow, Nodes, Page,
-    PageRequest, SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError, StoreStats, TaskId,
-    TaskQuery, TaskRow, TenantId, Timestamp,
+    PageRequest, PayloadLimit, SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError,
+    StoreStats, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -217,6 +217,10 @@ impl<S: Store> Store for FaultyStore<S> {
         limit: u32,
     ) -> Result<Vec<JournalKey>, StoreError> {
         forward!(self, Read, open_journals(now, after, limit))
+    }
+
+    fn payload_limit(&self) -> PayloadLimit {
+        self.inner.payload_limit()
     }
 
     fn stats(&self) -> StoreStats {

@@ -7,7 +7,7 @@ use greenroom_aws::testkit::Ministack;
 use greenroom_store::{DynamoOptions, DynamoStore};
 
 pub(crate) struct Emulator {
-    _ministack: Ministack,
+    pub(crate) ministack: Ministack,
     pub(crate) url: String,
     prefixes: AtomicU32,
 }
@@ -18,7 +18,7 @@ impl Emulator {
         let ministack = Ministack::start();
         Self {
             url: ministack.url(),
-            _ministack: ministack,
+            ministack,
             prefixes: AtomicU32::new(0),
         }
     }
@@ -38,6 +38,19 @@ impl Emulator {
         }
     }
 
+    /// The same, with a bucket, reached at `url` too.
+    pub(crate) fn options_with_bucket(&self, url: &str) -> DynamoOptions {
+        let options = self.options(url);
+        let bucket = format!("payloads-{}", options.table_prefix);
+        self.ministack.make_bucket(&bucket);
+        DynamoOptions {
+            payload_bucket: Some(bucket),
+            payload_prefix: "kept/".to_owned(),
+            payload_endpoint: Some(url.to_owned()),
+            ..options
+        }
+    }
+
     /// A new store whose table was made directly, reached at `url`.
     pub(crate) async fn store(&self, url: &str) -> DynamoStore {
         let options = self.options(&self.url);
@@ -47,5 +60,18 @@ impl Emulator {
             ..options
         };
         DynamoStore::open(options).await.unwrap()
+    }
+
+    /// The same with a bucket, and which it is.
+    pub(crate) async fn store_with_bucket(&self, url: &str) -> (DynamoStore, String) {
+        let options = self.options_with_bucket(&self.url);
+        DynamoStore::migrate(&options).await.unwrap();
+        let bucket = options.payload_bucket.clone().unwrap();
+        let options = DynamoOptions {
+            endpoint: Some(url.to_owned()),
+            payload_endpoint: Some(url.to_owned()),
+            ..options
+        };
+        (DynamoStore::open(options).await.unwrap(), bucket)
     }
 }

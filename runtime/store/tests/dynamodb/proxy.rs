@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +29,8 @@ pub(crate) enum Trouble {
     DropsAnswers,
     /// Every one is refused with this code.
     Refuses(&'static str),
+    /// Every one to a bucket is refused with this status and code.
+    RefusesObjects(u16, &'static str),
 }
 
 /// How often each operation was asked for, by its name.
@@ -44,7 +47,12 @@ struct Shared {
     lags: AtomicBool,
     /// What was last answered to each query of an index.
     before: Mutex<HashMap<String, Bytes>>,
+    /// Where writes are told, if somebody wants to know.
+    writes: OnceLock<Told>,
 }
+
+/// Whom to tell of writes: the operation, and its request.
+type Told = Box<dyn Fn(&str, &serde_json::Value) + Send + Sync>;
 
 pub(crate) struct Proxy {
     pub(crate) url: String,
@@ -81,6 +89,15 @@ fn refusal(code: &str, more: &str) -> Response<Full<Bytes>> {
     answer
 }
 
+/// As S3 refuses.
+fn objects_refusal(status: u16, code: &str) -> Response<Full<Bytes>> {
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the proxy</Message></Error>");
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    answer
+}
+
 /// The members of a request come in any order.
 fn canonical(body: &Bytes) -> String {
     let mut request: serde_json::Value = serde_json::from_slice(body).unwrap();
@@ -90,8 +107,12 @@ fn canonical(body: &Bytes) -> String {
 
 impl Shared {
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
-        let target = request.headers().get("x-amz-target").unwrap().to_str().unwrap();
-        let operation = target.rsplit('.').next().unwrap().to_owned();
+        let target = request.headers().get("x-amz-target");
+        let operation = match target {
+            Some(target) => target.to_str().unwrap().rsplit('.').next().unwrap().to_owned(),
+            None => format!("object {}", request.method()),
+        };
+        let of_objects = target.is_none();
         *self.counts.lock().unwrap().entry(operation.clone()).or_default() += 1;
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let troubled = number % 3 == 2;
@@ -100,9 +121,20 @@ impl Shared {
         }
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+        if let Some(tell) = self.writes.get()
+            && (operation.contains("Put") || operation.contains("Write") || operation.contains("Update"))
+        {
+            tell(&operation, &serde_json::from_slice(&body).unwrap());
+        }
         let consistent = body.windows(21).any(|part| part == br#""ConsistentRead":true"#);
         if matches!(&*operation, "Query" | "GetItem" | "BatchGetItem") && !consistent {
             self.hints.fetch_add(1, Ordering::Relaxed);
+        }
+        if of_objects && let Trouble::RefusesObjects(status, code) = self.trouble {
+            return Ok(objects_refusal(status, code));
+        }
+        if of_objects && troubled && self.trouble == Trouble::Throttles {
+            return Ok(objects_refusal(503, "SlowDown"));
         }
         if let Trouble::Refuses(code) = self.trouble {
             return Ok(refusal(code, ""));
@@ -166,6 +198,7 @@ impl Proxy {
             hints: AtomicU64::new(0),
             lags: AtomicBool::new(false),
             before: Mutex::default(),
+            writes: OnceLock::new(),
         });
         let all = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
@@ -185,6 +218,11 @@ impl Proxy {
             shared,
             serving: serving.abort_handle(),
         }
+    }
+
+    /// From now on somebody is told of every write.
+    pub(crate) fn tell_writes(&self, told: impl Fn(&str, &serde_json::Value) + Send + Sync + 'static) {
+        assert!(self.shared.writes.set(Box::new(told)).is_ok(), "told already");
     }
 
     /// How many requests read what may be old.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use greenroom_kernel::{Backoff, BreakerConfig, RetryBudgetConfig, RetryPolicy};
 
 /// The numbers of a pool.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
     /// When a call is tried again; its time counts from the first failure. The default outlasts the time in which
     /// supervisors notice that one of them died.

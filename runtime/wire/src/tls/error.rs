@@ -1,5 +1,7 @@
 //! Why no identity can be made of what there is.
 
+use greenroom_kernel::MemberRole;
+
 /// Texts that no identity can be made of. `from` is where one is: a file, or a secret's member.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -39,5 +41,15 @@ pub enum TlsError {
         key: String,
         /// Why.
         source: rustls::Error,
+    },
+    /// The certificate is another role's: others would take the process for what it names, or refuse it.
+    #[error("{from} is a certificate for {named}, and this process is of the role {role}")]
+    Role {
+        /// Where the certificate is.
+        from: String,
+        /// The roles that it names, for people.
+        named: String,
+        /// The one that it has to name.
+        role: MemberRole,
     },
 }

@@ -42,6 +42,19 @@ impl Loaded {
         self.chain.first().is_some_and(|own| names(own, role))
     }
 
+    pub(super) fn roles(&self) -> String {
+        let all = [MemberRole::Gateway, MemberRole::Supervisor, MemberRole::Agent];
+        let of: Vec<&str> = all
+            .into_iter()
+            .filter(|role| self.is_of(*role))
+            .map(MemberRole::as_str)
+            .collect();
+        match of.is_empty() {
+            true => "no role of Greenroom's".to_owned(),
+            false => of.join(" and "),
+        }
+    }
+
     /// Why those who trust the same authorities would refuse it now, whatever its role.
     pub(super) fn vouched(&self) -> Result<(), rustls::Error> {
         let Some((own, between)) = self.chain.split_first() else {
@@ -52,7 +65,20 @@ impl Loaded {
     }
 }
 
-pub(super) fn load(material: &TlsMaterial) -> Result<Loaded, TlsError> {
+/// Of one that has to name `role`, if there is one.
+pub(super) fn load(material: &TlsMaterial, role: Option<MemberRole>) -> Result<Loaded, TlsError> {
+    let loaded = read(material)?;
+    match role.filter(|role| !loaded.is_of(*role)) {
+        None => Ok(loaded),
+        Some(role) => Err(TlsError::Role {
+            from: material.certificate.from.clone(),
+            named: loaded.roles(),
+            role,
+        }),
+    }
+}
+
+fn read(material: &TlsMaterial) -> Result<Loaded, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let unusable = |why: String| TlsError::Unusable {
         from: material.authority.from.clone(),

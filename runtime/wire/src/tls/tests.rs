@@ -112,9 +112,16 @@ const BOTH: &[MemberRole] = &[MemberRole::Agent, MemberRole::Supervisor];
 #[tokio::test]
 async fn two_of_one_authority_speak_and_the_server_ends_when_told() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), BOTH)).unwrap();
-    let two =
-        TlsIdentity::load(authority.issue(&folder.path().join("two"), &[MemberRole::Supervisor])).unwrap();
+    let one = TlsIdentity::load(
+        authority.issue(&folder.path().join("one"), BOTH),
+        MemberRole::Agent,
+    )
+    .unwrap();
+    let two = TlsIdentity::load(
+        authority.issue(&folder.path().join("two"), &[MemberRole::Supervisor]),
+        MemberRole::Supervisor,
+    )
+    .unwrap();
     let mut served = serve(&one).await;
     call(&dial(&served, &two, &agent())).await.unwrap();
     served.stop.cancel();
@@ -127,13 +134,13 @@ async fn strangers_wrong_names_and_expired_certificates_are_refused_on_either_si
     let (ours, theirs) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let good = TlsIdentity::load(ours.issue(&at("good"), BOTH)).unwrap();
-    let stranger = TlsIdentity::load(theirs.issue(&at("stranger"), BOTH)).unwrap();
-    let expired = TlsIdentity::load(ours.issue_until(&at("expired"), BOTH, 2001)).unwrap();
+    let good = TlsIdentity::load(ours.issue(&at("good"), BOTH), MemberRole::Agent).unwrap();
+    let stranger = TlsIdentity::load(theirs.issue(&at("stranger"), BOTH), MemberRole::Agent).unwrap();
+    let expired = TlsIdentity::load(ours.issue_until(&at("expired"), BOTH, 2001), MemberRole::Agent).unwrap();
     // A stranger who believes us is a stranger still.
     let mut believing = theirs.issue(&at("believing"), BOTH);
     believing.authority = at("good").join("ca.pem");
-    let believing = TlsIdentity::load(believing).unwrap();
+    let believing = TlsIdentity::load(believing, MemberRole::Agent).unwrap();
 
     let served = serve(&good).await;
     call(&dial(&served, &good, &agent())).await.unwrap();
@@ -163,7 +170,7 @@ async fn an_agent_host_lets_in_supervisors_and_a_supervisor_no_agent_host() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let of = |role: MemberRole| {
         let paths = authority.issue(&folder.path().join(role.as_str()), &[role]);
-        TlsIdentity::load(paths).unwrap()
+        TlsIdentity::load(paths, role).unwrap()
     };
     let [agent, supervisor, gateway] =
         [MemberRole::Agent, MemberRole::Supervisor, MemberRole::Gateway].map(of);
@@ -201,7 +208,11 @@ async fn an_agent_host_lets_in_supervisors_and_a_supervisor_no_agent_host() {
 async fn behind_as_many_idle_strangers_as_there_may_be_a_newcomer_is_heard_and_the_oldest_given_up() {
     use tokio::io::AsyncReadExt;
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let one = TlsIdentity::load(authority.issue(&folder.path().join("one"), BOTH)).unwrap();
+    let one = TlsIdentity::load(
+        authority.issue(&folder.path().join("one"), BOTH),
+        MemberRole::Agent,
+    )
+    .unwrap();
     let served = serve(&one).await;
     let mut idle = Vec::new();
     for _ in 0..listen::HANDSHAKES_AT_ONCE {
@@ -221,8 +232,8 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
     let (before, after) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let one = TlsIdentity::load(before.issue(&at("one"), BOTH)).unwrap();
-    let two = TlsIdentity::load(before.issue(&at("two"), BOTH)).unwrap();
+    let one = TlsIdentity::load(before.issue(&at("one"), BOTH), MemberRole::Agent).unwrap();
+    let two = TlsIdentity::load(before.issue(&at("two"), BOTH), MemberRole::Agent).unwrap();
     let served = serve(&one).await;
     let open = dial(&served, &two, &agent());
     call(&open).await.unwrap();
@@ -250,12 +261,46 @@ async fn new_files_count_for_new_connections_and_open_ones_live_on() {
     while tasks.join_next().await.is_some() {}
 }
 
+#[tokio::test]
+async fn a_renewed_certificate_of_another_role_is_refused_and_the_old_one_stays_in_force() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name);
+    let one = TlsIdentity::load(authority.issue(&at("one"), BOTH), MemberRole::Agent).unwrap();
+    let served = serve(&one).await;
+    assert_eq!(one.complaint(), None);
+
+    authority.issue(&at("one"), &[MemberRole::Supervisor]);
+    for _ in 0..2 {
+        let said = one.reload().await.unwrap_err().to_string();
+        assert!(
+            said.contains("for supervisor, and this process is of the role agent"),
+            "{said}"
+        );
+        assert_eq!(one.complaint(), Some(said));
+    }
+    assert!(one.is_of(MemberRole::Agent), "the old one is in force");
+    call(&dial(&served, &one, &agent())).await.unwrap();
+
+    authority.issue(&at("one"), &[MemberRole::Agent]);
+    assert!(one.reload().await.unwrap() && !one.is_of(MemberRole::Supervisor));
+    assert_eq!(one.complaint(), None);
+
+    // Who only looks takes any.
+    let paths = authority.issue(&at("one"), &[MemberRole::Gateway]);
+    let looked = TlsIdentity::examine(Arc::new(paths)).await.unwrap();
+    assert_eq!(looked.roles(), "gateway");
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_name() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let paths = authority.issue(folder.path(), BOTH);
     let other = authority.issue(&folder.path().join("other"), BOTH);
-    let said = |paths: TlsPaths| TlsIdentity::load(paths).unwrap_err().to_string();
+    let said = |paths: TlsPaths| {
+        TlsIdentity::load(paths, MemberRole::Agent)
+            .unwrap_err()
+            .to_string()
+    };
     let with = |key: &Path| TlsPaths {
         key: key.to_owned(),
         ..paths.clone()

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod moving;
+mod overhead;
 mod subscriptions;
 mod trying;
 mod views;

@@ -1,4 +1,4 @@
-//! The processes of one run: the upstream beside the load, proxy and gateway on the other core.
+//! What runs: load and upstream in this process on one core, proxy and gateway in theirs on the other.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::upstream;
 use crate::outside::{appears, binary};
 
 /// One process, killed when dropped.
@@ -34,8 +35,18 @@ pub(crate) struct Machine {
     pub(crate) gateway: Process,
     /// Without ledger, metrics, spans and lines.
     pub(crate) plain: Process,
-    _upstream: Process,
     _homes: [TempDir; 3],
+}
+
+/// Puts the calling process's first thread on one core, or on all of `cores`.
+pub(crate) fn keep_to(cores: &str) {
+    let this = std::process::id().to_string();
+    let done = Command::new("taskset")
+        .args(["-cp", cores, &this])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(done.success());
 }
 
 /// A command on one core, which `taskset` becomes: the process is the command's own.
@@ -45,13 +56,13 @@ fn on_core(core: &str, program: &Path) -> Command {
     command
 }
 
-async fn ourselves(core: &str, home: &TempDir, role: &str, upstream: Option<&str>) -> Process {
-    let ready = home.path().join(role);
+async fn bare_proxy(home: &TempDir, upstream: &str) -> Process {
+    let ready = home.path().join("proxy");
     let this = std::env::current_exe().unwrap();
-    let child = on_core(core, &this)
-        .arg(role)
+    let child = on_core("0", &this)
+        .arg("--proxy")
         .arg(&ready)
-        .args(upstream)
+        .arg(upstream)
         .spawn()
         .unwrap();
     let address = appears(&ready).await;
@@ -100,10 +111,10 @@ impl Machine {
     /// Starts them, and waits until the gateway has come to rest.
     pub(crate) async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let upstream = ourselves("1", &home, "--upstream", None).await;
-        let proxy = ourselves("0", &home, "--proxy", Some(&upstream.address)).await;
-        let (full, full_home) = gateway(&upstream.address, &[]).await;
-        let (plain, plain_home) = gateway(&upstream.address, &OFF).await;
+        let upstream = upstream::serve().await;
+        let proxy = bare_proxy(&home, &upstream).await;
+        let (full, full_home) = gateway(&upstream, &[]).await;
+        let (plain, plain_home) = gateway(&upstream, &OFF).await;
         let begun = Instant::now();
         tokio::time::sleep(Duration::from_secs(2)).await;
         println!("gateway at rest after {:?}", begun.elapsed());
@@ -111,7 +122,6 @@ impl Machine {
             proxy,
             gateway: full,
             plain,
-            _upstream: upstream,
             _homes: [home, full_home, plain_home],
         }
     }

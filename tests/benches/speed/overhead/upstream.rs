@@ -1,9 +1,10 @@
 //! The upstream: answers a chat completion at once, as cheaply as it can be done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Events of a fast stream.
 pub(crate) const EVENTS: usize = 100;
@@ -86,21 +87,18 @@ async fn answer(mut stream: TcpStream, words: &Words) -> std::io::Result<()> {
     }
 }
 
-/// Serves until killed; writes its address to `ready`.
-pub(crate) fn serve(ready: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        std::fs::write(ready, listener.local_addr().unwrap().to_string()).unwrap();
-        let words = std::sync::Arc::new(Words::new());
+/// Serves on the runtime of whoever calls, for as long as that lives; its address.
+pub(crate) async fn serve() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let words = Arc::new(Words::new());
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
-            let words = std::sync::Arc::clone(&words);
+            let words = Arc::clone(&words);
             tokio::spawn(async move { answer(stream, &words).await });
         }
     });
+    address
 }

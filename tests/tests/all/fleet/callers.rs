@@ -76,8 +76,9 @@ fn content(session: &str, turn: usize) -> String {
 }
 
 impl Callers {
-    /// `count` of them begin.
-    pub(super) async fn begin(count: usize, gateways: &Gateways) -> Self {
+    /// One for each of these agents begins.
+    pub(super) async fn begin(agents: &[&str], gateways: &Gateways) -> Self {
+        let count = agents.len();
         let mut callers = Self {
             gateways: gateways.clone(),
             seen: Arc::default(),
@@ -85,13 +86,15 @@ impl Callers {
             calling: JoinSet::new(),
             reading: JoinSet::new(),
         };
-        for number in 0..count {
+        for (number, agent) in agents.iter().enumerate() {
             let query = "mutation($id: ID!) { createSession(id: $id) { id } }";
             let client = gateways.client(number);
             let made = client.call(query, json!({ "id": session(number) })).await;
             made.data();
             let (gateways, seen) = (gateways.clone(), Arc::clone(&callers.seen));
-            callers.calling.spawn(converse(number, gateways, seen));
+            callers
+                .calling
+                .spawn(converse(number, (*agent).to_owned(), gateways, seen));
             let (gateways, seen) = (callers.gateways.clone(), Arc::clone(&callers.seen));
             callers.reading.spawn(read(number, gateways, seen));
         }
@@ -187,12 +190,12 @@ fn of_message(message: &Value) -> (String, String) {
     (text("role"), text("content"))
 }
 
-async fn converse(number: usize, gateways: Gateways, seen: Arc<Seen>) -> Conversation {
+async fn converse(number: usize, agent: String, gateways: Gateways, seen: Arc<Seen>) -> Conversation {
     let session = session(number);
     let mut turns = 0;
     while !seen.stop.load(Ordering::Relaxed) {
         let began = Instant::now();
-        let input = json!({ "sessionId": session, "content": content(&session, turns),
+        let input = json!({ "sessionId": session, "agent": agent, "content": content(&session, turns),
             "idempotencyKey": format!("{session}-{turns}") });
         let task = acknowledged(&input, number + turns, &gateways, &seen).await;
         assert_eq!(task["status"], "COMPLETED", "{task}");

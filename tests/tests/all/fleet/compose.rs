@@ -29,6 +29,26 @@ fn words(list: &Value) -> Vec<String> {
     words.map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
+/// The user that the image runs as: a number, which isn't root's.
+fn user() -> u32 {
+    let dockerfile = std::fs::read_to_string(root().join("deploy/Dockerfile")).unwrap();
+    let mut users = dockerfile.lines().filter_map(|line| line.strip_prefix("USER "));
+    let user = users.next_back().expect("the image runs as somebody");
+    let (user, group) = user.split_once(':').unwrap();
+    assert_eq!(user, group);
+    let home = format!("--owner={user} --group={group} --mode=0700 /var/lib/greenroom");
+    assert!(
+        dockerfile.contains(&home) && dockerfile.contains("ENV HOME=/var/lib/greenroom"),
+        "its home is its own: {dockerfile}"
+    );
+    user.parse().unwrap()
+}
+
+#[test]
+fn the_image_does_not_run_as_root() {
+    assert_ne!(user(), 0);
+}
+
 #[test]
 #[ignore = "needs Python packages: run by `cargo xtask test`"]
 fn the_compose_file_says_nothing_that_the_binary_does_not_know() {
@@ -68,6 +88,14 @@ fn the_compose_file_says_nothing_that_the_binary_does_not_know() {
             "{name}: {}",
             String::from_utf8_lossy(&checked.stderr)
         );
+        // Who makes certificates for the others is root, and gives them away.
+        let given = format!("install --owner={0} --group={0} --mode=0400", user());
+        match service["user"].as_str() {
+            None => assert_ne!(name, "certs"),
+            Some(root) => assert_eq!((root, name.as_str()), ("0:0", "certs")),
+        }
+        let entry = words(&service["entrypoint"]).join(" ");
+        assert_eq!(entry.contains(&given), name == "certs", "{name}: {entry}");
         roles.push(command[0].clone());
         // Longer than a process takes to leave.
         assert_eq!(service["stop_grace_period"], "30s", "{name}");

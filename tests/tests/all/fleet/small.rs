@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::process::{Process, refused};
-use crate::support::{Client, FakeModel};
+use super::process::{PATIENCE, Process, refused};
+use crate::support::{Client, FakeModel, until};
 
+const SEND: &str = "mutation($input: SendChatInput!) { sendChat(input: $input) { task { id } } }";
 const ANYWHERE: &str = "127.0.0.1:0";
 
 fn variables(all: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -92,6 +93,73 @@ async fn a_chat_goes_through_a_gateway_a_supervisor_and_an_agent_host_of_their_o
 
     for process in [&mut gateway, &mut agent] {
         assert_eq!(process.leave().await.0, Some(0), "{}", process.log());
+        process.assert_calm();
+    }
+}
+
+/// What a process may take to leave in the test below, in milliseconds, and what a busy machine may add.
+const STOP_MS: u64 = 3_000;
+const GRAIN: Duration = Duration::from_millis(400);
+
+#[tokio::test]
+async fn whatever_hangs_a_process_of_any_role_has_left_when_its_time_is_over() {
+    let (model, folder) = (FakeModel::start().await, tempfile::tempdir().unwrap());
+    let stop = STOP_MS.to_string();
+    let stop_of = |role: &str| (format!("GREENROOM__{role}__STOP_MS"), stop.clone());
+    let mut agent = Process::start("the agent host", &["agent", "assistant"], &[stop_of("AGENT")]).await;
+    let join = format!("[\"http://{}\"]", agent.address("agent"));
+    let store = folder.path().join("store.sqlite");
+    // Its disk is so slow that nothing is written in time, and whoever collects its spans never answers.
+    let mute = std::net::TcpListener::bind(ANYWHERE).unwrap();
+    let mute = (mute.local_addr().unwrap(), mute);
+    let collector = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+        format!("http://{}", mute.0),
+    );
+    let env = variables(&[
+        ("GREENROOM__STORE__PATH", store.to_str().unwrap()),
+        ("GREENROOM__AGENT__JOIN", &join),
+        ("GREENROOM_SYNC_DELAY_MS", "6000"),
+        ("OPENAI_API_KEY", "test"),
+        ("OPENAI_BASE_URL", &model.url),
+    ]);
+    let env = [env, vec![stop_of("SUPERVISOR"), collector.clone()]].concat();
+    let mut supervisor = Process::start("the supervisor", &["supervisor"], &env).await;
+    let at = supervisor.address("supervisor");
+    let env = [
+        variables(&[("OPENAI_API_KEY", "test"), ("OPENAI_BASE_URL", &model.url)]),
+        vec![stop_of("GATEWAY"), collector],
+    ]
+    .concat();
+    let mut gateway = Process::start("the gateway", &["gateway", "--supervisor", &at], &env).await;
+    gateway.ready().await;
+    // Under load: turns that wait for the disk, and an answer that takes for ever.
+    model.slow(Duration::from_secs(60));
+    let (http, mut calling) = (gateway.http(), tokio::task::JoinSet::new());
+    for number in 0..8 {
+        let client = Client::new(&http);
+        calling.spawn(async move {
+            let turn = json!({ "content": format!("turn {number}"), "agent": "assistant" });
+            drop(client.try_call(SEND, json!({ "input": turn })).await);
+        });
+        let (http, url) = (
+            reqwest::Client::builder().no_proxy().build().unwrap(),
+            format!("{http}/v1/chat/completions"),
+        );
+        calling.spawn(async move {
+            let body = json!({ "model": "fake", "messages": [{ "role": "user", "content": "hello" }], "stream": true });
+            drop(http.post(url).json(&body).send().await);
+        });
+    }
+    until("models are asked", PATIENCE, || async {
+        (model.asked().get("hello").copied().unwrap_or_default() >= 8).then_some(())
+    })
+    .await;
+    for process in [&mut gateway, &mut supervisor, &mut agent] {
+        let (code, took) = process.leave().await;
+        println!("{} under load left within {took:?}: {code:?}", process.name);
+        let most = Duration::from_millis(STOP_MS) + GRAIN;
+        assert!(took < most, "{} took {took:?}: {}", process.name, process.log());
         process.assert_calm();
     }
 }

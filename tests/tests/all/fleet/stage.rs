@@ -102,11 +102,11 @@ impl Stage {
         self.process(name, &["agent", "assistant", "echo"]).await
     }
 
-    /// A host in Python, registered by somebody else.
-    pub(super) async fn python(&self) -> ForeignHost {
+    /// A host in Python, registered by somebody else under a name.
+    pub(super) async fn python(&self, name: &str) -> ForeignHost {
         let host = ForeignHost::start_with(Language::Python, self.proof("agent")).await;
         let address = host.url.trim_start_matches("https://");
-        self.emulator.register("python", address).await;
+        self.emulator.register(name, address).await;
         host
     }
 

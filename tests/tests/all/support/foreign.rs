@@ -76,12 +76,23 @@ impl ForeignHost {
     pub(crate) async fn judged(&self, agent: &str, input: &str) -> String {
         let mut judge = python();
         judge.args(["check.py", &self.url, &self.agent(agent), input]);
-        let output = judge.kill_on_drop(true).output();
-        let output = tokio::time::timeout(Duration::from_secs(60), output).await;
-        let output = output.expect("the judge comes to an end").unwrap();
-        [output.stdout, output.stderr]
-            .map(|said| String::from_utf8_lossy(&said).into_owned())
-            .concat()
+        said(judge).await
+    }
+
+    /// What a program in Python says, in the example's folder.
+    pub(crate) async fn in_python(&self, program: &str, arguments: &[&str]) -> String {
+        let mut asking = python();
+        asking.args(["-c", program]).args(arguments);
+        said(asking).await
+    }
+
+    /// What a program says that imports what the TypeScript example was compiled to.
+    pub(crate) async fn in_node(&self, program: &str, arguments: &[&str]) -> String {
+        let mut node = Command::new("node");
+        node.args(["--input-type=module", "-e", program, "--"])
+            .args(arguments)
+            .current_dir(self.home.path());
+        said(node).await
     }
 
     /// Starts the process where it was before.
@@ -170,7 +181,7 @@ impl ForeignHost {
             .collect()
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("host.log")).unwrap_or_default()
     }
 }
@@ -181,6 +192,16 @@ impl Drop for ForeignHost {
             eprintln!("the host's log:\n{}", self.log());
         }
     }
+}
+
+/// Whatever a program says until it ends.
+async fn said(mut program: Command) -> String {
+    let output = program.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await;
+    let output = output.expect("the program comes to an end").unwrap();
+    [output.stdout, output.stderr]
+        .map(|said| String::from_utf8_lossy(&said).into_owned())
+        .concat()
 }
 
 /// Python in its example's folder, leaving nothing there.

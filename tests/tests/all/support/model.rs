@@ -78,6 +78,7 @@ impl FakeModel {
                 }),
             )
             .route("/v1/chat/completions", post(complete))
+            .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(Arc::clone(&state));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());

@@ -89,7 +89,7 @@ async fn every_mistake_with_certificates_is_told_apart_and_comes_with_its_remedy
             supervisor,
             0,
             State::Fail,
-            "for agent, and this process is a supervisor",
+            "for agent, and this process is of the role supervisor",
             "certs init supervisor",
         ),
         (

@@ -97,7 +97,11 @@ fn journal() -> JournalKey {
 #[tokio::test(start_paused = true)]
 async fn one_that_shakes_no_hand_in_time_was_sent_nothing() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let one = TlsIdentity::load(authority.issue(folder.path(), &[MemberRole::Gateway])).unwrap();
+    let one = TlsIdentity::load(
+        authority.issue(folder.path(), &[MemberRole::Gateway]),
+        MemberRole::Gateway,
+    )
+    .unwrap();
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = mute.local_addr().unwrap().to_string();
     let handle = GrpcSupervisor::with_tls(&address, one).unwrap();
@@ -109,7 +113,12 @@ async fn one_that_shakes_no_hand_in_time_was_sent_nothing() {
 #[tokio::test]
 async fn a_pool_and_a_peer_call_only_those_who_prove_that_they_are_supervisors() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    let of = |role| TlsIdentity::load(authority.issue(&folder.path().join(tls_name(role)), &[role]));
+    let of = |role| {
+        TlsIdentity::load(
+            authority.issue(&folder.path().join(tls_name(role)), &[role]),
+            role,
+        )
+    };
     let [gateway, one, agent] =
         [MemberRole::Gateway, MemberRole::Supervisor, MemberRole::Agent].map(|role| of(role).unwrap());
 
