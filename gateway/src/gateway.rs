@@ -76,10 +76,11 @@ impl Gateway {
             metrics,
             tasks,
         } = parts;
-        let door = Door::new(models, dialects, &supervisor, &clock, &tasks);
+        let door = Door::new(Arc::clone(&models), dialects, &supervisor, &clock, &tasks);
         let backend = Backend {
             supervisor,
             costs,
+            models,
             clock,
             random: Arc::clone(&random),
             default_wait: config.default_wait,

@@ -4,6 +4,7 @@ mod agent;
 mod connection;
 mod enums;
 mod event;
+mod history;
 mod message;
 mod mutation;
 mod mutation_input;

@@ -87,6 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         environment,
         membership: None, // one process
+        history: None,    // nothing is kept of what agents were like
     })
     .await?;
 

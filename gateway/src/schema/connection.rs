@@ -3,6 +3,7 @@
 use async_graphql::{ComplexObject, SimpleObject};
 use greenroom_kernel::{Failure, Page, PageRequest, RequestRow};
 
+use super::history::AgentRecord;
 use super::message::ChatMessage;
 use super::request::{ModelRequest, place};
 use super::session::ChatSession;
@@ -88,6 +89,7 @@ connection!(TaskConnection, TaskEdge, Task);
 connection!(StepConnection, StepEdge, Step);
 connection!(MessageConnection, MessageEdge, ChatMessage);
 connection!(ModelRequestConnection, ModelRequestEdge, ModelRequest);
+connection!(AgentRecordConnection, AgentRecordEdge, AgentRecord);
 
 impl ModelRequestConnection {
     /// A page of the log, which was asked for `after` a place. Where nothing fits in the part of it that was looked through,
@@ -96,6 +98,24 @@ impl ModelRequestConnection {
         let rows = page.rows.into_iter();
         let mut connection = Self::from(Rows {
             rows: rows.map(|row| (place(&row), ModelRequest::from(row))).collect(),
+            has_previous: after,
+            has_next: page.next.is_some(),
+        });
+        if page.next.is_some() {
+            connection.page_info.end_cursor = page.next;
+        }
+        connection
+    }
+}
+
+impl AgentRecordConnection {
+    /// A page of a history, which was asked for `after` a place; as [`ModelRequestConnection::of`].
+    pub(super) fn of(page: Page<greenroom_kernel::AgentRecord>, after: bool) -> Self {
+        let rows = page.rows.into_iter();
+        let mut connection = Self::from(Rows {
+            rows: rows
+                .map(|row| (row.place().to_string(), AgentRecord::from(row)))
+                .collect(),
             has_previous: after,
             has_next: page.next.is_some(),
         });

@@ -2,12 +2,16 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use greenroom_kernel::{
-    AgentName, AggregateRequest, Failure, PageRequest, Principal, SessionId, SessionQuery, TaskId, TaskRow,
+    AgentName, AggregateRequest, Failure, PageRequest, Principal, ProviderStatus as KernelProvider,
+    SessionId, SessionQuery, TaskId, TaskRow,
 };
 
 use super::agent::{AgentStatus, ProviderStatus};
-use super::connection::{ModelRequestConnection, SessionConnection, TaskConnection, TokenPage, page_size};
+use super::connection::{
+    AgentRecordConnection, ModelRequestConnection, SessionConnection, TaskConnection, TokenPage, page_size,
+};
 use super::enums::TaskStatus;
+use super::history;
 use super::mutation::repeated;
 use super::node::ActorNode;
 use super::reach::{Reach, agent_name, millis, session_id};
@@ -185,10 +189,43 @@ impl Query {
         Ok(agents.into_iter().map(AgentStatus).collect())
     }
 
-    /// Every model provider as it is now.
+    /// What supervisors saw of an agent, the youngest beginning first: a record for each stretch of time over which one of
+    /// them saw one instance unchanged. A page may hold fewer than were asked for, even none, while `hasNextPage` is true: go
+    /// on behind `endCursor`.
+    async fn agent_history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The agent, whether it is there still or not.")] name: String,
+        #[graphql(desc = "Only what lasted until then or longer; absent, from an hour before the end on.")]
+        since: Option<DateTime>,
+        #[graphql(desc = "Only what began before; absent, until now.")] before: Option<DateTime>,
+        #[graphql(desc = "How many, from 1 to 100; 20 unless told.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<AgentRecordConnection> {
+        let limit = page_size("first", first)?;
+        if limit == 0 {
+            return Err(Failure::bad_input("first must be from 1 to 100").into());
+        }
+        let reach = Reach::of(ctx)?;
+        let query = history::query(&name, since, before, reach.backend.clock.now())?;
+        let is_behind = after.is_some();
+        let page = PageRequest { after, limit };
+        let page = reach.supervisor().agent_history(query, page).await?;
+        Ok(AgentRecordConnection::of(page, is_behind))
+    }
+
+    /// Every model provider as it is now, as each supervisor sees it, and this gateway for its own calls.
     async fn list_providers(&self, ctx: &Context<'_>) -> Result<Vec<ProviderStatus>> {
-        let providers = Reach::of(ctx)?.supervisor().providers().await?;
-        Ok(providers.into_iter().map(ProviderStatus::from).collect())
+        let reach = Reach::of(ctx)?;
+        let theirs = reach.supervisor().providers().await?;
+        let mut own = reach.backend.models.providers();
+        // A gateway in one process with its supervisor has no others.
+        own.retain(|own| {
+            let same = |known: &KernelProvider| (&known.name, &known.node) == (&own.name, &own.node);
+            !theirs.iter().any(same)
+        });
+        let all = theirs.into_iter().chain(own);
+        Ok(all.map(ProviderStatus::from).collect())
     }
 
     /// What the caller's tenant spent on models, as far as it is known to the day.

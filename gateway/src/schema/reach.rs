@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_graphql::{Context, Result, Value};
 use greenroom_kernel::{
-    Clock, Costs, Failure, IdempotencyKey, Payload, Principal, Randomness, SessionId, Supervisor, TaskId,
+    Clock, Costs, Failure, IdempotencyKey, Models, Payload, Principal, Randomness, SessionId, Supervisor,
+    TaskId,
 };
 
 /// What every request shares.
@@ -13,6 +14,8 @@ use greenroom_kernel::{
 pub(crate) struct Backend {
     /// The owner of sessions.
     pub(crate) supervisor: Arc<dyn Supervisor>,
+    /// This process's own way to models.
+    pub(crate) models: Arc<dyn Models>,
     /// Who knows what was spent.
     pub(crate) costs: Arc<dyn Costs>,
     /// When minted keys are made.

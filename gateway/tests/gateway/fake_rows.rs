@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus, BreakerState, Credentials,
-    Effect, Health, JournalKind, Message, MessageRow, Payload, Position, ProviderStatus, Role, SessionId,
-    SessionRow, StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent, TaskId,
-    TaskOutput, TaskRow, TaskStatus, Timestamp, Usage,
+    ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentRecord, AgentSeen, AgentStatus,
+    BreakerState, Credentials, Effect, Health, InstanceId, InstanceSeen, JournalKind, Message, MessageRow,
+    NodeId, Payload, Position, ProviderStatus, Role, SessionId, SessionRow, Span, StepKind, StepStatus,
+    StepView, Subject, SupervisionChange, SupervisionEvent, TaskId, TaskOutput, TaskRow, TaskStatus,
+    Timestamp, Usage,
 };
 
 pub(crate) const T0: Timestamp = Timestamp::from_millis(1_795_305_599_123);
@@ -166,6 +167,28 @@ pub(crate) fn provider() -> ProviderStatus {
         tokens_left: Some(5_000_000_000),
         quota_resets_at: Some(T0),
     }
+}
+
+/// What was seen of the agent `echo`, a minute apart: its last instance leaves.
+pub(crate) fn records() -> Vec<AgentRecord> {
+    let record = |minute: i64, seen| AgentRecord {
+        agent: AgentName::parse("echo").unwrap(),
+        node: NodeId::parse("supervisor-1").unwrap(),
+        seen,
+        span: Span::at(Timestamp::from_millis(T0.as_millis() + minute * 60_000)),
+    };
+    let instance = AgentSeen::Instance(InstanceSeen {
+        id: InstanceId::parse("echo@here").unwrap(),
+        version: "1.2.3".into(),
+        health: Health::Degraded,
+        breaker: BreakerState::HalfOpen,
+        in_flight: 4,
+    });
+    vec![
+        record(2, AgentSeen::Gone),
+        record(1, instance.clone()),
+        record(0, instance),
+    ]
 }
 
 pub(crate) fn tree() -> ActorNode {

@@ -375,6 +375,29 @@ impl Supervisor for Fake {
         Ok(vec![rows::agent("assistant"), rows::agent("echo")])
     }
 
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        request: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure> {
+        let mut records = match query.agent.as_str() {
+            "echo" => rows::records(),
+            _ => Vec::new(),
+        };
+        records.retain(|record| record.span.until() >= query.from && record.span.since() < query.to);
+        if let Some(after) = &request.after {
+            let after: RecordPlace = after.parse().map_err(|_| Failure::bad_input("unknown cursor"))?;
+            records.retain(|record| record.place() < after);
+        }
+        let more = records.len() > request.limit as usize;
+        records.truncate(request.limit as usize);
+        let next = records
+            .last()
+            .filter(|_| more)
+            .map(|last| last.place().to_string());
+        Ok(Page { rows: records, next })
+    }
+
     async fn watch_agents(
         &self,
         name: Option<AgentName>,

@@ -46,13 +46,17 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
         data["listAgents"],
         json!([{ "name": "assistant" }, { "name": "echo" }])
     );
-    assert_eq!(
-        data["listProviders"],
-        json!([{ "name": "local", "node": "node-1", "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
+    let provider = |node: &str| {
+        json!({ "name": "local", "node": node, "health": "HEALTHY", "breaker": "CLOSED", "concurrencyLimit": 1,
             "inFlight": 0, "errorRate": 0.5, "latencyMsP50": null, "ttftMsP50": 80, "lastError": null,
             "concurrencyCeiling": 4, "ttftMsAverage": 90, "tokensPerSecond": 12.5, "heldUntil": "2026-11-21T23:59:59.123Z",
             "credentialsUsable": 1, "credentialsTotal": 2, "requestsLeft": 7, "tokensLeft": i32::MAX,
-            "quotaResetsAt": "2026-11-21T23:59:59.123Z" }])
+            "quotaResetsAt": "2026-11-21T23:59:59.123Z" })
+    };
+    // What a supervisor in the same process tells too is told once.
+    assert_eq!(
+        data["listProviders"],
+        json!([provider("node-1"), provider("gateway-1")])
     );
     assert_eq!(
         data["supervisionTree"],
@@ -60,6 +64,68 @@ async fn agents_providers_and_the_tree_are_shown_whole() {
             "mailbox": 4, "breaker": null, "children": [{ "path": "node/agents", "state": "BACKOFF",
                 "breaker": "CLOSED", "children": [] }] }])
     );
+}
+
+#[tokio::test]
+async fn a_history_of_an_agent_is_paged_and_bounded_by_time() {
+    let gateway = start().await;
+    let record = "agent node instance version health breaker inFlight since until";
+    let query = format!(
+        "query($after: String, $since: DateTime, $before: DateTime) {{
+            agentHistory(name: \"echo\", since: $since, before: $before, first: 2, after: $after) {{
+                nodes {{ {record} }} pageInfo {{ hasNextPage hasPreviousPage endCursor }} }} }}"
+    );
+    let all = json!({ "since": "2026-11-21T23:00:00Z", "before": "2026-11-22T01:00:00Z" });
+    let first = gateway.data(&query, all.clone()).await["agentHistory"].clone();
+    assert_eq!(
+        first["nodes"],
+        json!([
+            { "agent": "echo", "node": "supervisor-1", "instance": null, "version": null, "health": "UNHEALTHY",
+              "breaker": null, "inFlight": null, "since": "2026-11-22T00:01:59.123Z", "until": "2026-11-22T00:01:59.123Z" },
+            { "agent": "echo", "node": "supervisor-1", "instance": "echo@here", "version": "1.2.3", "health": "DEGRADED",
+              "breaker": "HALF_OPEN", "inFlight": 4, "since": "2026-11-22T00:00:59.123Z",
+              "until": "2026-11-22T00:00:59.123Z" },
+        ])
+    );
+    assert_eq!(first["pageInfo"]["hasNextPage"], true);
+    let mut behind = all.clone();
+    behind["after"] = first["pageInfo"]["endCursor"].clone();
+    let second = gateway.data(&query, behind).await["agentHistory"].clone();
+    assert_eq!(second["nodes"][0]["since"], "2026-11-21T23:59:59.123Z");
+    assert_eq!(second["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (
+            &second["pageInfo"]["hasNextPage"],
+            &second["pageInfo"]["hasPreviousPage"]
+        ),
+        (&json!(false), &json!(true))
+    );
+    // Nobody saw it in the last hour, and nobody ever saw another.
+    let lately = gateway.data(&query, json!({})).await;
+    assert_eq!(lately["agentHistory"]["nodes"], json!([]));
+    let nobody = gateway
+        .data("{ agentHistory(name: \"nope\") { edges { cursor } } }", json!({}))
+        .await;
+    assert_eq!(nobody["agentHistory"]["edges"], json!([]));
+
+    for (asked, code) in [
+        ("name: \"echo\", first: 0", "BAD_USER_INPUT"),
+        ("name: \"echo\", first: 101", "BAD_USER_INPUT"),
+        ("name: \"echo\", after: \"nonsense\"", "BAD_USER_INPUT"),
+        (
+            "name: \"echo\", since: \"2026-11-22T00:00:01Z\", before: \"2026-11-22T00:00:00Z\"",
+            "BAD_USER_INPUT",
+        ),
+        ("name: \"a b\"", "NOT_FOUND"),
+    ] {
+        let reply = gateway
+            .post(
+                &format!("{{ agentHistory({asked}) {{ nodes {{ agent }} }} }}"),
+                json!({}),
+            )
+            .await;
+        assert_eq!(reply.code(), code, "{asked}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::{Reply, Running, SOON};
+use crate::fake_rows as rows;
 
 /// What the next call comes to.
 pub(crate) enum Does {
@@ -178,7 +179,12 @@ impl Models for FakeModels {
     }
 
     fn providers(&self) -> Vec<ProviderStatus> {
-        Vec::new()
+        // One that the supervisor tells too, and one of its own.
+        let own = ProviderStatus {
+            node: "gateway-1".into(),
+            ..rows::provider()
+        };
+        vec![rows::provider(), own]
     }
 
     fn listing(&self) -> Vec<ModelListing> {

@@ -5,6 +5,7 @@
 //! Nothing in here does I/O or reads a clock: time is an argument.
 
 mod agent;
+mod agent_history;
 mod breaker;
 mod budget;
 mod discovery;
@@ -27,6 +28,7 @@ mod tree;
 mod usage;
 
 pub use agent::*;
+pub use agent_history::*;
 pub use breaker::*;
 pub use budget::*;
 pub use discovery::*;

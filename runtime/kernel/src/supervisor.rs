@@ -9,9 +9,9 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use crate::{
-    ActorNode, AgentName, AgentStatus, Cursor, Effect, Failure, IdempotencyKey, JournalKey, MessageRange,
-    MessageRow, Page, PageRequest, Payload, Principal, ProviderStatus, SessionId, SessionQuery, SessionRow,
-    StepKind, SupervisionEvent, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
+    ActorNode, AgentName, AgentRecord, AgentStatus, Cursor, Effect, Failure, HistoryQuery, IdempotencyKey,
+    JournalKey, MessageRange, MessageRow, Page, PageRequest, Payload, Principal, ProviderStatus, SessionId,
+    SessionQuery, SessionRow, StepKind, SupervisionEvent, TaskId, TaskRow, TaskStatus, Timestamp, Usage,
 };
 
 /// A call that makes a task.
@@ -336,6 +336,13 @@ pub trait Supervisor: Send + Sync + 'static {
     async fn agent(&self, name: &AgentName) -> Result<Option<AgentStatus>, Failure>;
     /// Every agent's state, by name.
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure>;
+    /// What supervisors saw of an agent, the youngest beginning first, as far back as it is kept. A page may hold fewer
+    /// than were asked for, even none, though more follow. UNAVAILABLE where nothing is kept.
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        page: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure>;
     /// Agents' states as they change, of one or of all; the present ones first.
     async fn watch_agents(&self, name: Option<AgentName>)
     -> Result<BoxStream<'static, AgentStatus>, Failure>;

@@ -1,5 +1,6 @@
 //! The command line: what each command is for; what it takes stands in the files beside.
 
+mod agents;
 mod clients;
 mod roles;
 mod setup;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use agents::AgentsArgs;
 pub(crate) use clients::{ChatArgs, HealthcheckArgs};
 pub(crate) use roles::{AgentArgs, DevArgs, RoleArgs, ServeGatewayArgs};
 pub(crate) use setup::{
@@ -84,6 +86,16 @@ pub(crate) enum Command {
         Talks to the process that has the store open; without one it opens the store itself."
     )]
     Tasks(TasksArgs),
+    /// Say how agents are, or how one of them was.
+    #[command(
+        after_help = "Examples:\n  greenroom agents                          (all of them, now)\n  \
+        greenroom agents assistant --since 1h     (one of them, the youngest first)\n  \
+        greenroom agents assistant --since 7d --json | jq '.records[] | select(.breaker == \"OPEN\")'\n\n\
+        A line of a history is a stretch of time, an hour at most, over which one supervisor saw one instance unchanged. It \
+        is kept for agent_history.keep_days. Talks to the process that has the store open; without one it opens the store \
+        itself, which knows how agents were and not how they are."
+    )]
+    Agents(AgentsArgs),
     /// Say what was spent on models, by day, model, caller and more.
     #[command(
         after_help = "Examples:\n  greenroom spend                          (this month, by model)\n  \

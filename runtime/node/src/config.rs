@@ -69,6 +69,8 @@ pub(crate) struct Config {
     /// Whether tries are billed, requests are logged and budgets hold.
     pub(crate) bills: bool,
     pub(crate) requests: RawRequests,
+    /// For how long what is seen of agents is kept; none where it isn't.
+    pub(crate) keep_history: Option<Duration>,
     pub(crate) log: RawLog,
     pub(crate) sample_ratio: f64,
     /// Whether requests, tries, tasks and steps are counted.
@@ -129,6 +131,7 @@ impl Config {
             budgets: budgets(&raw.budgets)?,
             bills: raw.ledger.enabled,
             requests: raw.requests.clone(),
+            keep_history: raw.agent_history.keep()?,
             log: raw.log.clone(),
             sample_ratio: raw.trace.sample_ratio,
             counts: raw.metrics.enabled,

@@ -3,6 +3,7 @@
 //! One JSON object a line: a [`Request`], then its [`Answer`]. Who has the store open answers; where nobody has,
 //! the command opens the store itself and does what can be done without running anything.
 
+mod agents;
 mod client;
 mod desk;
 mod offline;
@@ -13,7 +14,7 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use greenroom_kernel::{Failure, SpendQuery};
+use greenroom_kernel::{AgentName, Failure, SpendQuery, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,6 +55,16 @@ pub(crate) enum Request {
     },
     /// What was spent.
     Spend(SpendQuery),
+    /// Every agent as it is now.
+    Agents,
+    /// A page of what was seen of an agent, the youngest beginning first.
+    AgentHistory {
+        agent: AgentName,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+        after: Option<String>,
+    },
 }
 
 /// What is answered.

@@ -2,9 +2,11 @@
 //! 1 failed, 2 misused).
 
 mod agent;
+mod agents;
 mod certs;
 mod chat;
 mod cli;
+mod columns;
 mod config;
 mod control;
 mod dev;
@@ -52,6 +54,7 @@ fn run(cli: Cli) -> Result<(), Failed> {
         Command::Agent(args) => agent::run(config, &args),
         Command::Chat(args) => chat::run(args),
         Command::Tasks(args) => tasks::run(config, args),
+        Command::Agents(args) => agents::run(config, args),
         Command::Spend(args) => spend::run(config, args),
         Command::New(args) => new::run(&args),
         Command::Config(args) => settings::run(config, &args),

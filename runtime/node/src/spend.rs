@@ -6,6 +6,7 @@ use greenroom_kernel::{Clock, ErrorCode, SpendDimension, SpendQuery};
 use serde_json::{Value, json};
 
 use crate::cli::{By, SpendArgs};
+use crate::columns::aligned;
 use crate::config::{self, Flags, Sources};
 use crate::control::{Answer, Request, answer};
 use crate::failed::Failed;
@@ -139,23 +140,6 @@ fn table(spent: &Value, by: &[By]) -> String {
         }
     }
     said.join("\n")
-}
-
-/// The first `labels` cells of each line to the left, figures to the right.
-fn aligned(lines: &[Vec<String>], labels: usize) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let cell = |(column, cell): (usize, &String)| {
-        let width = width(column);
-        match column < labels {
-            true => format!("{cell:<width$}"),
-            false => format!("{cell:>width$}"),
-        }
-    };
-    let line = |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
-    lines.iter().map(line).collect()
 }
 
 #[cfg(test)]

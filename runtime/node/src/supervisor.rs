@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{Holder, MemberRole, Models, NodeId, Nodes, Principal, Store, StoreError, Writer};
-use greenroom_orchestrator::{MembershipConfig, MembershipParts, Orchestrator, Parts};
+use greenroom_orchestrator::{HistoryParts, MembershipConfig, MembershipParts, Orchestrator, Parts};
 use greenroom_supervision::Root;
 use greenroom_wire::{GrpcPeers, GrpcServer, ServingState, peer_service, supervisor_service_of};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,7 @@ impl Supervising {
             store,
             ledger,
             nodes,
+            history,
             shown,
         } = open_store(&config, &world).await?;
         let accounts = open_accounts(&config, ledger, &world).await?;
@@ -122,6 +123,9 @@ impl Supervising {
                     patience: config.fleet.patience,
                 },
             }),
+            history: config
+                .keep_history
+                .map(|keep| HistoryParts { store: history, keep }),
         })
         .await?;
         hosts.join(&orchestrator, None, &world, &life).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Ledger, Nodes, Store, StoreError};
+use greenroom_kernel::{AgentHistory, Ledger, Nodes, Store, StoreError};
 use greenroom_store::{CommitHook, MigrationReport};
 
 use crate::config::DynamoSettings;
@@ -27,6 +27,7 @@ pub(crate) struct Table {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) nodes: Arc<dyn Nodes>,
+    pub(crate) history: Arc<dyn AgentHistory>,
     pub(crate) shown: String,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Writes {
     pub(crate) on_commit: CommitHook,
     /// How long the ledger's requests are kept.
     pub(crate) keep_requests: Duration,
+    /// How long the history of agents is kept; none where it isn't.
+    pub(crate) keep_history: Option<Duration>,
 }
 
 /// Opens it: to look, or to write too.
@@ -47,11 +50,13 @@ pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> R
     if let Some(writes) = writes {
         options.on_commit = Some(writes.on_commit);
         options.keep_requests = writes.keep_requests;
+        options.keep_history = writes.keep_history.unwrap_or(options.keep_history);
     }
     let store = Arc::new(greenroom_store::DynamoStore::open(options).await?);
     Ok(Table {
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         nodes: Arc::clone(&store) as Arc<dyn Nodes>,
+        history: Arc::clone(&store) as Arc<dyn AgentHistory>,
         shown: store.place(),
         store,
     })
@@ -92,7 +97,7 @@ fn left_out(settings: &DynamoSettings) -> StoreError {
 
 #[cfg(not(feature = "dynamodb"))]
 pub(crate) async fn open(settings: &DynamoSettings, writes: Option<Writes>) -> Result<Table, StoreError> {
-    drop(writes.map(|writes| (writes.on_commit, writes.keep_requests)));
+    drop(writes.map(|writes| (writes.on_commit, writes.keep_requests, writes.keep_history)));
     Err(left_out(settings))
 }
 

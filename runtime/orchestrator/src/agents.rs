@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AgentCard, AgentEndpoint, AgentName, AgentStatus, BreakerState, CallOutcome, Clock, ErrorCode, Failure,
-    Health, HostState, Randomness,
+    AgentCard, AgentEndpoint, AgentInstance, AgentName, AgentStatus, BreakerState, CallOutcome, Clock,
+    ErrorCode, Failure, Health, HostState, Randomness,
 };
 use greenroom_supervision::GatePermit;
 use parking_lot::RwLock;
@@ -247,6 +247,16 @@ impl AgentDirectory {
         agents
             .iter()
             .filter_map(|(name, instances)| self.status_of(name, instances))
+            .collect()
+    }
+
+    /// Every agent that is remembered, by name, with the instances that it has now.
+    pub(crate) fn seen(&self) -> Vec<(AgentName, Vec<AgentInstance>)> {
+        let agents = self.agents.read().clone();
+        let views = |instances: Vec<Arc<Instance>>| instances.iter().map(|one| one.view()).collect();
+        agents
+            .into_iter()
+            .map(|(name, instances)| (name, views(instances)))
             .collect()
     }
 

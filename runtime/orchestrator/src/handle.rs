@@ -26,6 +26,7 @@ pub(crate) use accept::not_refused;
 
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
+use crate::history::{HistoryActor, HistoryParts};
 use crate::instance::HostActor;
 use crate::journal_actor::Operation;
 use crate::journals::Journals;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub environment: Environment,
     /// What makes this process one of several on the store; none when it has that to itself.
     pub membership: Option<MembershipParts>,
+    /// Where what is seen of agents is kept; none keeps nothing of it.
+    pub history: Option<HistoryParts>,
 }
 
 /// The supervision tree could not be started.
@@ -85,6 +88,7 @@ impl Orchestrator {
             writer,
             environment,
             membership,
+            history,
         } = parts;
         let fleet = membership.map(|parts| Arc::new(Fleet::new(writer.clone(), parts)));
         let agents = AgentDirectory::new(Arc::clone(&clock), Arc::clone(&random));
@@ -97,6 +101,7 @@ impl Orchestrator {
             journals: Journals::new(),
             meters: Meters::default(),
             fleet,
+            history,
             clock,
             random,
             metrics,
@@ -115,6 +120,11 @@ impl Orchestrator {
             let (placed, fleet) = (Arc::clone(&shared), Arc::clone(fleet));
             let made = move || MembershipActor::new(Arc::clone(&placed), Arc::clone(&fleet));
             spec = spec.child(ChildSpec::new("membership", "membership", made).build().0);
+        }
+        if let Some(history) = &shared.history {
+            let (seeing, history) = (Arc::clone(&shared), history.clone());
+            let made = move || HistoryActor::new(Arc::clone(&seeing), history.clone());
+            spec = spec.child(ChildSpec::new("agent-history", "history", made).build().0);
         }
         let spec = spec.child(scan);
         let root = Root::start(&environment, spec).map_err(|cause: Cause| StartError(cause.to_string()))?;

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::AgentDirectory;
 use crate::config::OrchestratorConfig;
+use crate::history::HistoryParts;
 use crate::journals::Journals;
 use crate::membership::Fleet;
 use crate::meter::Meters;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) room: Arc<Room>,
     /// The others on the same store; none where this process has it to itself.
     pub(crate) fleet: Option<Arc<Fleet>>,
+    /// Where what is seen of agents is kept; none where it isn't.
+    pub(crate) history: Option<HistoryParts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) metrics: Arc<Metrics>,

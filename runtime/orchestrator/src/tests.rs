@@ -12,6 +12,7 @@ mod creating;
 mod events;
 mod faults;
 mod fleet;
+mod history;
 mod leaving;
 mod recovery;
 mod snapshots;

@@ -11,6 +11,8 @@ mod connect;
 mod content;
 mod ends;
 mod error;
+mod expiry;
+mod history;
 mod hollow;
 mod item;
 mod keys;
@@ -62,6 +64,7 @@ pub struct DynamoStore {
     place: Place,
     patience: Duration,
     keep_requests: Duration,
+    keep_history: Duration,
     on_commit: Option<CommitHook>,
     large: Large,
     ends: Ends,
@@ -87,6 +90,7 @@ impl DynamoStore {
             patience: options.patience,
             large: Large::new(&options),
             keep_requests: options.keep_requests,
+            keep_history: options.keep_history,
             on_commit: options.on_commit,
             ends: Ends::default(),
             counters: Counters::default(),

@@ -3,7 +3,7 @@
 //! [`SqliteStore`] keeps the journal and its rows in one SQLite file: one writer thread that commits whatever is
 //! queued as one group, readers that never wait for it. [`MemoryStore`] is its twin without a disk, for tests
 //! and benchmarks. Both keep the ledger behind the kernel's `Ledger` port too ([`MemoryLedger`]), and all keep the rows of the processes that share
-//! them behind `Nodes`. With the feature
+//! them behind `Nodes`, and what was seen of agents behind `AgentHistory`. With the feature
 //! `dynamodb`, `DynamoStore` keeps all of it in a table that many processes share. The feature `testkit` adds the contract
 //! suites that all pass and a store that injects faults.
 

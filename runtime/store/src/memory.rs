@@ -1,5 +1,6 @@
 //! The store without a disk, for tests and benchmarks: the same answers, gone with the process.
 
+mod history;
 mod ledger;
 mod state;
 
@@ -18,6 +19,7 @@ pub use ledger::MemoryLedger;
 
 use crate::nodes::NodeTable;
 use crate::page::{after_session, after_task, cut, fetch};
+use history::HistoryTable;
 use state::State;
 
 /// The in-memory twin of [`SqliteStore`](crate::SqliteStore), for tests and benchmarks. Nothing is durable.
@@ -29,6 +31,7 @@ pub struct MemoryStore {
     appends: AtomicU64,
     commits: AtomicU64,
     nodes: NodeTable,
+    history: HistoryTable,
 }
 
 impl MemoryStore {

@@ -2,8 +2,8 @@
 //! added meanwhile. Shared by the stores, so that they hand out the same ones.
 
 use greenroom_kernel::{
-    LedgerId, LedgerRow, Page, PageRequest, RequestRow, SessionId, SessionRow, StoreError, TaskId, TaskRow,
-    Timestamp,
+    AgentRecord, LedgerId, LedgerRow, Page, PageRequest, RecordPlace, RequestRow, SessionId, SessionRow,
+    StoreError, TaskId, TaskRow, Timestamp,
 };
 
 /// Behind which session a page begins.
@@ -21,6 +21,12 @@ pub(crate) fn after_row(page: &PageRequest, operation: &'static str) -> Result<O
     let read = |token: &String| u128::from_str_radix(token, 16).map(LedgerId);
     let after = page.after.as_ref().map(read).transpose();
     after.map_err(|_| StoreError::BadPage { operation })
+}
+
+/// Behind which record of an agent a page begins.
+pub(crate) fn after_record(page: &PageRequest) -> Result<Option<RecordPlace>, StoreError> {
+    let after = page.after.as_deref().map(str::parse).transpose();
+    after.map_err(|_| StoreError::BadPage { operation: "history" })
 }
 
 fn parse<T>(
@@ -65,6 +71,12 @@ impl Paged for LedgerRow {
 impl Paged for RequestRow {
     fn token(&self) -> String {
         format!("{:032x}", self.id.0)
+    }
+}
+
+impl Paged for AgentRecord {
+    fn token(&self) -> String {
+        self.place().to_string()
     }
 }
 

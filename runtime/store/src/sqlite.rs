@@ -8,6 +8,7 @@ mod backup;
 mod checkpoint;
 mod copy;
 mod error;
+mod history;
 mod hollow;
 mod ledger;
 mod lists;

@@ -9,6 +9,7 @@
 
 pub mod contract;
 pub mod fixture;
+pub mod history_contract;
 pub mod ledger_contract;
 pub mod nodes_contract;
 

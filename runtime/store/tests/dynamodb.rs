@@ -26,12 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_kernel::{
-    Appended, BlobId, Ledger, Nodes, PageRequest, Projection, Records, SessionQuery, Store, StoreError,
-    TaskRow, TaskStatus,
+    AgentHistory, AgentName, Appended, BlobId, HistoryQuery, Ledger, Nodes, PageRequest, Projection, Records,
+    SessionQuery, Store, StoreError, TaskRow, TaskStatus,
 };
 use greenroom_store::testkit::fixture::{Pen, append, key, message, session, task};
 use greenroom_store::{
-    DynamoOptions, DynamoStore, SharedCredentialsProvider, ledger_contract, nodes_contract, store_contract,
+    DynamoOptions, DynamoStore, SharedCredentialsProvider, history_contract, ledger_contract, nodes_contract,
+    store_contract,
 };
 
 use emulator::Emulator;
@@ -51,6 +52,80 @@ nodes_contract! { in turn, every_case_of_the_nodes(at: (Emulator, String)) =>
     async |(emulator, url): &(Emulator, String)| {
         (Arc::new(emulator.store(url).await) as Arc<dyn Nodes>, ())
     }
+}
+
+history_contract! { in turn, every_case_of_the_history(at: (Emulator, String)) =>
+    async |(emulator, url): &(Emulator, String)| {
+        (Arc::new(emulator.store(url).await) as Arc<dyn AgentHistory>, ())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn the_history_s_contract_holds_directly_and_through_trouble() {
+    let emulator = Emulator::start();
+    let mut at = (emulator, String::new());
+    for trouble in [Trouble::None, Trouble::Throttles, Trouble::DropsAnswers] {
+        let proxy = Proxy::start(&at.0.url, trouble).await;
+        at.1 = proxy.url.clone();
+        every_case_of_the_history(&at).await;
+        assert!(proxy.troubled() > 20, "{}", proxy.troubled());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_beat_of_25_instances_is_one_request_of_a_unit_each_and_expires_by_itself() {
+    use greenroom_store::testkit::history_contract::{noon_and, record};
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::None).await;
+    let options = emulator.options(&proxy.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let keeping = async |keep_history| {
+        let options = DynamoOptions {
+            keep_history,
+            ..options.clone()
+        };
+        DynamoStore::open(options).await.unwrap()
+    };
+    let (long, brief) = (
+        keeping(Duration::from_secs(86_400)).await,
+        keeping(Duration::ZERO).await,
+    );
+    proxy.take_counts();
+    for beat in 0..3 {
+        let of = |n: i64| {
+            record(
+                "helper",
+                &format!("helper@http://10.0.0.{n}:7071"),
+                0,
+                30_000 * beat,
+            )
+        };
+        let before = long.usage();
+        long.note((0..25).map(of).collect()).await.unwrap();
+        assert_eq!(proxy.take_counts(), [("BatchWriteItem".to_owned(), 1)].into());
+        assert_eq!(long.usage().write_units - before.write_units, 25.0, "beat {beat}");
+    }
+    brief.note(vec![record("helper", "brief", 5, 5)]).await.unwrap();
+    proxy.take_counts();
+    let query = HistoryQuery {
+        agent: AgentName::parse("helper").unwrap(),
+        from: noon_and(0),
+        to: noon_and(9),
+    };
+    let page = PageRequest {
+        after: None,
+        limit: 50,
+    };
+    let shown = brief.history(&query, &page).await.unwrap();
+    assert_eq!(
+        (shown.rows.len(), shown.next),
+        (25, None),
+        "what has expired is not shown, reaped or not"
+    );
+    assert_eq!(proxy.take_counts(), [("Query".to_owned(), 1)].into());
+    assert_eq!(brief.sweep_history(noon_and(0), 9).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -192,6 +192,15 @@ impl Metrics {
         page.provider_gauges.show(&provider, status, now);
     }
 
+    /// So many records of what agents are like were kept, and so many could not be.
+    pub fn agent_history(&self, kept: usize, lost: usize) {
+        let Some(page) = &self.page else { return };
+        page.agent_history_records
+            .inc_by(u64::try_from(kept).unwrap_or(u64::MAX));
+        page.agent_history_lost
+            .inc_by(u64::try_from(lost).unwrap_or(u64::MAX));
+    }
+
     /// An actor of this kind was restarted.
     pub fn actor_restarted(&self, kind: &str) {
         let Some(page) = &self.page else { return };

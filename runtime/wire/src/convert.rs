@@ -4,6 +4,7 @@
 mod agent;
 mod common;
 pub(crate) mod events;
+pub(crate) mod history;
 pub(crate) mod observe;
 pub(crate) mod peers;
 pub(crate) mod requests;

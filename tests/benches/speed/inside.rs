@@ -98,6 +98,7 @@ impl House {
             },
             environment,
             membership: None,
+            history: None,
         };
         let orchestrator = Orchestrator::start(parts).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

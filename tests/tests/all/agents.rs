@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Client, FakeModel, Ledger, Options, Server, ToolHost, nodes, until};
 
-async fn world() -> (Server, FakeModel, ToolHost, Client) {
+pub(crate) async fn world() -> (Server, FakeModel, ToolHost, Client) {
     let model = FakeModel::start().await;
     let host = ToolHost::start().await;
     let options = Options {

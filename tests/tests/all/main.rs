@@ -10,6 +10,7 @@
     reason = "all of this is test code: a helper that cannot go on fails its test, and tasks end with their test"
 )]
 
+mod agent_history;
 mod agents;
 mod anthropic;
 mod approvals;

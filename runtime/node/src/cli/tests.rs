@@ -49,6 +49,10 @@ fn misuse_exits_with_2() {
         "tasks list --limit 0",
         "spend --by weather",
         "spend --limit 0",
+        "agents --since 1h",
+        "agents a --since 1w",
+        "agents a --since h",
+        "agents a/b",
         "tasks export",
         "agent",
         "supervisor --insecure",
@@ -56,6 +60,18 @@ fn misuse_exits_with_2() {
         "new agent",
     ] {
         assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn how_far_back_is_a_number_of_a_unit() {
+    let since = |line: &str| match parsed(line).unwrap().command {
+        Command::Agents(args) => args.since.as_secs(),
+        _ => panic!("another command"),
+    };
+    assert_eq!(since("agents"), 3_600);
+    for (said, seconds) in [("90s", 90), ("2m", 120), ("3h", 10_800), ("7d", 604_800)] {
+        assert_eq!(since(&format!("agents helper --since {said}")), seconds);
     }
 }
 

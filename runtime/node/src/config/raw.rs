@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discovery::RawDiscovery;
 use super::endpoint::RawAws;
-use super::raw_agents::{RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
+use super::raw_agents::{RawAgentHistory, RawAssistant, RawExtractor, RawResearcher, RawSummarizer};
 use super::raw_costs::{RawBudget, RawLedger, RawRequests};
 use super::raw_models::{RawLocal, RawModels, RawProvider};
 use super::raw_pool::RawPool;
@@ -40,6 +40,7 @@ pub(crate) struct Raw {
     pub(crate) metrics: RawMetrics,
     pub(crate) ledger: RawLedger,
     pub(crate) requests: RawRequests,
+    pub(crate) agent_history: RawAgentHistory,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) budgets: Vec<RawBudget>,
     pub(crate) providers: BTreeMap<String, RawProvider>,

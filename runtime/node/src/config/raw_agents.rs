@@ -1,10 +1,45 @@
-//! The settings of this process's agents as people write them.
+//! The settings of agents as people write them.
+
+use std::time::Duration;
 
 use greenroom_agent_assistant::Assistant;
 use greenroom_agent_extractor::Extractor;
 use greenroom_agent_researcher::Researcher;
 use greenroom_agent_summarizer::Summarizer;
 use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+
+/// For how long a history of agents can be kept.
+const MOST_DAYS: u32 = 365;
+
+/// `[agent_history]`: what supervisors see of agents, and keep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawAgentHistory {
+    /// 0 keeps none.
+    pub(crate) keep_days: u32,
+}
+
+impl Default for RawAgentHistory {
+    fn default() -> Self {
+        Self { keep_days: 7 }
+    }
+}
+
+impl RawAgentHistory {
+    /// For how long it is kept; none where it isn't.
+    pub(super) fn keep(&self) -> Result<Option<Duration>, ConfigError> {
+        match self.keep_days {
+            0 => Ok(None),
+            days @ 1..=MOST_DAYS => Ok(Some(Duration::from_secs(u64::from(days) * 86_400))),
+            _ => {
+                let why = format!("it must be at most {MOST_DAYS}, or 0 to keep none");
+                Err(ConfigError::value("agent_history.keep_days", &why))
+            }
+        }
+    }
+}
 
 /// `[assistant]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -282,6 +282,20 @@ fn what_is_shown_can_be_read_again_and_holds_no_secret() {
 }
 
 #[test]
+fn a_history_of_agents_is_kept_for_a_year_at_most_or_not_at_all() {
+    let keep = |days: &str| load(&world(&format!("[agent_history]\nkeep_days = {days}\n"), &[]).sources);
+    let day = Duration::from_secs(86_400);
+    assert_eq!(keep("365").unwrap().config.keep_history, Some(day * 365));
+    assert_eq!(keep("0").unwrap().config.keep_history, None);
+    assert!(
+        keep("366")
+            .unwrap_err()
+            .to_string()
+            .contains("agent_history.keep_days")
+    );
+}
+
+#[test]
 fn the_example_holds_every_default() {
     let example = include_str!("../../greenroom.example.toml");
     let of = |file: &str| load(&world(file, &[]).sources).unwrap().config;

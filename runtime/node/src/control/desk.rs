@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Costs, Failure, PageRequest, Payload, Principal, ResolveAction, SessionId, Supervisor, TaskId, TaskRow,
-    TaskStatus,
+    Costs, Failure, HistoryQuery, PageRequest, Payload, Principal, ResolveAction, SessionId, Supervisor,
+    TaskId, TaskRow, TaskStatus,
 };
 use greenroom_orchestrator::Orchestrator;
 use serde_json::{Value, json};
 
+use super::agents::{agents, records};
 use super::spend::spent;
 use super::view::{TaskInFull, TaskView, Texts, exported, is_json};
 use super::{Answer, Request};
@@ -50,6 +51,17 @@ impl Desk {
             Request::Export { id } => {
                 let export = self.orchestrator.export(&self.who, &TaskId::parse(&id)?).await?;
                 exported(&export)
+            }
+            Request::Agents => Ok(agents(&self.orchestrator.agents().await?)),
+            Request::AgentHistory {
+                agent,
+                from,
+                to,
+                limit,
+                after,
+            } => {
+                let (query, page) = (HistoryQuery { agent, from, to }, PageRequest { after, limit });
+                Ok(records(&self.orchestrator.agent_history(query, page).await?))
             }
             Request::Spend(query) => Ok(spent(self.costs.spend(&self.who, query).await?)),
             Request::Kill { id } => {

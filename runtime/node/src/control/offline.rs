@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    ErrorCode, Failure, JournalKey, Ledger, OpenTask, PageRequest, Payload, SessionId, Slot, StepRecord,
-    Store, StoreError, TaskId, TaskQuery, TaskRow, TenantId,
+    AgentHistory, ErrorCode, Failure, HistoryQuery, JournalKey, Ledger, OpenTask, PageRequest, Payload,
+    SessionId, Slot, StepRecord, Store, StoreError, TaskId, TaskQuery, TaskRow, TenantId,
 };
 use greenroom_store::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 
+use super::agents;
 use super::spend::spent;
 use super::view::{TaskInFull, TaskView, Texts, exported};
 use super::{Answer, Request};
+use crate::table::Table;
 
 const PAGE: u32 = 256;
 
@@ -20,6 +22,7 @@ const PAGE: u32 = 256;
 pub(crate) struct Offline {
     store: Arc<dyn Store>,
     ledger: Arc<dyn Ledger>,
+    history: Arc<dyn AgentHistory>,
     tenant: TenantId,
 }
 
@@ -36,16 +39,18 @@ impl Offline {
         let store = Arc::new(SqliteStore::open(path, options)?);
         Ok(Self {
             ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+            history: Arc::clone(&store) as Arc<dyn AgentHistory>,
             store,
             tenant,
         })
     }
 
     /// On a store that is open already.
-    pub(crate) fn on(store: Arc<dyn Store>, ledger: Arc<dyn Ledger>, tenant: TenantId) -> Self {
+    pub(crate) fn on(table: Table, tenant: TenantId) -> Self {
         Self {
-            store,
-            ledger,
+            store: table.store,
+            ledger: table.ledger,
+            history: table.history,
             tenant,
         }
     }
@@ -75,6 +80,21 @@ impl Offline {
                 let report = self.ledger.report(&self.tenant, &query).await;
                 report.map(spent).map_err(|error| Failure::from(&error))
             }
+            Request::AgentHistory {
+                agent,
+                from,
+                to,
+                limit,
+                after,
+            } => {
+                let (query, page) = (HistoryQuery { agent, from, to }, PageRequest { after, limit });
+                agents::read(&*self.history, &query, &page).await
+            }
+            Request::Agents => Err(Failure::new(
+                ErrorCode::Unavailable,
+                "no process on this machine has this store open, and how agents are is known to none else: name one to \
+                 read how it was",
+            )),
             Request::Kill { .. } | Request::Retry { .. } | Request::Settle { .. } => Err(Failure::new(
                 ErrorCode::Unavailable,
                 "nothing runs the tasks of this store: start `greenroom dev` on it, then repeat this command",

@@ -28,7 +28,7 @@ pub(crate) fn answer(store: &StoreSettings, request: &Request) -> Result<Answer,
         StoreSettings::Sqlite(path) => Offline::open(path, tenant)?,
         StoreSettings::DynamoDb(settings) => {
             let table = runtime.block_on(table::open(settings, None))?;
-            Offline::on(table.store, table.ledger, tenant)
+            Offline::on(table, tenant)
         }
     };
     Ok(runtime.block_on(offline.answer(request.clone())))

@@ -8,7 +8,7 @@ use greenroom_gateway::{Gateway, GatewayConfig, GatewayParts};
 use greenroom_kernel::{
     AgentName, Costs, Failure, MemberRole, Models, NodeId, Principal, Store, Supervisor, Writer,
 };
-use greenroom_orchestrator::{Orchestrator, Parts};
+use greenroom_orchestrator::{HistoryParts, Orchestrator, Parts};
 use greenroom_supervision::Root;
 use greenroom_wire::{GrpcAgent, in_process};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,11 @@ impl Dev {
         let (world, mut life) = (World::of(&config)?, Life::new());
         let links = links(&config, MemberRole::Supervisor, args.insecure, &world, &life).await?;
         let Opened {
-            store, ledger, shown, ..
+            store,
+            ledger,
+            history,
+            shown,
+            ..
         } = open_store(&config, &world).await?;
         let accounts = open_accounts(&config, ledger, &world).await?;
         let (clock, random, metrics) = (
@@ -102,6 +106,9 @@ impl Dev {
             },
             environment: world.environment.clone(),
             membership: None,
+            history: config
+                .keep_history
+                .map(|keep| HistoryParts { store: history, keep }),
         })
         .await?;
         let own = GrpcAgent::in_process(to_own_agents, &url(agent_at));

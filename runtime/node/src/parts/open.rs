@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_kernel::{Ledger, Nodes, Store};
+use greenroom_kernel::{AgentHistory, Ledger, Nodes, Store};
 use greenroom_store::{CommitHook, SqliteOptions, SqliteStore};
 
 use super::failpoint::{Trap, TrappedStore};
@@ -18,6 +18,7 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) nodes: Arc<dyn Nodes>,
+    pub(crate) history: Arc<dyn AgentHistory>,
     pub(crate) shown: String,
 }
 
@@ -34,12 +35,14 @@ pub(crate) async fn open(config: &Config, world: &World) -> Result<Opened, Faile
             let writes = Writes {
                 on_commit,
                 keep_requests: config.requests.keep(),
+                keep_history: config.keep_history,
             };
             let table = table::open(settings, Some(writes)).await?;
             Ok(Opened {
                 store: table.store,
                 ledger: table.ledger,
                 nodes: table.nodes,
+                history: table.history,
                 shown: table.shown,
             })
         }
@@ -58,6 +61,7 @@ async fn sqlite(path: PathBuf, hooks: &Hooks, on_commit: CommitHook) -> Result<O
     let store = Arc::new(store);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let nodes = Arc::clone(&store) as Arc<dyn Nodes>;
+    let history = Arc::clone(&store) as Arc<dyn AgentHistory>;
     let store: Arc<dyn Store> = store;
     let store = match hooks.trap.clone() {
         Some(trap) => Arc::new(TrappedStore { inner: store, trap }),
@@ -67,6 +71,7 @@ async fn sqlite(path: PathBuf, hooks: &Hooks, on_commit: CommitHook) -> Result<O
         store,
         ledger,
         nodes,
+        history,
         shown,
     })
 }

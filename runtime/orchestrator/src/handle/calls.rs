@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
-    EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
-    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution, StepView,
-    SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentRecord, AgentStatus, Aggregate, AggregateRequest,
+    Cursor, EventScope, EventStream, Failure, HistoryQuery, MessageRange, MessageRow, Page, PageRequest,
+    Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepResolution,
+    StepView, SupervisionEvent, Supervisor, TaskId, TaskQuery, TaskRow, TaskStatus,
 };
 use greenroom_supervision::TreeNews;
 
@@ -264,6 +264,14 @@ impl Supervisor for Orchestrator {
 
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
         Ok(self.shared.agents.statuses())
+    }
+
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        page: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure> {
+        crate::history::read(&self.shared, query, &page).await
     }
 
     async fn watch_agents(

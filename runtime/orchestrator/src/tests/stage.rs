@@ -22,7 +22,7 @@ pub(crate) use greenroom_store::testkit::{Fault, FaultyStore, Operation as Asked
 use greenroom_supervision::Environment;
 use greenroom_telemetry::Metrics;
 
-use crate::{MembershipParts, Orchestrator, OrchestratorConfig, Parts};
+use crate::{HistoryParts, MembershipParts, Orchestrator, OrchestratorConfig, Parts};
 
 pub(crate) use calls::*;
 use door::Line;
@@ -31,6 +31,9 @@ pub(crate) use fleet::*;
 pub(crate) use host::*;
 pub(crate) use models::*;
 pub(crate) use world::*;
+
+/// For how long what is seen of agents is kept.
+pub(crate) const KEEP: Duration = Duration::from_secs(7 * 86_400);
 
 pub(crate) type StageStore = FaultyStore<MemoryStore>;
 
@@ -231,6 +234,10 @@ impl Scene<'_> {
             writer: self.writer,
             environment: Environment::new(clock, random),
             membership: self.membership,
+            history: Some(HistoryParts {
+                store: Arc::clone(self.store) as _,
+                keep: KEEP,
+            }),
         })
         .await
         .unwrap();

@@ -8,7 +8,6 @@ mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
@@ -20,7 +19,8 @@ use serde::de::DeserializeOwned;
 
 use super::DynamoStore;
 use super::call::{Call, Outcome};
-use super::item::{Item, Reader, json, key, number, set, text};
+use super::expiry::{UNEXPIRED, expire_after, now};
+use super::item::{Item, Reader, json, key, set, text};
 use super::keys::{self, SHARDS};
 use super::merge::Merged;
 use super::table::{PAGE, Range};
@@ -59,22 +59,6 @@ fn size(item: &Item) -> usize {
 
 const TRIES: &str = "tries";
 const REQUESTS: &str = "requests";
-
-/// The attribute that the service reaps items by, some time after the moment that it names.
-pub(super) const EXPIRES: &str = "expires";
-
-/// A moment as the service counts: in whole seconds.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the service reaps by the time of day, whatever clock its callers are given"
-)]
-pub(super) fn seconds_from_now(later: Duration) -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .saturating_add(later);
-    now.as_secs()
-}
 
 /// Where requests are found by their age.
 fn aged(shard: u32) -> String {
@@ -147,7 +131,7 @@ impl DynamoStore {
         set(&mut item, "row", text(content));
         set(&mut item, "work", text(aged(keys::shard(&sk))));
         set(&mut item, "when", text(sk));
-        set(&mut item, EXPIRES, number(seconds_from_now(self.keep_requests)));
+        expire_after(&mut item, self.keep_requests);
         Ok(item)
     }
 
@@ -167,10 +151,7 @@ impl DynamoStore {
             let range = Range::between(&rows_of(what, tenant, shard), sort(LedgerId(0)), before.clone());
             Range {
                 only: Some("pk, sk"),
-                filter: Some((
-                    "attribute_not_exists(expires) OR expires > :now",
-                    vec![(":now", number(seconds_from_now(Duration::ZERO)))],
-                )),
+                filter: Some((UNEXPIRED, vec![now()])),
                 ..range.newest_first()
             }
         });

@@ -11,9 +11,9 @@ use greenroom_kernel::{Beat, HostPort, NodeId, NodeRow, NodeState, Nodes, StoreE
 
 use super::DynamoStore;
 use super::call::Outcome;
+use super::expiry::expire_after;
 use super::item::{Item, Reader, key, number, set, text};
 use super::keys;
-use super::ledger::{EXPIRES, seconds_from_now};
 use super::table::Range;
 
 /// No journal's key begins so.
@@ -84,7 +84,7 @@ fn item_of(row: &NodeRow) -> Item {
     set(&mut item, "beat", number(row.beat));
     set(&mut item, "state", text(row.state.as_str()));
     set(&mut item, "address", text(row.address.to_string()));
-    set(&mut item, EXPIRES, number(seconds_from_now(STAYS)));
+    expire_after(&mut item, STAYS);
     item
 }
 
@@ -110,7 +110,7 @@ mod tests {
     fn a_row_expires_a_day_after_its_last_beat() {
         let item = item_of(&node_row("a", 1, 2));
         let expires: u64 = Reader("a test").number(&item, "expires").unwrap();
-        let now = seconds_from_now(Duration::ZERO);
+        let now: u64 = super::super::expiry::now().1.as_n().unwrap().parse().unwrap();
         assert!(
             (now + 86_300..=now + 86_400).contains(&expires),
             "{expires}, now {now}"

@@ -31,6 +31,8 @@ pub struct DynamoOptions {
     pub patience: Duration,
     /// How long the ledger's requests are kept at most: what is recorded from now on expires by itself then.
     pub keep_requests: Duration,
+    /// How long the history of agents is kept: what is noted from now on expires by itself then.
+    pub keep_history: Duration,
     /// Whom to tell of appends that were stored: one at a time, with how long it took. Keep it short.
     pub on_commit: Option<CommitHook>,
 }
@@ -48,6 +50,7 @@ impl Default for DynamoOptions {
             try_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(10),
             keep_requests: Duration::from_secs(30 * 86_400),
+            keep_history: Duration::from_secs(7 * 86_400),
             on_commit: None,
         }
     }

@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration::Sql(include_str!("migrations/0003_empty.sql")),
     Migration::Sql(include_str!("migrations/0004_ledger.sql")),
     Migration::Run(rows_to_pages),
+    Migration::Sql(include_str!("migrations/0006_agent_history.sql")),
 ];
 
 /// How one version of the schema becomes the next.

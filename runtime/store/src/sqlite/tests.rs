@@ -194,6 +194,31 @@ fn plan(connection: &Connection, sql: &str, values: Vec<Value>) -> String {
 }
 
 #[test]
+fn the_history_of_agents_goes_by_its_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenroom.db");
+    let (connection, _) = open_writer(&path, &SqliteOptions::default(), MIGRATIONS).unwrap();
+    let plan = |sql: &str| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let count = statement.parameter_count();
+        let values = std::iter::repeat_n(Value::Integer(1), count);
+        let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3));
+        let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
+        steps.join("; ")
+    };
+    let newest = plan(history::NEWEST);
+    assert_eq!(
+        newest,
+        "SEARCH agent_history USING PRIMARY KEY (agent=? AND since>? AND (since,node,instance)<(?,?,?))"
+    );
+    let sweep = plan(history::SWEEP);
+    assert!(
+        sweep.contains("agent_history_since (since<?)") && !sweep.contains("SCAN"),
+        "{sweep}"
+    );
+}
+
+#[test]
 fn every_list_goes_by_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("greenroom.db");

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use greenroom_kernel::{
-    Append, Appended, Beat, BlobId, JournalKey, MessageRange, MessageRow, NodeId, NodeRow, Nodes, Page,
-    PageRequest, PayloadLimit, SessionId, SessionQuery, SessionRow, Slot, Snapshot, Store, StoreError,
-    StoreStats, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
+    AgentHistory, AgentRecord, Append, Appended, Beat, BlobId, HistoryQuery, JournalKey, MessageRange,
+    MessageRow, NodeId, NodeRow, Nodes, Page, PageRequest, PayloadLimit, SessionId, SessionQuery, SessionRow,
+    Slot, Snapshot, Store, StoreError, StoreStats, TaskId, TaskQuery, TaskRow, TenantId, Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -240,5 +240,24 @@ impl<S: Store + Nodes> Nodes for FaultyStore<S> {
 
     async fn forget(&self, node: &NodeId, incarnation: u64) -> Result<(), StoreError> {
         forward!(self, Write, forget(node, incarnation))
+    }
+}
+
+#[async_trait]
+impl<S: Store + AgentHistory> AgentHistory for FaultyStore<S> {
+    async fn note(&self, records: Vec<AgentRecord>) -> Result<(), StoreError> {
+        forward!(self, Write, note(records))
+    }
+
+    async fn history(
+        &self,
+        query: &HistoryQuery,
+        page: &PageRequest,
+    ) -> Result<Page<AgentRecord>, StoreError> {
+        forward!(self, Read, history(query, page))
+    }
+
+    async fn sweep_history(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        forward!(self, Write, sweep_history(before, limit))
     }
 }

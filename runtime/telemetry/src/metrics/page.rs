@@ -39,6 +39,8 @@ pub(super) struct Page {
     pub(super) breaker_state: Family<BreakerLabels, Gauge>,
     pub(super) provider_gauges: ProviderGauges,
     pub(super) actor_restarts: Family<Restart, Counter>,
+    pub(super) agent_history_records: Counter,
+    pub(super) agent_history_lost: Counter,
     pub(super) registry: Registry,
 }
 
@@ -144,6 +146,18 @@ impl Page {
                 "actor_restarts",
                 "Actors restarted, by kind",
                 Family::default(),
+            ),
+            agent_history_records: register(
+                r,
+                "agent_history_records",
+                "Records of what agents are like that were kept",
+                Counter::default(),
+            ),
+            agent_history_lost: register(
+                r,
+                "agent_history_lost",
+                "Records of what agents are like that could not be kept",
+                Counter::default(),
             ),
             registry,
         }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::stream::BoxStream;
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
-    ErrorCode, EventScope, EventStream, Failure, JournalKey, MessageRange, MessageRow, Page, PageRequest,
-    Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView,
-    SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentRecord, AgentStatus, Aggregate, AggregateRequest,
+    Cursor, ErrorCode, EventScope, EventStream, Failure, HistoryQuery, JournalKey, MessageRange, MessageRow,
+    Page, PageRequest, Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery,
+    SessionRow, StepView, SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
 };
 
 use super::asked::Asked;
@@ -266,6 +266,17 @@ impl Supervisor for SupervisorPool {
 
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
         self.shared.agents().await
+    }
+
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        page: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure> {
+        // All of them keep theirs in the same place.
+        let (query, page) = (&query, &page);
+        let read = move |t: Try| async move { t.handle.agent_history(query.clone(), page.clone()).await };
+        self.shared.read(Home::Anybody, read).await
     }
 
     async fn watch_agents(

@@ -9,6 +9,7 @@ use greenroom_proto::v1::supervisor_service_server::SupervisorService;
 use tonic::Request;
 
 use crate::convert::events::{decode_scope, encode_event};
+use crate::convert::history::{decode_history_query, encode_records};
 use crate::convert::observe::{encode_actor, encode_agent, encode_provider, encode_supervision};
 use crate::convert::requests::{
     decode_accept, decode_action, decode_aggregate, decode_page, decode_range, decode_session_query,
@@ -252,6 +253,18 @@ impl SupervisorService for ServedSupervisor {
             Ok(pb::AgentList {
                 agents: agents.into_iter().map(encode_agent).collect(),
             })
+        };
+        self.answer(span, work).await
+    }
+
+    async fn list_agent_history(
+        &self,
+        request: Request<pb::ListAgentHistoryRequest>,
+    ) -> Answer<pb::AgentRecordPage> {
+        let (span, q) = begin("ListAgentHistory", request);
+        let work = async {
+            let (query, page) = decode_history_query(q)?;
+            Ok(encode_records(self.supervisor.agent_history(query, page).await?))
         };
         self.answer(span, work).await
     }

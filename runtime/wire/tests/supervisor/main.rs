@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use greenroom_kernel::{
-    AcceptCall, AcceptRequest, AggregateRequest, Cursor, ErrorCode, EventScope, Failure, MessageRange,
-    PageRequest, Payload, Position, ResolveAction, SessionQuery, Subject, Supervisor, TaskStatus, Timestamp,
+    AcceptCall, AcceptRequest, AggregateRequest, Cursor, ErrorCode, EventScope, Failure, HistoryQuery,
+    MessageRange, PageRequest, Payload, Position, ResolveAction, SessionQuery, Subject, Supervisor,
+    TaskStatus, Timestamp,
 };
 use greenroom_wire::{GrpcServer, GrpcSupervisor, supervisor_service};
 use tokio::net::TcpListener;
@@ -166,6 +167,13 @@ async fn about_journals(pair: &impl Alike) {
         trace: Some("00-1-2-01".into()),
     };
     pair.same(async |s| s.aggregate(who, aggregate.clone()).await)
+        .await;
+    let query = HistoryQuery {
+        agent: agent.clone(),
+        from: Timestamp::from_millis(-1),
+        to: Timestamp::from_millis(2),
+    };
+    pair.same(async |s| s.agent_history(query.clone(), page()).await)
         .await;
     for payload in [samples::stored(), Payload::Hollow] {
         pair.same(async |s| s.payload(who, session, &payload).await).await;

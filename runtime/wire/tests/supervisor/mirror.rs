@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, ChatEvent,
-    Cursor, EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload,
-    Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView,
-    SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentRecord, AgentStatus, Aggregate, AggregateRequest,
+    ChatEvent, Cursor, EventScope, EventStream, Failure, HistoryQuery, MessageRange, MessageRow, Page,
+    PageRequest, Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow,
+    StepView, SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -311,6 +311,15 @@ impl Supervisor for Mirror {
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
         self.hear("agents").await?;
         Ok(self.some(samples::agent))
+    }
+
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        page: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure> {
+        self.hear(("agent_history", query, page)).await?;
+        Ok(self.page(samples::record))
     }
 
     async fn watch_agents(

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use greenroom_kernel::{
-    AcceptCall, AcceptRequest, ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentStatus,
-    BlobId, BreakerState, ChatEvent, ChatEventBody, Credentials, Cursor, Effect, Failure, Health,
-    IdempotencyKey, JournalKind, Message, MessageRow, Payload, Position, Principal, ProviderStatus, Role,
-    SessionId, SessionRow, StepKind, StepStatus, StepView, Subject, SupervisionChange, SupervisionEvent,
-    TaskId, TaskOutput, TaskRow, TaskStatus, TenantId, Timestamp, Usage,
+    AcceptCall, AcceptRequest, ActorNode, ActorState, AgentCard, AgentInstance, AgentName, AgentRecord,
+    AgentSeen, AgentStatus, BlobId, BreakerState, ChatEvent, ChatEventBody, Credentials, Cursor, Effect,
+    Failure, Health, IdempotencyKey, InstanceId, InstanceSeen, JournalKind, Message, MessageRow, NodeId,
+    Payload, Position, Principal, ProviderStatus, Role, SessionId, SessionRow, Span, StepKind, StepStatus,
+    StepView, Subject, SupervisionChange, SupervisionEvent, TaskId, TaskOutput, TaskRow, TaskStatus,
+    TenantId, Timestamp, Usage,
 };
 use serde_json::json;
 
@@ -273,6 +274,26 @@ pub(crate) fn agent(full: bool) -> AgentStatus {
         latency_ms_p50: full.then_some(3),
         latency_ms_p99: full.then_some(4),
         checked_at: at(12),
+    }
+}
+
+pub(crate) fn record(full: bool) -> AgentRecord {
+    let instance = InstanceSeen {
+        id: InstanceId::parse("a@http://10.0.0.1:7071").unwrap(),
+        version: "1".into(),
+        health: Health::Draining,
+        breaker: BreakerState::HalfOpen,
+        in_flight: 3,
+    };
+    AgentRecord {
+        agent: agent_name(),
+        node: NodeId::parse("n").unwrap(),
+        seen: if full {
+            AgentSeen::Instance(instance)
+        } else {
+            AgentSeen::Gone
+        },
+        span: Span::new(at(12), at(13)),
     }
 }
 

@@ -61,6 +61,7 @@ impl Stage<'_> {
         let answer = StepResolution {
             task: self.task,
             number,
+            attempt: None,
             action,
             by: self.script.principal.subject.clone(),
             note,

@@ -7,16 +7,17 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use greenroom_kernel::{
-    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentStatus, Aggregate, AggregateRequest, Cursor,
-    EventScope, EventStream, Failure, MessageRange, MessageRow, Page, PageRequest, Payload, Principal,
-    ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView, SupervisionEvent,
-    Supervisor, TaskId, TaskRow, TaskStatus,
+    AcceptRequest, AcceptedTask, ActorNode, AgentName, AgentRecord, AgentStatus, Aggregate, AggregateRequest,
+    Cursor, EventScope, EventStream, Failure, HistoryQuery, MessageRange, MessageRow, Page, PageRequest,
+    Payload, Principal, ProviderStatus, ResolveAction, SessionId, SessionQuery, SessionRow, StepView,
+    SupervisionEvent, Supervisor, TaskId, TaskRow, TaskStatus,
 };
 use greenroom_proto::v1 as pb;
 
 use super::{ANSWER_TIMEOUT, GrpcSupervisor, asking};
 use crate::Malformed;
 use crate::convert::events::{decode_event, encode_scope};
+use crate::convert::history::{decode_records, encode_history_query};
 use crate::convert::observe::{decode_actor, decode_agent, decode_provider, decode_supervision};
 use crate::convert::requests::{
     decode_accepted, decode_aggregated, decode_sessions, decode_tasks, encode_accept, encode_action,
@@ -264,6 +265,16 @@ impl Supervisor for GrpcSupervisor {
 
     async fn agents(&self) -> Result<Vec<AgentStatus>, Failure> {
         read(list(ask!(self.list_agents(pb::Nothing {})).agents, decode_agent))
+    }
+
+    async fn agent_history(
+        &self,
+        query: HistoryQuery,
+        page: PageRequest,
+    ) -> Result<Page<AgentRecord>, Failure> {
+        read(decode_records(ask!(
+            self.list_agent_history(encode_history_query(query, page))
+        )))
     }
 
     async fn watch_agents(
