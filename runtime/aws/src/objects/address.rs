@@ -17,11 +17,10 @@ pub(super) enum Addresses {
 impl Addresses {
     pub(super) fn new(region: &str, endpoint: Option<&str>, found: &SdkConfig) -> Result<Self, ObjectError> {
         let set = endpoint.map(str::to_owned).filter(|url| !url.is_empty());
-        let set = set.or_else(|| {
-            std::env::var("AWS_ENDPOINT_URL_S3")
-                .ok()
-                .filter(|url| !url.is_empty())
-        });
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+        let ignored = ignored.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let set = set.or_else(|| variable("AWS_ENDPOINT_URL_S3").filter(|_| !ignored));
         let set = set.or_else(|| found.endpoint_url().map(str::to_owned));
         match set {
             None => Ok(Self::Own {

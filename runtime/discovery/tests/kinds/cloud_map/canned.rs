@@ -164,7 +164,7 @@ async fn a_service_without_custom_health_and_a_service_made_anew_are_understood(
 async fn refusals_say_what_to_do_and_passing_trouble_can_be_tried_again() {
     for (status, code, said, again) in [
         (400, "UnrecognizedClientException", "AWS_ACCESS_KEY_ID", false),
-        (403, "InvalidSignatureException", "check the clock", false),
+        (403, "InvalidSignatureException", "this machine's clock", false),
         (
             400,
             "AccessDeniedException",
