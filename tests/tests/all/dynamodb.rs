@@ -153,6 +153,9 @@ async fn a_table_is_made_examined_and_chatted_on_with_four_writes_a_turn_and_out
         "{found}"
     );
 
+    // Only what a turn comes to is counted.
+    let quiet = ("GREENROOM__AGENT_HISTORY__KEEP_DAYS".to_owned(), "0".to_owned());
+    let env = env.into_iter().chain([quiet]).collect();
     let model = FakeModel::start().await;
     let mut server = Server::start(Options {
         model: Some(model.url.clone()),
