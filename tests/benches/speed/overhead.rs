@@ -139,7 +139,7 @@ async fn measured(time: Duration) -> Vec<Figure> {
             whole,
             "x",
             0.6,
-            0.2,
+            0.28,
             false,
         ),
         figure(
@@ -147,7 +147,7 @@ async fn measured(time: Duration) -> Vec<Figure> {
             plain,
             "x",
             0.8,
-            0.25,
+            0.35,
             false,
         ),
         figure(
