@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::HostPort;
+use crate::{HostPort, NodeId};
 
 /// The stable codes of INTERFACES: what a caller branches on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,6 +149,10 @@ pub struct Failure {
     /// neither journaled nor shown to callers.
     #[serde(skip)]
     pub elsewhere: Option<Box<HostPort>>,
+    /// What the supervisor at `elsewhere` is called, where it can't be reached from here by that address: who knows it by
+    /// another may ask it there.
+    #[serde(skip)]
+    pub elsewhere_node: Option<Box<NodeId>>,
     /// Whether it is certain that nothing was begun: then even what must not happen twice may be asked for again. Only
     /// processes of the same system tell each other.
     #[serde(skip)]
@@ -164,6 +168,7 @@ impl Failure {
             retryable: false,
             retry_after_ms: None,
             elsewhere: None,
+            elsewhere_node: None,
             not_begun: false,
         }
     }

@@ -6,6 +6,7 @@
 mod agents;
 mod client;
 mod desk;
+mod follow;
 mod offline;
 mod reach;
 mod server;

@@ -100,6 +100,7 @@ impl Supervising {
         // Built, then started, from the inside out.
         let models = build_models(&config, choice, &world, &accounts, node.as_str())?;
         let called = Arc::clone(&models.router) as Arc<dyn Models>;
+        let peers = Arc::new(GrpcPeers::new(links.identity().cloned()));
         let hosts = Hosts::of(&config, &links)?;
         let found = hosts.place();
         let books = Books::new();
@@ -116,7 +117,7 @@ impl Supervising {
             environment: world.environment.clone(),
             membership: Some(MembershipParts {
                 nodes,
-                peers: Arc::new(GrpcPeers::new(links.identity().cloned())),
+                peers: Arc::clone(&peers) as _,
                 address: address.clone(),
                 config: MembershipConfig {
                     beat_ms: config.fleet.beat_ms,
@@ -157,6 +158,7 @@ impl Supervising {
         if let Some(socket) = control {
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                others: Some(peers),
                 costs: accounts,
                 who: dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?,
             };

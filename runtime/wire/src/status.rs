@@ -5,7 +5,7 @@
 
 use std::error::Error as _;
 
-use greenroom_kernel::{ErrorCode, Failure};
+use greenroom_kernel::{ErrorCode, Failure, NodeId};
 use greenroom_proto::v1 as pb;
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -38,6 +38,7 @@ pub fn status_from_failure(failure: &Failure) -> Status {
         ..failure.clone()
     });
     info.elsewhere = failure.elsewhere.as_ref().map(|at| at.to_string());
+    info.elsewhere_node = failure.elsewhere_node.as_ref().map(|node| node.to_string());
     info.not_begun = failure.not_begun;
     let details = RpcStatus {
         code,
@@ -86,10 +87,15 @@ fn failure_in_details(status: &Status) -> Option<Failure> {
     let mut info = pb::ErrorInfo::decode(any.value.as_slice()).ok()?;
     // An address that can't be read is none: the failure is still worth repeating.
     let elsewhere = info.elsewhere.take().and_then(|at| at.parse().ok());
+    let elsewhere_node = info
+        .elsewhere_node
+        .take()
+        .and_then(|node| NodeId::parse(&node).ok());
     let not_begun = info.not_begun;
     let failure = decode_failure(info, "grpc-status-details-bin").ok()?;
     Some(Failure {
         elsewhere: elsewhere.map(Box::new),
+        elsewhere_node: elsewhere_node.map(Box::new),
         not_begun,
         ..failure
     })
@@ -131,10 +137,13 @@ mod tests {
             retryable: bool,
             retry_after_ms: Option<u64>,
             elsewhere in prop::option::of("[a-z]{1,20}:[1-9][0-9]{0,3}"),
+            elsewhere_node in prop::option::of("[a-z]{1,20}"),
             not_begun: bool,
         ) {
             let elsewhere = elsewhere.map(|at| Box::new(at.parse().unwrap()));
-            let failure = Failure { code, message, retryable, retry_after_ms, elsewhere, not_begun };
+            let elsewhere_node = elsewhere_node.map(|node| Box::new(NodeId::parse(&node).unwrap()));
+            let failure =
+                Failure { code, message, retryable, retry_after_ms, elsewhere, elsewhere_node, not_begun };
             let status = status_from_failure(&failure);
             prop_assert_eq!(status.code() as i32, code.grpc_status());
             prop_assert_eq!(failure_from_status(&status, "peer"), failure.clone());

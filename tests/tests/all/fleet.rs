@@ -2,6 +2,7 @@
 
 mod callers;
 mod compose;
+mod desk;
 mod payer;
 mod process;
 mod small;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::NodeRow;
-use crate::{Failure, HostPort, JournalKey, NodeId, StoreError};
+use crate::{Failure, HostPort, JournalKey, NodeId, Principal, StoreError, TaskId, TaskRow};
 
 /// What came of renewing one's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,4 +62,10 @@ pub trait Holder: Send + Sync + 'static {
 
     /// Whether there is an actor for it.
     async fn holds(&self, key: &JournalKey) -> Holding;
+
+    /// Ends a task as failed, by an operator's hand; one that has ended stays as it is. Asking again is no harm.
+    ///
+    /// # Errors
+    /// NOT_FOUND; UNAVAILABLE, with where its journal is if that is known.
+    async fn kill(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure>;
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use greenroom_kernel::{
-    Costs, Failure, HistoryQuery, PageRequest, Payload, Principal, ResolveAction, SessionId, Supervisor,
-    TaskId, TaskRow, TaskStatus,
+    Costs, Failure, HistoryQuery, HostPort, PageRequest, Payload, Principal, ResolveAction, SessionId,
+    Supervisor, TaskId, TaskRow, TaskStatus,
 };
 use greenroom_orchestrator::Orchestrator;
+use greenroom_wire::GrpcPeers;
 use serde_json::{Value, json};
 
 use super::agents::{agents, records};
+use super::follow::follow;
 use super::spend::spent;
 use super::view::{TaskInFull, TaskView, Texts, exported, is_json};
 use super::{Answer, Request};
@@ -17,6 +19,8 @@ use super::{Answer, Request};
 /// An administrator's desk over the running orchestrator.
 pub(crate) struct Desk {
     pub(crate) orchestrator: Arc<Orchestrator>,
+    /// The way to the others on its store; none where this process has the store to itself.
+    pub(crate) others: Option<Arc<GrpcPeers>>,
     pub(crate) costs: Arc<dyn Costs>,
     /// In whose name: it sees every session of its tenant.
     pub(crate) who: Principal,
@@ -40,13 +44,9 @@ impl Desk {
                 after,
             } => self.list(status, session, limit, after).await,
             Request::Show { id } => {
-                let id = TaskId::parse(&id)?;
-                let row = self
-                    .orchestrator
-                    .task(&self.who, &id)
-                    .await?
-                    .ok_or_else(|| Failure::not_found("task"))?;
-                self.shown(&row).await
+                let (who, id) = (&self.who, &TaskId::parse(&id)?);
+                let row = self.ask(move |s| async move { s.task(who, id).await }).await?;
+                self.shown(&row.ok_or_else(|| Failure::not_found("task"))?).await
             }
             Request::Export { id } => {
                 let export = self.orchestrator.export(&self.who, &TaskId::parse(&id)?).await?;
@@ -65,11 +65,18 @@ impl Desk {
             }
             Request::Spend(query) => Ok(spent(self.costs.spend(&self.who, query).await?)),
             Request::Kill { id } => {
-                let row = self.orchestrator.kill(&self.who, &TaskId::parse(&id)?).await?;
-                self.shown(&row).await
+                let (who, id) = (&self.who, &TaskId::parse(&id)?);
+                let kill = move |at: Option<HostPort>| async move {
+                    match at {
+                        None => self.orchestrator.kill(who, id).await,
+                        Some(at) => self.others()?.kill(&at, who, id).await,
+                    }
+                };
+                self.shown(&follow(kill).await?).await
             }
             Request::Retry { id } => {
-                let row = self.orchestrator.retry(&self.who, &TaskId::parse(&id)?).await?;
+                let (who, id) = (&self.who, &TaskId::parse(&id)?);
+                let row = self.ask(move |s| async move { s.retry(who, id).await }).await?;
                 self.shown(&row).await
             }
             Request::Settle {
@@ -84,14 +91,36 @@ impl Desk {
                     Some(_) => return Err(Failure::bad_input("the result of a settled step must be JSON")),
                     None => ResolveAction::SettleNotDone,
                 };
-                let id = TaskId::parse(&id)?;
-                let row = self
-                    .orchestrator
-                    .resolve(&self.who, &id, step, attempt, action, note)
-                    .await?;
-                self.shown(&row).await
+                let (who, id) = (&self.who, &TaskId::parse(&id)?);
+                let (action, note) = (&action, &note);
+                let settle = move |s: Arc<dyn Supervisor>| async move {
+                    s.resolve(who, id, step, attempt, action.clone(), note.clone())
+                        .await
+                };
+                self.shown(&self.ask(settle).await?).await
             }
         }
+    }
+
+    /// Asks this process, and else the one that has what is asked for.
+    async fn ask<T, F>(&self, call: impl Fn(Arc<dyn Supervisor>) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let call = &call;
+        follow(move |at: Option<HostPort>| async move {
+            let asked: Arc<dyn Supervisor> = match at {
+                None => Arc::clone(&self.orchestrator) as _,
+                Some(at) => Arc::new(self.others()?.supervisor(&at)?),
+            };
+            call(asked).await
+        })
+        .await
+    }
+
+    fn others(&self) -> Result<&GrpcPeers, Failure> {
+        let none = || Failure::internal("a process that has its store to itself was sent to another");
+        self.others.as_deref().ok_or_else(none)
     }
 
     async fn list(
@@ -102,16 +131,19 @@ impl Desk {
         after: Option<String>,
     ) -> Result<Value, Failure> {
         let session = session.as_deref().map(SessionId::parse).transpose()?;
-        let page = self
-            .orchestrator
-            .tasks(&self.who, session, status, PageRequest { after, limit })
-            .await?;
+        let (session, page) = (&session, &PageRequest { after, limit });
+        let who = &self.who;
+        let list = move |s: Arc<dyn Supervisor>| async move {
+            s.tasks(who, session.clone(), status, page.clone()).await
+        };
+        let page = self.ask(list).await?;
         let tasks: Vec<TaskView> = page.rows.iter().map(TaskView::from).collect();
         Ok(json!({ "tasks": tasks, "next": page.next }))
     }
 
     async fn shown(&self, row: &TaskRow) -> Result<Value, Failure> {
-        let steps = self.orchestrator.steps(&self.who, &row.id).await?;
+        let (who, id) = (&self.who, &row.id);
+        let steps = self.ask(move |s| async move { s.steps(who, id).await }).await?;
         let output = row.output.as_ref();
         let texts = Texts {
             input: self.text(row, Some(&row.input)).await?,

@@ -157,6 +157,7 @@ impl Dev {
             let who = dev_principal(vec![Principal::SESSIONS_ALL.to_owned()])?;
             let desk = Desk {
                 orchestrator: Arc::clone(&orchestrator),
+                others: None,
                 costs: accounts,
                 who,
             };

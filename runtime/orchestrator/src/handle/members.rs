@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use greenroom_kernel::{Failure, FleetView, Holder, Holding, JournalKey, NodeState};
+use greenroom_kernel::{
+    Failure, FleetView, Holder, Holding, JournalKey, NodeState, Principal, TaskId, TaskRow,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -108,5 +110,12 @@ impl Holder for Orchestrator {
 
     async fn holds(&self, key: &JournalKey) -> Holding {
         self.shared.journals.holds(key)
+    }
+
+    async fn kill(&self, who: &Principal, id: &TaskId) -> Result<TaskRow, Failure> {
+        // A caller that left must not leave half of it done.
+        let (who, id) = (who.clone(), id.clone());
+        self.to_the_end(|this| async move { Self::kill(&this, &who, &id).await })
+            .await
     }
 }

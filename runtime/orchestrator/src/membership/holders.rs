@@ -56,7 +56,7 @@ impl Fleet {
         }
         self.note_unreached(writer, at, &why);
         Err(Kept::Otherwise(match way {
-            Way::Outside => unreached(at, &why),
+            Way::Outside => unreached(at, writer, &why),
             Way::Scan | Way::Inside | Way::InsideFirmly | Way::Back => silent_holder(&why),
         }))
     }
@@ -147,10 +147,11 @@ impl From<Kept> for Failure {
 }
 
 /// Whoever has it may be reached by callers: it takes back then what it can serve.
-fn unreached(at: &HostPort, why: &str) -> Failure {
+fn unreached(at: &HostPort, writer: &Writer, why: &str) -> Failure {
     let asks = "the supervisor that has this session can't be reached from its new one: ask it, or ask again";
     Failure {
         message: format!("{asks} ({why})"),
+        elsewhere_node: Some(Box::new(writer.node.clone())),
         ..Failure::elsewhere(at.clone()).not_begun()
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn encode_failure(failure: Failure) -> pb::ErrorInfo {
         retryable: failure.retryable,
         retry_after_ms: failure.retry_after_ms,
         elsewhere: None,
+        elsewhere_node: None,
         not_begun: false,
     }
 }
@@ -68,6 +69,7 @@ pub(crate) fn decode_failure(info: pb::ErrorInfo, field: &'static str) -> Result
         retryable: info.retryable,
         retry_after_ms: info.retry_after_ms,
         elsewhere: None,
+        elsewhere_node: None,
         not_begun: false,
     })
 }

@@ -105,7 +105,7 @@ impl Shared {
         F: Future<Output = Result<T, Failure>>,
     {
         let roster = self.roster.load_full();
-        let (mut passed, mut hops, mut last) = (Vec::new(), 0, None);
+        let (mut passed, mut hops, mut last, mut called) = (Vec::new(), 0, None, None);
         // Not by anybody of this round, so that it may be wrong.
         let mut sent = match asked.home {
             Home::Journal(key) => self.placed.of(key),
@@ -121,11 +121,14 @@ impl Shared {
                 Tried::Done(answer) => return Round::Over(Ok(answer)),
                 Tried::Unsent(failure) => {
                     self.forget(asked.home);
+                    passed.push(peer.address.clone());
+                    // The address may be wrong, and ours right.
+                    let known = called.take().and_then(|node| roster.of(&node));
+                    sent = known.filter(|at| !passed.contains(at));
                     // Whoever has it is gone, and those who say so have yet to notice.
-                    if hops > 0 {
+                    if hops > 0 && sent.is_none() {
                         return Round::Moving(failure);
                     }
-                    passed.push(peer.address.clone());
                     last = Some(failure);
                 }
                 Tried::Silent(failure) => {
@@ -156,6 +159,7 @@ impl Shared {
                         self.forget(asked.home);
                         return Round::Moving(last.unwrap_or(failure));
                     }
+                    called = failure.elsewhere_node.take().map(|node| *node);
                     sent = Some(*at);
                 }
             }
@@ -267,6 +271,7 @@ fn judged<T>(failure: Failure, again: bool, doubt: bool) -> Round<T> {
 fn stripped(failure: Failure) -> Failure {
     Failure {
         elsewhere: None,
+        elsewhere_node: None,
         not_begun: false,
         ..failure
     }

@@ -106,6 +106,12 @@ impl Roster {
         seat.is_some_and(|seat| peer.name().is_some_and(|name| *name != seat.node))
     }
 
+    /// Where a node is, as the directory has it.
+    pub(super) fn of(&self, node: &NodeId) -> Option<HostPort> {
+        let seat = self.seats.iter().find(|seat| seat.node == *node);
+        seat.map(|seat| seat.peer.address.clone())
+    }
+
     pub(super) fn at(&self, address: &HostPort) -> Option<Arc<Peer>> {
         let mut peers = self.seats.iter().map(|seat| &seat.peer).chain(&self.strays);
         peers.find(|peer| peer.address == *address).cloned()

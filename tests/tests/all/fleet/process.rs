@@ -162,6 +162,24 @@ impl Process {
         std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
 
+    /// What a command says that is given beside it, as its machine's operator gives it.
+    pub(super) fn beside(&self, arguments: &[&str], env: &[(String, String)]) -> String {
+        let mut command = greenroom(self.home.path());
+        let said = command.args(arguments).envs(env.iter().cloned()).output();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = said.unwrap();
+        let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(
+            status.success(),
+            "{}: {arguments:?}: {stdout} {stderr}",
+            self.name
+        );
+        stdout
+    }
+
     /// The file that says that it serves.
     pub(super) fn ready_file(&self) -> PathBuf {
         self.home.path().join("ready.json")

@@ -80,6 +80,11 @@ impl Stage {
         process
     }
 
+    /// What an operator's command says at a supervisor's machine.
+    pub(super) fn command(&self, at: &Process, arguments: &[&str]) -> String {
+        at.beside(arguments, &[self.env.clone(), self.proof("supervisor")].concat())
+    }
+
     /// One more supervisor.
     pub(super) async fn supervisor(&self, name: &str) -> Process {
         self.process(name, &["supervisor"]).await

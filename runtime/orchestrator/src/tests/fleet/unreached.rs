@@ -27,6 +27,8 @@ async fn what_its_new_owner_can_t_ask_for_is_taken_back_by_whoever_had_it() {
         let sent = n1.accept(&ann(), say(key, NOT)).await.unwrap_err();
         assert_eq!(sent.elsewhere.as_deref(), Some(&fleet.process("n0").address));
         assert!(sent.retryable && sent.not_begun, "{sent:?}");
+        // Those who call it by another address than it says may find it.
+        assert_eq!(sent.elsewhere_node.as_deref(), Some(&fleet.process("n0").node));
         let began = tokio::time::Instant::now();
         let said = fleet.accept(say(key, LONG)).await.task;
         assert_eq!(said.status, TaskStatus::Completed);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use greenroom_kernel::{
     Clock, ErrorCode, Failure, HealthHint, Holder, Holding, HostPort, JournalKey, Member, MemberId,
-    MemberView, Membership, Peers, Randomness, SessionId, TenantId, Timestamp,
+    MemberView, Membership, Peers, Principal, Randomness, SessionId, TaskId, TaskRow, TenantId, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -39,6 +39,10 @@ impl Holder for Still {
 
     async fn holds(&self, _: &JournalKey) -> Holding {
         Holding::Held
+    }
+
+    async fn kill(&self, _: &Principal, _: &TaskId) -> Result<TaskRow, Failure> {
+        Err(Failure::not_found("task"))
     }
 }
 

@@ -59,6 +59,33 @@ async fn a_redirect_is_followed_and_remembered_until_it_is_wrong() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_redirect_to_a_wrong_address_finds_its_node_where_the_directory_has_it() {
+    let stand = Stand::patient(3, |_| Mirror::full(), impatient());
+    for owner in 0..3 {
+        let session = session_of(owner, 3);
+        for holder in (0..3).filter(|holder| *holder != owner) {
+            let told = |node| Failure {
+                elsewhere_node: Some(Box::new(node)),
+                ..Failure::elsewhere(address(77))
+            };
+            stand.mirrors[owner].next([Act::Fail(told(node(holder)))]);
+            stand.pool.session(&principal(), &session).await.unwrap();
+            let mut wanted = [0; 3];
+            (wanted[owner], wanted[holder]) = (1, 1);
+            assert_eq!(stand.counts(), wanted);
+            // One that no directory names, or that is asked already, isn't looked for.
+            for other in [node(7), node(owner)] {
+                stand.mirrors[owner].next([Act::Fail(told(other))]);
+                let lost = stand.pool.session(&principal(), &session).await.unwrap_err();
+                assert_eq!(lost.code, ErrorCode::Unavailable);
+                assert_eq!((lost.elsewhere, lost.elsewhere_node), (None, None));
+                assert_eq!(stand.counts().iter().sum::<usize>(), 1);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redirect_may_lead_to_one_that_no_directory_names() {
     let stand = Stand::of(2, |_| Mirror::full());
     let stranger = Arc::new(Mirror::full());
