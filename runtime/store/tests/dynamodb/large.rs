@@ -163,6 +163,36 @@ async fn what_is_kept_again_while_a_sweep_takes_it_away_is_there_or_was_never_pr
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn what_is_kept_again_when_a_sweep_has_read_it_and_is_about_to_take_it_stays() {
+    const DAY: i64 = 24 * 3_600 * 1_000;
+    let emulator = Emulator::start();
+    let proxy = Proxy::start(&emulator.url, Trouble::None).await;
+    let options = emulator.options_with_bucket(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let behind = DynamoOptions {
+        endpoint: Some(proxy.url.clone()),
+        ..options.clone()
+    };
+    let sweeper = DynamoStore::open(behind).await.unwrap();
+    let keeper = Arc::new(DynamoStore::open(options).await.unwrap());
+    let of = key("s");
+    let (id, content) = text("one", PAYLOAD_LIMIT + 2);
+    keeper.put_blob(&of, &id, &content).await.unwrap();
+    assert_eq!(sweeper.sweep(at(0), at(DAY), 9).await.unwrap(), 0);
+    let (again, what) = (Arc::clone(&keeper), (of.clone(), id.clone(), content.clone()));
+    proxy.tell_writes(move |_, request| {
+        if request["Item"].get("going").is_some() {
+            let (of, id, content) = &what;
+            let kept = again.put_blob(of, id, content);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(kept)).unwrap();
+        }
+    });
+    sweeper.sweep(at(0), at(3 * DAY), 9).await.unwrap();
+    assert_eq!(keeper.blob(&of, &id).await.unwrap().as_deref(), Some(&*content));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs ministack, which `cargo xtask test` installs"]
 async fn what_a_bucket_lost_or_changed_is_told_and_what_needs_none_goes_on() {
