@@ -90,10 +90,10 @@ impl Objects {
         }
     }
 
-    /// Deletes an object. One that isn't there is deleted already.
+    /// Deletes an object. One that isn't there is deleted already, as is all that a bucket held which is gone.
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
         match self.ask(bucket, "DELETE", Some(key), "", &[]).await {
-            Ok(_) | Err(ObjectError::Missing) => Ok(()),
+            Ok(_) | Err(ObjectError::Missing | ObjectError::NoBucket { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

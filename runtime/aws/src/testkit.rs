@@ -149,6 +149,15 @@ impl Ministack {
         assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
     }
 
+    /// Deletes a bucket that holds nothing.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn delete_bucket(&self, bucket: &str) {
+        let answer = self.of_objects("DELETE", bucket, "", "");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+
     /// One request to its buckets, whole: nobody asks whether a signature is right.
     fn of_objects(&self, method: &str, bucket: &str, target: &str, content: &str) -> String {
         let region = self.buckets.lock().unwrap()[bucket].clone();

@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(10);
 /// How many records go into one write.
 const AT_ONCE: usize = 200;
+/// How many records of what is over wait for a store that is away.
+const WAITING: usize = 1_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// How many records are removed at a time, and how long other writes then have the store to themselves.
 const SWEEP_AT_ONCE: u32 = 500;
@@ -57,8 +59,11 @@ pub(crate) async fn read(
         let why = "no history of agents is kept: agent_history.keep_days is 0";
         return Err(Failure::new(ErrorCode::Unavailable, why));
     };
+    let now = shared.now();
     let query = HistoryQuery {
-        from: query.from.max(history.begins(shared.now())),
+        from: query.from.max(history.begins(now)),
+        // Clocks differ, but not by a day.
+        to: query.to.min(now.after(Duration::from_secs(24 * 3_600))),
         ..query
     };
     let read = history.store.history(&query, page).await;
@@ -80,15 +85,20 @@ impl HistoryActor {
         let mut book = Notebook::new(shared.writer.node.clone());
         let mut changes = shared.agents.changes();
         let (mut everything_at, mut troubled) = (Instant::now(), false);
+        let mut waiting = Vec::new();
         loop {
             changes.borrow_and_update();
             let everything = Instant::now() >= everything_at;
             if everything {
                 everything_at = Instant::now() + EVERY;
             }
-            let told = book.look(&shared.agents.seen(), shared.now(), everything);
+            let mut told = std::mem::take(&mut waiting);
+            told.append(&mut book.look(&shared.agents.seen(), shared.now(), everything));
             if !told.is_empty() {
-                let wrote = write(&shared, &history, told).await;
+                let (wrote, left) = write(&shared, &history, told).await;
+                // What goes on is told again as it grows; what is over is told by nobody else.
+                waiting = left.into_iter().filter(|record| !book.may_grow(record)).collect();
+                waiting.truncate(WAITING);
                 match &wrote {
                     Err(error) if !troubled => {
                         tracing::warn!(%error, "the history of agents could not be kept: it has a gap until this goes by");
@@ -131,8 +141,13 @@ impl Supervised for HistoryActor {
     }
 }
 
-/// Writes what there is, a part after the other; behind one that can't be written the others aren't tried. Counts both.
-async fn write(shared: &Shared, history: &HistoryParts, told: Vec<AgentRecord>) -> Result<(), StoreError> {
+/// Writes what there is, a part after the other; behind one that can't be written the others aren't tried. Counts both,
+/// and gives back what wasn't.
+async fn write(
+    shared: &Shared,
+    history: &HistoryParts,
+    mut told: Vec<AgentRecord>,
+) -> (Result<(), StoreError>, Vec<AgentRecord>) {
     let mut kept = 0;
     let mut wrote = Ok(());
     for part in told.chunks(AT_ONCE) {
@@ -146,8 +161,9 @@ async fn write(shared: &Shared, history: &HistoryParts, told: Vec<AgentRecord>) 
         }
         kept += part.len();
     }
-    shared.metrics.agent_history(kept, told.len() - kept);
-    wrote
+    let left = told.split_off(kept);
+    shared.metrics.agent_history(kept, left.len());
+    (wrote, left)
 }
 
 async fn sweep(history: &HistoryParts, now: Timestamp) -> Result<(), StoreError> {

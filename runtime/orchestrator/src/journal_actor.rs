@@ -362,7 +362,8 @@ impl JournalActor {
         self.waiters.clear();
         let had = std::mem::replace(&mut self.phase, Phase::New);
         if let Some(fleet) = &self.shared.fleet {
-            if matches!(had, Phase::Owned { .. }) {
+            // What has no open work waits for nobody.
+            if matches!(&had, Phase::Owned { owner, .. } if !owner.journal().open.is_empty()) {
                 fleet.let_go(&self.key);
             }
             self.hub.changed();

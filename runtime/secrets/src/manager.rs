@@ -88,10 +88,24 @@ async fn connect(caller: &Caller) -> Connected {
         .connect_timeout(CONNECT_WITHIN)
         .operation_attempt_timeout(ANSWER_WITHIN)
         .build();
+    let mut config = Builder::from(&found).timeout_config(timeouts);
+    if !is_endpoint_named(caller) {
+        // A profile's is nobody's word here: what is fetched is a private key.
+        config.set_endpoint_url(None);
+    }
     Connected {
-        client: Client::from_conf(Builder::from(&found).timeout_config(timeouts).build()),
+        client: Client::from_conf(config.build()),
         region: found.region().map(ToString::to_string),
     }
+}
+
+/// Whether the configuration or the environment says where the service is; both were judged when they were read.
+fn is_endpoint_named(caller: &Caller) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    caller.endpoint.is_some()
+        || ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .any(is_set)
 }
 
 /// The region that an ARN names: `arn:aws:secretsmanager:eu-west-1:…`.

@@ -11,6 +11,14 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("there is no such object")]
     Missing,
+    /// There is no such bucket, and it will be so until somebody mends something.
+    #[error("{what}; {remedy}")]
+    NoBucket {
+        /// Which.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// Too much was asked: nothing was done. Again in a while.
     #[error("{0}")]
     Busy(String),
@@ -100,10 +108,10 @@ pub(super) fn refused(place: &str, status: u16, said: &[u8], region: Option<&str
 }
 
 pub(super) fn no_bucket(place: &str) -> ObjectError {
-    ObjectError::refused(
-        &format!("there is no {place}"),
-        "create it, or correct store.payload_bucket and store.region",
-    )
+    ObjectError::NoBucket {
+        what: format!("there is no {place}"),
+        remedy: "create it, or correct store.payload_bucket and store.region",
+    }
 }
 
 /// What an element holds that has text alone, the first of its name.
@@ -191,6 +199,10 @@ mod tests {
                     what: said,
                     remedy: to_do,
                     ..
+                }
+                | ObjectError::NoBucket {
+                    what: said,
+                    remedy: to_do,
                 } => {
                     assert!(
                         said.contains(what) && to_do.contains(remedy),

@@ -4,8 +4,8 @@
 
 use greenroom_kernel::{ErrorCode, Failure, HostPort};
 
-/// How often it is passed on. A session that comes back to whoever had it needs three.
-const HOPS: u32 = 4;
+/// How many are asked. A session that comes back to whoever had it needs four, and another one may be asked first.
+const HOPS: u32 = 5;
 
 /// Asks here, then at whoever is named.
 ///
@@ -69,6 +69,9 @@ mod tests {
         let sent_on = |port| Err(Failure::elsewhere(at(port)));
         let (told, asked) = led(vec![sent_on(1), sent_on(2), Ok(7)]).await;
         assert_eq!((told, asked), (Ok(7), vec![None, Some(at(1)), Some(at(2))]));
+        // From a third one, where the session goes back to whoever had it.
+        let back = vec![sent_on(1), sent_on(2), sent_on(1), sent_on(2), Ok(7)];
+        assert_eq!(led(back).await.0, Ok(7));
         let conflict = Failure::new(ErrorCode::Conflict, "no");
         let (told, _) = led(vec![sent_on(1), Err(conflict.clone())]).await;
         assert_eq!(told, Err(conflict));
@@ -94,7 +97,7 @@ mod tests {
             .collect();
         let (told, asked) = led(circle).await;
         let told = told.unwrap_err();
-        assert_eq!((asked.len(), told.elsewhere), (4, None));
-        assert!(told.message.contains("127.0.0.1:2"), "{}", told.message);
+        assert_eq!((asked.len(), told.elsewhere), (5, None));
+        assert!(told.message.contains("127.0.0.1:1"), "{}", told.message);
     }
 }

@@ -146,7 +146,7 @@ fn write_accounts(page: &mut String, stats: AccountsStats) {
 
 fn write_identity(page: &mut String, refused: bool) {
     let name = "greenroom_certificate_refused";
-    let help = "1 while the certificate that was read last can't be used, and the one before is in force.";
+    let help = "1 while the last reading of the certificate failed, or what was read can't be used: the one before is in force.";
     let value = u8::from(refused);
     let _ = write!(
         page,

@@ -71,6 +71,13 @@ impl Notebook {
         told
     }
 
+    /// Whether a record is told again later, longer.
+    pub(super) fn may_grow(&self, record: &AgentRecord) -> bool {
+        let instance = record.seen.instance();
+        let open = instance.and_then(|id| self.open.get(&record.agent)?.get(id));
+        open.is_some_and(|open| open.span.since() == record.span.since())
+    }
+
     /// Instances that aren't there any more were as they were until now.
     fn left(&self, agent: &AgentName, was: OfAgent, now: Timestamp, told: &mut Vec<AgentRecord>) {
         for open in was.into_values() {

@@ -65,7 +65,9 @@ impl Back {
 }
 
 fn make_room<T>(of: &mut HashMap<JournalKey, T>) {
-    if of.len() >= REMEMBERED {
-        of.clear();
+    if of.len() >= REMEMBERED
+        && let Some(any) = of.keys().next().cloned()
+    {
+        of.remove(&any);
     }
 }

@@ -17,6 +17,8 @@ const UNREACHED: Duration = Duration::from_secs(2);
 /// How many journals are followed at once; beyond, the scan finds them.
 const FOLLOWED: usize = 1_000;
 
+const TOO_LONG: &str = "it took too long";
+
 impl Fleet {
     /// Whether what `writer` wrote last may be taken over now.
     ///
@@ -47,7 +49,7 @@ impl Fleet {
                 Ok(Ok(Holding::Free)) => return Ok(()),
                 Ok(Ok(Holding::Held)) => return Err(Kept::Held(at.clone())),
                 Ok(Err(failure)) => failure.message,
-                Err(_) => "it took too long".to_owned(),
+                Err(_) => TOO_LONG.to_owned(),
             },
         };
         // It may have left since the last look.
@@ -116,10 +118,18 @@ impl Fleet {
 
     /// Whether somebody else, who lives, has an actor for what `writer` wrote last; where.
     pub(crate) async fn held_elsewhere(&self, key: &JournalKey, writer: &Writer) -> Option<HostPort> {
+        if self.was_unreached(writer) {
+            return None;
+        }
         let view = self.view();
         let at = &view.holder(writer)?.address;
-        let held = tokio::time::timeout(ANSWER, self.peers.holds(at, key)).await;
-        matches!(held, Ok(Ok(Holding::Held))).then(|| at.clone())
+        let why = match tokio::time::timeout(ANSWER, self.peers.holds(at, key)).await {
+            Ok(Ok(held)) => return matches!(held, Holding::Held).then(|| at.clone()),
+            Ok(Err(failure)) => failure.message,
+            Err(_) => TOO_LONG.to_owned(),
+        };
+        self.note_unreached(writer, at, &why);
+        None
     }
 
     /// Begins to follow a journal. False when it is followed already, or too many are.

@@ -173,6 +173,28 @@ async fn a_store_that_is_away_holds_up_nobody_and_what_lasts_is_told_once_it_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ended_while_the_store_was_away_is_told_when_it_is_back() {
+    let stage = Stage::with(Door::Local, [Arc::new(host("h").agent("helper", echo))]).await;
+    tokio::time::sleep(LOOKED).await;
+    stage.store.set_rule(|asked| {
+        matches!(asked, Asked::Write("note")).then_some(Fault::StartLate(Duration::from_secs(86_400)))
+    });
+    stage.orchestrator.leave("h").await.unwrap();
+    let left = stage.clock.now();
+    tokio::time::sleep(BEAT * 3).await;
+    assert_eq!(history(&stage).await.len(), 1, "nothing was kept");
+
+    stage.store.heal();
+    tokio::time::sleep(BEAT + Duration::from_secs(15)).await;
+    let records = history(&stage).await;
+    let gone = records[0].span.since();
+    assert_eq!(records[0].seen, AgentSeen::Gone, "{records:?}");
+    assert!(left.until(gone) <= BEAT, "{records:?}");
+    assert_eq!(instance(&records[1]).health, Health::Draining);
+    assert_eq!(records[1].span.until(), gone, "{records:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_older_than_it_is_kept_is_shown_to_nobody_and_goes() {
     let stage = Stage::with(Door::Local, []).await;
     let old = |age: Duration| {

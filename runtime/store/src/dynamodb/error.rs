@@ -220,10 +220,12 @@ impl From<ObjectError> for Fault {
         match error {
             ObjectError::Busy(why) => Self::Throttled(why),
             ObjectError::Unanswered(why) => Self::Unanswered(why.into()),
-            ObjectError::Refused { what, remedy, .. } => Self::Refused {
-                what,
-                remedy: remedy.to_owned(),
-            },
+            ObjectError::NoBucket { what, remedy } | ObjectError::Refused { what, remedy, .. } => {
+                Self::Refused {
+                    what,
+                    remedy: remedy.to_owned(),
+                }
+            }
             ObjectError::Missing => Self::Refused {
                 what: error.to_string(),
                 remedy: "report this as a defect".to_owned(),

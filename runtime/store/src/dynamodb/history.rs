@@ -19,6 +19,9 @@ use super::keys;
 use super::table::{PAGE, Range};
 use crate::page::{after_record, cut, fetch};
 
+/// How many records are read at a time at least.
+const LEAST: usize = 25;
+
 /// How many days are looked through for one page.
 const DAYS: usize = 32;
 
@@ -59,7 +62,11 @@ impl DynamoStore {
     ) -> Result<Vec<AgentRecord>, StoreError> {
         let (reader, mut start, mut records) = (Reader(call.operation), None, Vec::new());
         while records.len() < limit {
-            let part = self.table.page(call, range, start, PAGE).await?;
+            // A filter leaves little out.
+            let part = self
+                .table
+                .page(call, range, start, limit.clamp(LEAST, PAGE))
+                .await?;
             for item in part.items.iter().take(limit - records.len()) {
                 records.push(reader.parsed("a record of an agent", &reader.text(item, "row")?)?);
             }
@@ -114,6 +121,8 @@ impl AgentHistory for DynamoStore {
             let begin = Timestamp::from_millis(day.saturating_mul(Timestamp::DAY_MS)).max(first);
             let range = Range {
                 filter: Some((&filter, vec![(":from", number(query.from.as_millis())), now()])),
+                // What was seen a moment ago may be missing from a history.
+                consistent: false,
                 ..Range::between(&partition(&query.agent, day), keys::moment(begin), sort(&before))
             };
             // The end belongs to a range, and not to what is asked for: one more, then.

@@ -126,8 +126,7 @@ impl DynamoStore {
             };
             let mut sks = sort_keys(&self.table.all(call, &range).await?);
             sks.retain(|sk| sk != keys::SESSION && sk != keys::HOLLOW);
-            Box::pin(self.remove_objects(call, pk, &sks)).await?;
-            self.table.delete_all(call, pk, &sks).await?;
+            Box::pin(self.remove_with_objects(call, pk, sks)).await?;
         }
         Ok(())
     }

@@ -130,8 +130,14 @@ impl DynamoStore {
         let probe = format!("{}probe-{:016x}", self.large.prefix, rand::random::<u64>());
         call.of_bucket(|| objects.put(bucket, &probe, b"whether this can be written"))
             .await?;
-        call.of_bucket(|| objects.get(bucket, &probe, 1_024)).await?;
-        call.of_bucket(|| objects.delete(bucket, &probe)).await
+        let read = call.of_bucket(|| objects.get(bucket, &probe, 1_024)).await;
+        call.of_bucket(|| objects.delete(bucket, &probe)).await?;
+        match read? {
+            Some(_) => Ok(()),
+            None => {
+                Err(Reader(call.operation).corrupt(format!("object {probe} of bucket {bucket} is missing")))
+            }
+        }
     }
 
     /// Whether the bucket is there, where one is set.
@@ -158,7 +164,7 @@ impl DynamoStore {
             limit: PAYLOAD_LIMIT,
         })?;
         let pk = keys::partition(key);
-        let mut item = match self.again(call, &pk, id, kept).await? {
+        let mut item = match self.again(call, (&pk, bucket), id, kept).await? {
             Again::Stored => return Ok(()),
             Again::Begun(item) => item,
             Again::New => {
@@ -190,11 +196,23 @@ impl DynamoStore {
     }
 
     /// What was made of the same payload before: it is marked as kept by this writing, so that no sweep takes it for old.
-    async fn again(&self, call: &Call<'_>, pk: &str, id: &BlobId, kept: u64) -> Result<Again, StoreError> {
+    /// What was begun in another bucket is left where it is: that bucket may be why it was never finished.
+    async fn again(
+        &self,
+        call: &Call<'_>,
+        (pk, bucket): (&str, &str),
+        id: &BlobId,
+        kept: u64,
+    ) -> Result<Again, StoreError> {
         let range = Range::beginning(pk, &keys::larges(id));
+        let reader = Reader(call.operation);
         for found in self.table.all(call, &range).await? {
+            let is_of_use = |item: &Item| {
+                let there = || reader.text(item, "bucket").is_ok_and(|there| there == bucket);
+                !item.contains_key("going") && (item.contains_key("whole") || there())
+            };
             let mut found = Some(found);
-            while let Some(mut item) = found.filter(|item| !item.contains_key("going")) {
+            while let Some(mut item) = found.filter(is_of_use) {
                 set(&mut item, "kept", number(kept));
                 let stored = item.contains_key("whole");
                 // The very item that was read, or one that is on no other way.
@@ -263,14 +281,18 @@ impl DynamoStore {
         }
     }
 
-    /// Takes away the objects that items of a partition name, and those items, where any of its keys is such an item's.
-    pub(super) async fn remove_objects(
+    /// Takes away items of a partition; last, where some of them name objects, all objects that the partition names: the
+    /// bucket may be away, and the rest is not to wait for it.
+    pub(super) async fn remove_with_objects(
         &self,
         call: &Call<'_>,
         pk: &str,
-        sks: &[String],
+        sks: Vec<String>,
     ) -> Result<(), StoreError> {
-        if sks.iter().any(|sk| sk.starts_with(keys::LARGE)) {
+        let names_an_object = |sk: &String| sk.starts_with(keys::LARGE);
+        let (objects, others): (Vec<_>, Vec<_>) = sks.into_iter().partition(names_an_object);
+        self.table.delete_all(call, pk, &others).await?;
+        if !objects.is_empty() {
             for item in self.table.all(call, &Range::beginning(pk, keys::LARGE)).await? {
                 self.remove_object(call, pk, item, false).await?;
             }

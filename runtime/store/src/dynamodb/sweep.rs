@@ -60,7 +60,7 @@ impl DynamoStore {
         limit: u32,
     ) -> Result<u32, StoreError> {
         let mut works = Self::works(what, "!", &keys::moment(before));
-        let (mut swept, mut last) = (0, None);
+        let (mut swept, mut last, mut trouble) = (0, None, Trouble::default());
         while swept < limit {
             let call = self.call("sweep");
             for entry in works.take(&self.table, &call, PAGE).await? {
@@ -73,19 +73,21 @@ impl DynamoStore {
                 // Each journal has its own time.
                 let call = self.call("sweep");
                 let went = match what {
-                    Work::Hollow => {
-                        self.is_hollow_since(&call, &entry).await? && self.remove(&call, &entry.pk).await?
-                    }
-                    _ => self.retire(&call, &entry.pk, before, deleted_before).await?,
+                    Work::Hollow => self.remove_hollow(&call, &entry).await,
+                    _ => self.retire(&call, &entry.pk, before, deleted_before).await,
                 };
-                swept += u32::from(went);
+                swept += u32::from(trouble.passed(&entry.pk, went)?);
                 last = Some(entry.pk);
             }
             if !works.goes_on() {
                 break;
             }
         }
-        Ok(swept)
+        trouble.told(swept)
+    }
+
+    async fn remove_hollow(&self, call: &Call<'_>, entry: &Entry) -> Result<bool, StoreError> {
+        Ok(self.is_hollow_since(call, entry).await? && self.remove(call, &entry.pk).await?)
     }
 
     /// Whether the table says what the index told: the journal may be gone, and its id another's.
@@ -128,8 +130,7 @@ impl DynamoStore {
                 self.table.transact(call, deletes?).await?;
                 break;
             }
-            Box::pin(self.remove_objects(call, pk, &others)).await?;
-            self.table.delete_all(call, pk, &others).await?;
+            Box::pin(self.remove_with_objects(call, pk, others)).await?;
         }
         if let Some(key) = key {
             self.ends.forget(&key);
@@ -150,7 +151,8 @@ impl DynamoStore {
     async fn sweep_beside(&self, ended_before: Timestamp, limit: u32) -> Result<u32, StoreError> {
         let long_ago = ended_before.as_millis().saturating_sub(BESIDE_STAYS_MS);
         let until = keys::moment(Timestamp::from_millis(long_ago.saturating_add(1)));
-        let (mut swept, mut old) = (0, Self::works(Work::Beside, "!", &until));
+        let (mut swept, mut trouble) = (0, Trouble::default());
+        let mut old = Self::works(Work::Beside, "!", &until);
         while swept < limit {
             let call = self.call("sweep");
             for entry in old.take(&self.table, &call, PAGE).await? {
@@ -158,7 +160,8 @@ impl DynamoStore {
                     return Ok(swept);
                 }
                 let call = self.call("sweep");
-                swept += u32::from(self.remove_beside(&call, &entry).await?);
+                let went = self.remove_beside(&call, &entry).await;
+                swept += u32::from(trouble.passed(&entry.pk, went)?);
             }
             if !old.goes_on() {
                 break;
@@ -173,7 +176,7 @@ impl DynamoStore {
                 self.meet(&call, &entry.pk, ended_before).await?;
             }
             if !new.goes_on() {
-                return Ok(swept);
+                return trouble.told(swept);
             }
         }
     }
@@ -236,5 +239,36 @@ impl DynamoStore {
             }
         }
         self.unmark(call, pk, kept).await
+    }
+}
+
+/// Journals that a sweep could not remove: it goes on to those behind them, and tells the first when it is done.
+#[derive(Default)]
+struct Trouble {
+    first: Option<StoreError>,
+    met: u32,
+}
+
+impl Trouble {
+    /// How many journals are passed by. What is refused of so many is refused of all.
+    const AT_MOST: u32 = 16;
+
+    /// What came of a journal, whose trouble is its own where somebody refuses: a bucket that is denied, say.
+    fn passed(&mut self, pk: &str, went: Result<bool, StoreError>) -> Result<bool, StoreError> {
+        match went {
+            Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. }))
+                if self.met < Self::AT_MOST =>
+            {
+                tracing::warn!(journal = pk, %error, "a journal whose time is over can't be removed");
+                self.met += 1;
+                self.first.get_or_insert(error);
+                Ok(false)
+            }
+            went => went,
+        }
+    }
+
+    fn told(self, swept: u32) -> Result<u32, StoreError> {
+        self.first.map_or(Ok(swept), Err)
     }
 }

@@ -1,6 +1,7 @@
 //! Payloads that a bucket keeps: whole, or not at all; and gone with their journal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use greenroom_kernel::{
@@ -182,15 +183,58 @@ async fn what_is_kept_again_when_a_sweep_has_read_it_and_is_about_to_take_it_sta
     keeper.put_blob(&of, &id, &content).await.unwrap();
     assert_eq!(sweeper.sweep(at(0), at(DAY), 9).await.unwrap(), 0);
     let (again, what) = (Arc::clone(&keeper), (of.clone(), id.clone(), content.clone()));
+    let met = Arc::new(AtomicBool::new(false));
+    let moment = Arc::clone(&met);
     proxy.tell_writes(move |_, request| {
         if request["Item"].get("going").is_some() {
+            moment.store(true, Ordering::SeqCst);
             let (of, id, content) = &what;
             let kept = again.put_blob(of, id, content);
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(kept)).unwrap();
         }
     });
     sweeper.sweep(at(0), at(3 * DAY), 9).await.unwrap();
+    assert!(met.load(Ordering::SeqCst), "the sweep never came to it");
     assert_eq!(keeper.blob(&of, &id).await.unwrap().as_deref(), Some(&*content));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ministack, which `cargo xtask test` installs"]
+async fn a_bucket_that_is_gone_holds_up_no_sweep_and_another_takes_what_was_begun_there() {
+    const DAY: i64 = 24 * 3_600 * 1_000;
+    let emulator = Emulator::start();
+    let options = emulator.options_with_bucket(&emulator.url);
+    DynamoStore::migrate(&options).await.unwrap();
+    let store = DynamoStore::open(options.clone()).await.unwrap();
+    let (id, content) = text("one", PAYLOAD_LIMIT + 2);
+    store.put_blob(&key("s"), &id, &content).await.unwrap();
+    let gone = options.payload_bucket.clone().unwrap();
+    for object in emulator.ministack.listed(&gone) {
+        emulator.ministack.delete_object(&gone, &object);
+    }
+    emulator.ministack.delete_bucket(&gone);
+
+    let begun = store.put_blob(&key("t"), &id, &content).await.unwrap_err();
+    assert!(matches!(begun, StoreError::Refused { .. }), "{begun}");
+    let another = "payloads-of-later";
+    emulator.ministack.make_bucket(another, "us-east-1");
+    let mended = DynamoOptions {
+        payload_bucket: Some(another.to_owned()),
+        ..options
+    };
+    let mended = DynamoStore::open(mended).await.unwrap();
+    mended.put_blob(&key("t"), &id, &content).await.unwrap();
+    assert_eq!(
+        mended.blob(&key("t"), &id).await.unwrap().as_deref(),
+        Some(&*content)
+    );
+
+    assert_eq!(mended.sweep(at(0), at(DAY), 9).await.unwrap(), 0);
+    assert_eq!(mended.sweep(at(0), at(3 * DAY), 9).await.unwrap(), 2);
+    for of in ["s", "t"] {
+        assert_eq!(mended.blob(&key(of), &id).await.unwrap(), None, "{of}");
+    }
+    assert_eq!(emulator.ministack.listed(another), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,6 +125,9 @@ impl Shared {
                     // The address may be wrong, and ours right.
                     let known = called.take().and_then(|node| roster.of(&node));
                     sent = known.filter(|at| !passed.contains(at));
+                    if let (Home::Journal(key), Some(at)) = (asked.home, &sent) {
+                        self.placed.put(key, at);
+                    }
                     // Whoever has it is gone, and those who say so have yet to notice.
                     if hops > 0 && sent.is_none() {
                         return Round::Moving(failure);

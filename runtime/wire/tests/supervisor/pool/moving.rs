@@ -73,9 +73,12 @@ async fn a_redirect_to_a_wrong_address_finds_its_node_where_the_directory_has_it
             let mut wanted = [0; 3];
             (wanted[owner], wanted[holder]) = (1, 1);
             assert_eq!(stand.counts(), wanted);
+            stand.pool.session(&principal(), &session).await.unwrap();
+            wanted[owner] = 0;
+            assert_eq!(stand.counts(), wanted, "it is known where the journal is");
             // One that no directory names, or that is asked already, isn't looked for.
-            for other in [node(7), node(owner)] {
-                stand.mirrors[owner].next([Act::Fail(told(other))]);
+            for (asked, other) in [(holder, node(7)), (owner, node(owner))] {
+                stand.mirrors[asked].next([Act::Fail(told(other))]);
                 let lost = stand.pool.session(&principal(), &session).await.unwrap_err();
                 assert_eq!(lost.code, ErrorCode::Unavailable);
                 assert_eq!((lost.elsewhere, lost.elsewhere_node), (None, None));
