@@ -65,11 +65,7 @@ pub(super) fn query(
 ) -> Result<HistoryQuery, Failure> {
     // What began this very moment is asked for too.
     let to = before.map_or(now.after(Duration::from_millis(1)), |at| at.0);
-    let lately = i64::try_from(LATELY.as_millis()).unwrap_or(i64::MAX);
-    let from = since.map_or(
-        Timestamp::from_millis(to.as_millis().saturating_sub(lately)),
-        |at| at.0,
-    );
+    let from = since.map_or(to.before(LATELY), |at| at.0);
     if from > to {
         return Err(Failure::bad_input("since must not lie behind before"));
     }

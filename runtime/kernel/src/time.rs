@@ -39,6 +39,14 @@ impl Timestamp {
         )
     }
 
+    /// This moment moved back, saturating.
+    pub fn before(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// Milliseconds of a day in UTC; leap seconds are left out.
     pub const DAY_MS: i64 = 86_400_000;
 

@@ -50,8 +50,7 @@ fn asked(store: &StoreSettings, request: &Request) -> Result<Value, Failed> {
 /// As many pages as it takes: some are shorter than they were to be.
 fn history(store: &StoreSettings, agent: AgentName, args: &AgentsArgs) -> Result<Value, Failed> {
     let to = MachineClock::new().now();
-    let since = i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
-    let from = Timestamp::from_millis(to.as_millis().saturating_sub(since));
+    let from = to.before(args.since);
     let (mut records, mut after, mut more) = (Vec::new(), None, true);
     let wanted = args.limit as usize;
     while more && records.len() < wanted {

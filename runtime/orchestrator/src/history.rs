@@ -44,8 +44,7 @@ pub struct HistoryParts {
 
 impl HistoryParts {
     fn begins(&self, now: Timestamp) -> Timestamp {
-        let keep = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(now.as_millis().saturating_sub(keep))
+        now.before(self.keep)
     }
 }
 

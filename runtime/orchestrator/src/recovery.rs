@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{JournalKey, StoreError, Timestamp};
+use greenroom_kernel::{JournalKey, StoreError};
 use greenroom_supervision::{ActorError, Admission, Context, Supervised};
 
 use crate::journal_actor::Operation;
@@ -127,11 +127,7 @@ async fn wake(shared: &Arc<Shared>, key: &JournalKey) {
 /// Removes what has expired, a little at a time. Returns how many journals went.
 async fn sweep(shared: &Arc<Shared>) -> Result<u64, StoreError> {
     let now = shared.now();
-    let before = |stays: Duration| {
-        let stays = i64::try_from(stays.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(now.as_millis().saturating_sub(stays))
-    };
-    let (deleted, ended) = (before(DELETED_STAYS), before(TASK_STAYS));
+    let (deleted, ended) = (now.before(DELETED_STAYS), now.before(TASK_STAYS));
     let mut swept = 0;
     loop {
         let count = shared.store.sweep(deleted, ended, SWEEP_AT_ONCE).await?;

@@ -2,8 +2,8 @@
 //! added meanwhile. Shared by the stores, so that they hand out the same ones.
 
 use greenroom_kernel::{
-    AgentRecord, LedgerId, LedgerRow, Page, PageRequest, RecordPlace, RequestRow, SessionId, SessionRow,
-    StoreError, TaskId, TaskRow, Timestamp,
+    AgentRecord, HistoryQuery, LedgerId, LedgerRow, Page, PageRequest, RecordPlace, RequestRow, SessionId,
+    SessionRow, StoreError, TaskId, TaskRow, Timestamp,
 };
 
 /// Behind which session a page begins.
@@ -23,10 +23,12 @@ pub(crate) fn after_row(page: &PageRequest, operation: &'static str) -> Result<O
     after.map_err(|_| StoreError::BadPage { operation })
 }
 
-/// Behind which record of an agent a page begins.
-pub(crate) fn after_record(page: &PageRequest) -> Result<Option<RecordPlace>, StoreError> {
-    let after = page.after.as_deref().map(str::parse).transpose();
-    after.map_err(|_| StoreError::BadPage { operation: "history" })
+/// Before which place the records of a page begin: behind the page before it, or before the end of what is asked for.
+pub(crate) fn begins_before(query: &HistoryQuery, page: &PageRequest) -> Result<RecordPlace, StoreError> {
+    let to = RecordPlace::at(query.to);
+    let after = page.after.as_deref().map(str::parse::<RecordPlace>).transpose();
+    let after = after.map_err(|_| StoreError::BadPage { operation: "history" })?;
+    Ok(after.map_or(to.clone(), |after| after.min(to)))
 }
 
 fn parse<T>(

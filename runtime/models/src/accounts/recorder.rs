@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use greenroom_kernel::{Ledger, Timestamp};
+use greenroom_kernel::Ledger;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +84,7 @@ impl Accounts {
 
     /// Removes a batch of old requests; says whether there may be more.
     async fn sweep(&self, ledger: &dyn Ledger) -> bool {
-        let keep = i64::try_from(self.config.keep_requests.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(self.clock.now().as_millis().saturating_sub(keep));
+        let before = self.clock.now().before(self.config.keep_requests);
         match ledger.sweep_requests(before, SWEPT_AT_ONCE).await {
             Ok(swept) => swept >= SWEPT_AT_ONCE,
             Err(error) => {

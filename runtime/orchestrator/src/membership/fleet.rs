@@ -274,12 +274,12 @@ impl Fleet {
     /// # Errors
     /// UNAVAILABLE, with whose it is.
     pub(crate) fn takes_back(&self, key: &JournalKey, last: Option<&Writer>) -> Result<(), Failure> {
-        let was_here = last == Some(&self.me);
+        let (was_here, takes) = (last == Some(&self.me), self.takes());
         // Who can't take anything at this moment is to look again.
-        if !was_here || self.takes() {
+        if !was_here || takes {
             self.back.forget(key);
         }
-        if was_here && self.takes() {
+        if was_here && takes {
             tracing::info!(journal = %key.journal, "its new owner doesn't take a session that was here: it is taken back");
             return Ok(());
         }

@@ -17,7 +17,7 @@ use super::expiry::{UNEXPIRED, expire_after, now};
 use super::item::{Item, Reader, json, key, number, set, text};
 use super::keys;
 use super::table::{PAGE, Range};
-use crate::page::{after_record, cut, fetch};
+use crate::page::{begins_before, cut, fetch};
 
 /// How many records are read at a time at least.
 const LEAST: usize = 25;
@@ -98,14 +98,9 @@ impl AgentHistory for DynamoStore {
         page: &PageRequest,
     ) -> Result<Page<AgentRecord>, StoreError> {
         let call = self.call("history");
-        let to = RecordPlace::at(query.to);
-        let mut before = match after_record(page)? {
-            Some(after) => after.min(to),
-            None => to,
-        };
+        let mut before = begins_before(query, page)?;
         // No record reaches further than its longest span.
-        let span = i64::try_from(Span::MOST.as_millis()).unwrap_or(i64::MAX);
-        let first = Timestamp::from_millis(query.from.as_millis().saturating_sub(span));
+        let first = query.from.before(Span::MOST);
         let filter = format!("ended >= :from AND ({UNEXPIRED})");
         let (limit, mut records, mut looked) = (fetch(page), Vec::new(), 0);
         while records.len() < limit {

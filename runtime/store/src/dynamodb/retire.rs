@@ -27,12 +27,6 @@ const KEYS_STAY: Duration = HOLDS.saturating_mul(2);
 /// Who writes the last slot.
 const SWEEPER: &str = "sweeper";
 
-/// That much later.
-fn after(moment: Timestamp, pause: Duration) -> Timestamp {
-    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(moment.as_millis().saturating_add(pause))
-}
-
 impl DynamoStore {
     /// Ends the log of a journal whose tasks all ended before a moment, and takes its content away. Its keys go when
     /// `deleted_before` is [`KEYS_STAY`] further. Tells whether it did: not where an owner came first.
@@ -70,7 +64,7 @@ impl DynamoStore {
         }
         self.empty_slots(call, pk).await?;
         self.remove_content(call, pk).await?;
-        self.say_hollow(call, &key, after(deleted_before, KEYS_STAY))
+        self.say_hollow(call, &key, deleted_before.after(KEYS_STAY))
             .await?;
         Ok(true)
     }

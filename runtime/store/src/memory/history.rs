@@ -9,7 +9,7 @@ use greenroom_kernel::{
 use parking_lot::Mutex;
 
 use super::MemoryStore;
-use crate::page::{after_record, cut, fetch};
+use crate::page::{begins_before, cut, fetch};
 
 /// The records, by agent and place.
 pub(super) type HistoryTable = Mutex<BTreeMap<(AgentName, RecordPlace), AgentRecord>>;
@@ -31,11 +31,7 @@ impl AgentHistory for MemoryStore {
         query: &HistoryQuery,
         page: &PageRequest,
     ) -> Result<Page<AgentRecord>, StoreError> {
-        let to = RecordPlace::at(query.to);
-        let before = match after_record(page)? {
-            Some(after) => after.min(to),
-            None => to,
-        };
+        let before = begins_before(query, page)?;
         let first = RecordPlace::at(Timestamp::from_millis(i64::MIN));
         if first >= before {
             return Ok(cut(Vec::new(), page));

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::SqliteStore;
 use super::rows::{id, json, parsed};
 use super::writer::Written;
-use crate::page::{after_record, cut, fetch};
+use crate::page::{begins_before, cut, fetch};
 
 /// Of an agent, what began from one moment on and before a place, and lasted until a moment.
 pub(super) const NEWEST: &str = "SELECT agent, since, node, seen, until FROM agent_history
@@ -39,11 +39,7 @@ impl AgentHistory for SqliteStore {
         page: &PageRequest,
     ) -> Result<Page<AgentRecord>, StoreError> {
         let (query, limit) = (query.clone(), fetch(page));
-        let to = RecordPlace::at(query.to);
-        let before = match after_record(page)? {
-            Some(after) => after.min(to),
-            None => to,
-        };
+        let before = begins_before(&query, page)?;
         let rows = self
             .query("history", move |connection| {
                 newest(connection, &query, &before, limit)
@@ -106,9 +102,8 @@ fn newest(
     before: &RecordPlace,
     limit: usize,
 ) -> rusqlite::Result<Vec<AgentRecord>> {
-    let span = i64::try_from(Span::MOST.as_millis()).unwrap_or(i64::MAX);
     // No record reaches further than its longest span.
-    let earliest = query.from.as_millis().saturating_sub(span);
+    let earliest = query.from.before(Span::MOST).as_millis();
     connection
         .prepare_cached(NEWEST)?
         .query_map(
